@@ -1,0 +1,481 @@
+//! The checked configuration: plain data in the words of `domain`, every value valid, every default filled in.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use domain::{
+    AppName, CapabilityName, KeyPublicId, Layer, ModelName, Money, OfferId, OnLoss, Price,
+    ProviderName, Role, TeamName,
+};
+
+/// Everything `outrigger.yaml` says, checked, with defaults.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// Listeners and their limits.
+    pub server: Server,
+    /// Who may call.
+    pub auth: Auth,
+    /// Configured endpoints, in the file's order. Never empty.
+    pub providers: Vec<Provider>,
+    /// What applications may ask for by name, in the file's order.
+    pub capabilities: Vec<Capability>,
+    /// Hard or soft limits over calendar windows, in the file's order.
+    pub budgets: Vec<Budget>,
+    /// Request and token rates and parallel caps, in the file's order.
+    pub rates: Vec<RateLimit>,
+    /// Prices that override the catalog's.
+    pub prices: Prices,
+    /// The record of every request.
+    pub ledger: Ledger,
+    /// Retries, breakers, and what happens when something can't be carried.
+    pub routing: Routing,
+    /// Logs and metrics.
+    pub telemetry: Telemetry,
+    /// Whether prompts and answers are kept.
+    pub content: Content,
+}
+
+/// Listeners and their limits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Server {
+    /// Address of the data plane.
+    pub api: SocketAddr,
+    /// Address of the admin API and metrics.
+    pub admin: SocketAddr,
+    /// TLS on the data plane.
+    pub tls: Option<Tls>,
+    /// Networks whose `x-forwarded-for` is believed.
+    pub trusted_proxies: Vec<Network>,
+    /// Bounds on what a client may send.
+    pub limits: ServerLimits,
+    /// How long running requests may finish after SIGTERM.
+    pub drain: Duration,
+}
+
+/// Certificate and key of the data plane.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tls {
+    /// Path of the PEM certificate chain.
+    pub cert: String,
+    /// Path of the PEM private key.
+    pub key: String,
+    /// How often the files are looked at for a change.
+    pub reload: Duration,
+}
+
+/// An address range in CIDR form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Network {
+    /// The network's address.
+    pub address: IpAddr,
+    /// Leading bits that must agree: 0 to 32 (IPv4) or 128 (IPv6).
+    pub prefix: u8,
+}
+
+/// Bounds on what a client may send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ServerLimits {
+    /// Longest request body, in bytes.
+    pub body: u64,
+    /// All header lines together, in bytes.
+    pub headers_size: u64,
+    /// Number of header lines.
+    pub headers: u32,
+    /// Time a client has to send its headers.
+    pub headers_timeout: Duration,
+    /// How long a kept-alive connection may idle.
+    pub idle_timeout: Duration,
+    /// Open connections, all clients together.
+    pub connections: u32,
+    /// Open connections from one address.
+    pub connections_per_ip: u32,
+}
+
+/// Who may call the data plane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Auth {
+    /// Whether a virtual key is needed.
+    pub keys: KeyPolicy,
+}
+
+/// Whether a virtual key is needed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyPolicy {
+    /// Every request bears a virtual key.
+    Required,
+    /// Requests from this machine need none. Only legal on a loopback address.
+    LoopbackOpen,
+}
+
+impl KeyPolicy {
+    /// The word used in the file.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Required => "required",
+            Self::LoopbackOpen => "loopback-open",
+        }
+    }
+}
+
+/// How a provider is spoken to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProviderKind {
+    /// OpenAI's own API.
+    Openai,
+    /// Anthropic's own API.
+    Anthropic,
+    /// Anything that speaks OpenAI's chat completions at a base URL.
+    OpenaiCompatible,
+    /// The built-in fake partner: no network, no cost.
+    Demo,
+}
+
+impl ProviderKind {
+    /// The word used in the file.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Openai => "openai",
+            Self::Anthropic => "anthropic",
+            Self::OpenaiCompatible => "openai-compatible",
+            Self::Demo => "demo",
+        }
+    }
+}
+
+/// A wire format a provider is spoken to in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProviderDialect {
+    /// OpenAI chat completions.
+    OpenaiChat,
+    /// Anthropic messages.
+    AnthropicMessages,
+}
+
+impl ProviderDialect {
+    /// The word used in the file, equal to the dialect crate's.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::OpenaiChat => "openai-chat",
+            Self::AnthropicMessages => "anthropic-messages",
+        }
+    }
+}
+
+/// A configured endpoint that serves models.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Provider {
+    /// Its name: the first segment of its offers' ids.
+    pub name: ProviderName,
+    /// How it is spoken to.
+    pub kind: ProviderKind,
+    /// The catalog's preset it takes its facts, quirks and prices from; none for a bare base URL.
+    pub preset: Option<String>,
+    /// Where it answers, without a trailing slash; empty for `demo`.
+    pub base_url: String,
+    /// Formats it speaks, the preferred one first. Never empty.
+    pub dialects: Vec<ProviderDialect>,
+    /// Its credentials, spread over requests; empty when it needs none.
+    pub keys: Vec<Secret>,
+    /// Whether its base URL may resolve to a private address.
+    pub allow_private_address: bool,
+    /// Its deadlines.
+    pub timeouts: Timeouts,
+    /// Headers added to every request to it.
+    pub headers: Vec<(String, Secret)>,
+    /// Its models; empty means those of the catalog, and any other id is passed on.
+    pub models: Vec<ModelName>,
+    /// Value of `anthropic-version` sent to it, where the client sent none.
+    pub anthropic_version: Option<String>,
+    /// Facts that replace the catalog's: layer and its nodes (one for a partition).
+    pub layers: Vec<(Layer, Vec<String>)>,
+    /// Path of a PEM file with the authorities that may sign its certificate, instead of the system's.
+    pub tls_ca: Option<String>,
+}
+
+/// Where a secret is. Its value is read by the caller, at start and on reload.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Secret {
+    /// In this environment variable.
+    Env(String),
+    /// In this file, surrounding white space not counted.
+    File(String),
+    /// In the configuration itself; `check` warns.
+    Plain(String),
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str(&self.shown())
+    }
+}
+
+impl Secret {
+    /// How it may be shown: the reference, never a plain value.
+    pub fn shown(&self) -> String {
+        match self {
+            Self::Env(name) => format!("env:{name}"),
+            Self::File(path) => format!("file:{path}"),
+            Self::Plain(_) => "(hidden)".into(),
+        }
+    }
+}
+
+/// A provider's deadlines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// Name look-up, TCP and TLS together.
+    pub connect: Duration,
+    /// From the request being sent to the first byte of the answer.
+    pub first_byte: Duration,
+    /// Between two pieces of an answer.
+    pub idle: Duration,
+    /// The whole attempt.
+    pub total: Duration,
+}
+
+/// A named list of offers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Capability {
+    /// What applications ask for.
+    pub name: CapabilityName,
+    /// Its offers, core ones first, each once. Never empty.
+    pub offers: Vec<RoledOffer>,
+    /// Whether a lossy translation may go ahead.
+    pub on_loss: OnLoss,
+    /// Output bound of requests that set none.
+    pub max_output: Option<u64>,
+}
+
+/// An offer and the part it plays.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RoledOffer {
+    /// The offer; its provider is configured.
+    pub offer: OfferId,
+    /// Its part.
+    pub role: Role,
+}
+
+/// A limit over a calendar window.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Budget {
+    /// Its name, unique.
+    pub name: String,
+    /// What it counts.
+    pub scope: Scope,
+    /// How much.
+    pub limit: Amount,
+    /// Over which window.
+    pub per: Window,
+    /// IANA name of the zone in which windows start, such as `Europe/Berlin`.
+    pub timezone: String,
+    /// Whether a request past it is refused, or only reported.
+    pub hard: bool,
+}
+
+/// What a budget or rate counts: requests that agree with every part that is given.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Scope {
+    /// Requests of this application.
+    pub app: Option<AppName>,
+    /// Requests of this team.
+    pub team: Option<TeamName>,
+    /// Requests with this virtual key.
+    pub key: Option<KeyPublicId>,
+    /// Attempts at this provider.
+    pub provider: Option<ProviderName>,
+    /// Requests for this capability.
+    pub capability: Option<CapabilityName>,
+}
+
+/// What a budget limits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Amount {
+    /// Cost.
+    Money(Money),
+    /// Input and output tokens together.
+    Tokens(u64),
+    /// Requests.
+    Requests(u64),
+}
+
+/// The window a budget is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Window {
+    /// From each full hour.
+    Hour,
+    /// From midnight.
+    Day,
+    /// From Monday's midnight.
+    Week,
+    /// From the first of the month.
+    Month,
+    /// Never starts again.
+    Total,
+}
+
+impl Window {
+    /// The word used in the file.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Hour => "hour",
+            Self::Day => "day",
+            Self::Week => "week",
+            Self::Month => "month",
+            Self::Total => "total",
+        }
+    }
+}
+
+/// Rates and parallel caps of a scope; at least one is given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RateLimit {
+    /// Its name, unique.
+    pub name: String,
+    /// What it counts.
+    pub scope: Scope,
+    /// Requests in a period.
+    pub requests: Option<Rate>,
+    /// Tokens in a period.
+    pub tokens: Option<Rate>,
+    /// Requests at the same time.
+    pub parallel: Option<u32>,
+}
+
+/// So many in so long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// How many.
+    pub count: u64,
+    /// In how long.
+    pub per: Duration,
+}
+
+/// Prices that override the catalog's, and what happens without one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Prices {
+    /// Whether a request whose cost can't be known may pass a money budget.
+    pub unpriced: Unpriced,
+    /// Overrides, in the file's order.
+    pub overrides: Vec<PriceOverride>,
+}
+
+/// Whether a request whose cost can't be known may pass a money budget.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unpriced {
+    /// It passes, its cost marked unknown.
+    Allow,
+    /// It is refused.
+    Reject,
+}
+
+/// The price of one offer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PriceOverride {
+    /// The offer.
+    pub offer: OfferId,
+    /// Fresh input.
+    pub input: Price,
+    /// Output.
+    pub output: Price,
+    /// Input read from the provider's cache; none means as fresh input.
+    pub cache_read: Option<Price>,
+    /// Input written to the provider's cache; none means as fresh input.
+    pub cache_write: Option<Price>,
+    /// Reasoning tokens; none means as output.
+    pub reasoning: Option<Price>,
+}
+
+/// The record of every request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ledger {
+    /// Whether an intent is on disk before its attempt leaves.
+    pub durability: Durability,
+    /// The data folder.
+    pub dir: String,
+    /// How long rows are kept before `ledger prune` may take them; none means for ever.
+    pub keep: Option<Duration>,
+}
+
+/// Whether an intent is on disk before its attempt leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// Yes.
+    Strict,
+    /// No: at most 50 ms of rows may be lost in a crash.
+    Relaxed,
+}
+
+/// Retries, breakers, and what happens when something can't be carried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Routing {
+    /// Further attempts of one request.
+    pub retries: Retries,
+    /// What a client that leaves does to its attempt.
+    pub on_client_disconnect: Disconnect,
+    /// When an offer is set aside.
+    pub circuit: Circuit,
+    /// Whether a lossy translation may go ahead, where the capability does not say.
+    pub on_loss: OnLoss,
+    /// Output bound of requests that set none, for models whose own limit is unknown.
+    pub default_max_output: Option<u64>,
+}
+
+/// Further attempts of one request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retries {
+    /// Most retries of one request on the same offer.
+    pub max: u32,
+    /// Retries as a share of requests, in hundredths of a percent: 1,000 is 10 %.
+    pub budget_basis_points: u32,
+}
+
+/// What a client that leaves does to its attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Disconnect {
+    /// The attempt is cancelled.
+    Cancel,
+    /// It is read to its end, so that its usage is known.
+    Drain,
+    /// It is read for this long, then cancelled.
+    DrainUpTo(Duration),
+}
+
+/// When an offer is set aside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Circuit {
+    /// Share of failures, in hundredths of a percent: 5,000 is 50 %.
+    pub open_at_basis_points: u32,
+    /// Over so many calls.
+    pub over_calls: u32,
+    /// When it is tried again.
+    pub probe_after: Duration,
+}
+
+/// Logs and metrics.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Telemetry {
+    /// Least severe level that is logged: `error`, `warn`, `info`, `debug`, `trace`.
+    pub log: String,
+    /// Layout of log lines.
+    pub log_format: LogFormat,
+    /// Whether `/metrics` is served on the admin listener.
+    pub prometheus: bool,
+}
+
+/// Layout of log lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Pretty,
+    /// One JSON object a line.
+    Json,
+    /// For people on a terminal, JSON otherwise.
+    Auto,
+}
+
+/// Whether prompts and answers are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Content {
+    /// Always false in this version.
+    pub log: bool,
+}
