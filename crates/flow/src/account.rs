@@ -1,0 +1,191 @@
+//! What an attempt is accounted as, whatever happened to it.
+
+use domain::{ErrorClass, OutcomeClass, Usage, UsageQuality, WorstCase};
+
+/// How an attempt came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// The provider's answer was whole and was delivered (or is about to be).
+    Whole,
+    /// The provider failed, or cut its answer; the class says how.
+    Failed(ErrorClass),
+    /// The client left.
+    ClientLeft,
+    /// Our own fault.
+    Internal,
+}
+
+/// What is known about an attempt when it ends.
+#[derive(Clone, Copy, Debug)]
+pub struct Evidence {
+    /// How it ended.
+    pub ended: Ended,
+    /// Whether any byte of the request may have reached the provider.
+    pub sent: bool,
+    /// Whether any byte of an answer (not of an error) came back.
+    pub answered: bool,
+    /// Usage as the provider reported it, so far.
+    pub usage: Option<Usage>,
+    /// Bytes of text that the provider delivered.
+    pub output_bytes: u64,
+    /// Bytes of text that the request holds.
+    pub input_bytes: u64,
+    /// The upper bound that was reserved.
+    pub worst: WorstCase,
+}
+
+/// The settled facts of an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// How it ended, for the ledger.
+    pub outcome: OutcomeClass,
+    /// What went wrong, if anything.
+    pub error: ErrorClass,
+    /// What is charged.
+    pub usage: Usage,
+    /// How far that can be trusted.
+    pub quality: UsageQuality,
+}
+
+/// Tokens in `bytes` of text by the usual rule of thumb of four bytes a token, rounded up. An estimate, and used only
+/// for rows that say `counted`.
+pub fn estimate_tokens(bytes: u64) -> u64 {
+    bytes.div_ceil(4)
+}
+
+/// Decides what an attempt is charged.
+///
+/// - Nothing was sent: nothing.
+/// - The provider reported usage and finished: that.
+/// - It finished without a word about usage: what passed through, `counted`.
+/// - It refused or failed with an error answer: nothing, `counted`; no provider here bills an error answer.
+/// - It was cut in the middle, or the client left while it ran: what was reported so far, and what was delivered,
+///   `counted`.
+/// - It was sent, and then silence: it may have run to its end unseen, so the whole reservation, `bounded`.
+pub fn verdict(evidence: &Evidence) -> Verdict {
+    let (outcome, error) = match evidence.ended {
+        Ended::Whole => (OutcomeClass::Ok, ErrorClass::None),
+        Ended::Failed(class) if evidence.answered => (OutcomeClass::Interrupted, class),
+        Ended::Failed(class) => (OutcomeClass::Failed, class),
+        Ended::ClientLeft => (OutcomeClass::ClientGone, ErrorClass::None),
+        Ended::Internal => (OutcomeClass::Internal, ErrorClass::Internal),
+    };
+    let (usage, quality) = charge(evidence);
+    Verdict { outcome, error, usage, quality }
+}
+
+fn charge(evidence: &Evidence) -> (Usage, UsageQuality) {
+    if !evidence.sent {
+        return (Usage::default(), UsageQuality::Reported);
+    }
+    match evidence.ended {
+        Ended::Whole => match evidence.usage {
+            Some(usage) => (usage, UsageQuality::Reported),
+            None => (counted(evidence), UsageQuality::Counted),
+        },
+        Ended::Failed(class) if !evidence.answered && !class.may_be_billed() => {
+            (Usage::default(), UsageQuality::Counted)
+        }
+        Ended::Failed(_) | Ended::ClientLeft | Ended::Internal if evidence.answered => {
+            (counted(evidence), UsageQuality::Counted)
+        }
+        Ended::Failed(_) | Ended::ClientLeft | Ended::Internal => {
+            (bounded(evidence), UsageQuality::Bounded)
+        }
+    }
+}
+
+/// What was reported so far, completed by what passed through.
+fn counted(evidence: &Evidence) -> Usage {
+    let mut usage = evidence.usage.unwrap_or_default();
+    if usage.input_total() == 0 {
+        usage.input = estimate_tokens(evidence.input_bytes).min(evidence.worst.input);
+    }
+    let delivered = estimate_tokens(evidence.output_bytes);
+    usage.output = usage.output.max(delivered.saturating_sub(usage.reasoning));
+    usage
+}
+
+/// The whole reservation.
+fn bounded(evidence: &Evidence) -> Usage {
+    let delivered = estimate_tokens(evidence.output_bytes);
+    Usage {
+        input: evidence.worst.input,
+        output: evidence.worst.output.unwrap_or(delivered).max(delivered),
+        ..Usage::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn evidence(ended: Ended) -> Evidence {
+        Evidence {
+            ended,
+            sent: true,
+            answered: true,
+            usage: None,
+            output_bytes: 40,
+            input_bytes: 400,
+            worst: WorstCase { input: 400, output: Some(1_000) },
+        }
+    }
+
+    #[test]
+    fn what_the_provider_reports_is_what_is_charged() {
+        let usage = Usage { input: 9, output: 5, ..Usage::default() };
+        let verdict = verdict(&Evidence { usage: Some(usage), ..evidence(Ended::Whole) });
+        assert_eq!((verdict.usage, verdict.quality), (usage, UsageQuality::Reported));
+        assert_eq!(verdict.outcome, OutcomeClass::Ok);
+    }
+
+    #[test]
+    fn a_silent_provider_is_counted_and_never_zero() {
+        let verdict = verdict(&evidence(Ended::Whole));
+        assert_eq!(verdict.quality, UsageQuality::Counted);
+        assert_eq!((verdict.usage.input, verdict.usage.output), (100, 10));
+    }
+
+    #[test]
+    fn nothing_sent_is_nothing_charged() {
+        let verdict = verdict(&Evidence {
+            sent: false,
+            answered: false,
+            ..evidence(Ended::Failed(ErrorClass::Unreachable))
+        });
+        assert!(verdict.usage.is_zero());
+        assert_eq!(verdict.outcome, OutcomeClass::Failed);
+    }
+
+    #[test]
+    fn an_error_answer_is_not_billed_but_silence_is_held_in_full() {
+        let refused = verdict(&Evidence {
+            answered: false,
+            ..evidence(Ended::Failed(ErrorClass::RateLimited))
+        });
+        assert!(refused.usage.is_zero());
+        let silent = verdict(&Evidence {
+            answered: false,
+            output_bytes: 0,
+            ..evidence(Ended::Failed(ErrorClass::Timeout))
+        });
+        assert_eq!(silent.quality, UsageQuality::Bounded);
+        assert_eq!((silent.usage.input, silent.usage.output), (400, 1_000));
+    }
+
+    #[test]
+    fn a_client_that_leaves_mid_stream_pays_for_what_ran() {
+        let so_far = Usage { input: 120, ..Usage::default() };
+        let verdict = verdict(&Evidence { usage: Some(so_far), ..evidence(Ended::ClientLeft) });
+        assert_eq!((verdict.usage.input, verdict.usage.output), (120, 10));
+        assert_eq!(verdict.outcome, OutcomeClass::ClientGone);
+    }
+
+    #[test]
+    fn a_client_that_leaves_before_any_answer_leaves_a_bound() {
+        let verdict =
+            verdict(&Evidence { answered: false, output_bytes: 0, ..evidence(Ended::ClientLeft) });
+        assert_eq!(verdict.quality, UsageQuality::Bounded);
+    }
+}
