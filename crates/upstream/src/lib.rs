@@ -1,1 +1,20 @@
-//! Stub.
+//! The HTTP client towards providers: targets, the address guard, TLS, a pool per runtime thread, and keys.
+//!
+//! One [`Pool`] lives on each runtime thread and is not `Send`: no lock and no hand-over between threads stands
+//! in a request's way. HTTP/1.1 connections are driven inside the request that uses them (no task, no wake-up
+//! from one task to another); HTTP/2 connections are shared and have one driver task each.
+
+#![forbid(unsafe_code)]
+#![deny(missing_docs)]
+
+mod body;
+mod error;
+mod pool;
+mod secret;
+mod target;
+
+pub use body::Body;
+pub use error::{BodyError, SendError, Stage, TargetError};
+pub use pool::{Deadlines, Incoming, Outgoing, Pool, PoolOptions};
+pub use secret::Secret;
+pub use target::{Http2, Scheme, Target, TargetOptions};

@@ -1,0 +1,18 @@
+//! The listening side of the data plane: accepting, TLS, framing, connection limits and draining.
+//!
+//! One acceptor task hands accepted sockets to the thread with the fewest open connections; each runtime thread
+//! serves its own connections. One listening socket was preferred to `SO_REUSEPORT` sockets because the kernel
+//! spreads those by hash (16 connections on two threads are often 11 and 5), because closing one of them resets
+//! what waits in its queue, and because the hand-over costs once per connection, not per request.
+
+mod conn;
+mod gate;
+mod limits;
+mod serve;
+mod tls;
+
+pub use conn::{ConnInfo, ReqBody};
+pub use gate::{Gate, Shutdown};
+pub use limits::ListenLimits;
+pub use serve::{Arrivals, Intake, Served, accept, bind, intake, serve};
+pub use tls::{TlsError, TlsSource};
