@@ -1,1 +1,38 @@
-//! Stub.
+//! Wire formats and the one canonical exchange between them.
+//!
+//! A dialect is a folder: how it is read and written as a client's and as a provider's side, how its streams
+//! run, what its errors mean. [`dialect`] finds one by its id. Only this crate knows vendor JSON. It is pure:
+//! bytes in, bytes out; time and ids are arguments.
+//!
+//! Two ways through it. A same-dialect route never builds a tree: [`Dialect::peek`] types the few fields we act
+//! on, [`Dialect::forward`] splices the model name, [`Dialect::tee`] reads usage from the bytes that pass. Any
+//! other route goes request -> [`Exchange`] -> request and answer -> [`Answer`] or [`StreamEvent`]s -> answer;
+//! what the target can't carry is noted in a `LossReport` by the table in `loss.rs`.
+
+#![forbid(unsafe_code)]
+#![deny(missing_docs)]
+
+pub mod anthropic_messages;
+pub mod count_tokens;
+pub mod embeddings;
+pub mod exchange;
+pub mod gate;
+mod json;
+pub mod loss;
+pub mod models;
+pub mod openai_chat;
+pub mod quirks;
+pub mod reasoning;
+mod registry;
+pub mod sse;
+mod tool_ids;
+mod unwrap_input;
+mod wire;
+
+pub use exchange::{Answer, Choice, Exchange, StreamEvent, StreamMerge};
+pub use quirks::{Quirks, UnknownQuirk};
+pub use registry::{Dialect, DialectId, StreamReader, StreamWriter, Tee, dialect};
+pub use wire::{
+    AnswerContext, BadAnswer, ClientError, Edits, FieldError, FinishReason, FirstEvent, Headers,
+    Peek, Seen, Target, TeeOptions, UpstreamFault, UpstreamRequest,
+};

@@ -1,0 +1,1 @@
+//! `/v1/embeddings`: what is typed of it, and its usage.

@@ -1,0 +1,1 @@
+//! Small helpers over `serde_json::Value`.

@@ -1,0 +1,136 @@
+//! Which dialects there are. Adding one is its folder, a value of [`DialectId`] and one line in [`dialect`].
+
+use bytes::Bytes;
+use domain::{Endpoint, LossReport};
+use smallvec::SmallVec;
+
+use crate::exchange::{Answer, Exchange, StreamEvent};
+use crate::wire::{
+    AnswerContext, BadAnswer, ClientError, Edits, FieldError, FirstEvent, Headers, Peek, Seen,
+    Target, TeeOptions, UpstreamFault, UpstreamRequest,
+};
+use crate::{anthropic_messages, openai_chat};
+
+/// A wire format. The discriminant is stored in the ledger: never reused.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum DialectId {
+    /// OpenAI Chat Completions.
+    OpenaiChat = 0,
+    /// Anthropic Messages.
+    AnthropicMessages = 1,
+}
+
+impl DialectId {
+    /// Every dialect, in the order of its code.
+    pub const ALL: &'static [Self] = &[Self::OpenaiChat, Self::AnthropicMessages];
+
+    /// The word used in config, rows and metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::OpenaiChat => "openai-chat",
+            Self::AnthropicMessages => "anthropic-messages",
+        }
+    }
+
+    /// The inverse of [`Self::as_str`].
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|id| id.as_str() == word)
+    }
+
+    /// The inverse of the discriminant.
+    pub fn from_code(code: u8) -> Option<Self> {
+        Self::ALL.iter().copied().find(|id| *id as u8 == code)
+    }
+}
+
+/// The dialect of that id.
+pub fn dialect(id: DialectId) -> &'static dyn Dialect {
+    match id {
+        DialectId::OpenaiChat => &openai_chat::OpenaiChat,
+        DialectId::AnthropicMessages => &anthropic_messages::AnthropicMessages,
+    }
+}
+
+/// One wire format, from both sides.
+pub trait Dialect: Sync + Send {
+    /// Which one.
+    fn id(&self) -> DialectId;
+
+    /// Where the provider serves `endpoint`, relative to its base URL (which ends in `/v1`).
+    fn path(&self, endpoint: Endpoint) -> &'static str;
+
+    /// Types the few fields that we act on, without a tree. Runs after [`crate::gate::scan`] has passed.
+    fn peek(&self, body: &[u8], headers: &dyn Headers) -> Result<Peek, FieldError>;
+
+    /// The body for a provider of the same dialect: the client's bytes with the edits spliced in, and
+    /// nothing else changed. Without an edit it is the same `Bytes`.
+    fn forward(&self, body: &Bytes, peek: &Peek, edits: &Edits<'_>) -> Bytes;
+
+    /// A reader of the answer that passes.
+    fn tee(&self, options: TeeOptions) -> Box<dyn Tee>;
+
+    /// The body of an error that we make, in the shape this dialect's clients expect.
+    fn render_error(&self, error: &ClientError<'_>) -> Vec<u8>;
+
+    /// The same as an event within a stream that has begun.
+    fn render_error_event(&self, error: &ClientError<'_>) -> Vec<u8>;
+
+    /// What a provider's error answer means.
+    fn classify(&self, status: u16, headers: &dyn Headers, body: &[u8]) -> UpstreamFault;
+
+    /// A client's request as the canonical exchange. Never panics on any bytes.
+    fn read_request(&self, body: &[u8], headers: &dyn Headers) -> Result<Exchange, FieldError>;
+
+    /// The exchange as a request to a provider of this dialect; notes in `loss` what isn't carried natively.
+    /// Fails where dropping would falsify the request: input that the provider could never see.
+    fn write_request(
+        &self,
+        exchange: &Exchange,
+        target: &Target<'_>,
+        loss: &mut LossReport,
+    ) -> Result<UpstreamRequest, FieldError>;
+
+    /// A provider's whole (not streamed) success body.
+    fn read_answer(&self, body: &[u8]) -> Result<Answer, BadAnswer>;
+
+    /// The answer as this dialect's clients expect it.
+    fn write_answer(&self, answer: &Answer, context: &AnswerContext<'_>) -> Vec<u8>;
+
+    /// Reads a provider's stream.
+    fn stream_reader(&self) -> Box<dyn StreamReader>;
+
+    /// Writes a client's stream.
+    fn stream_writer(&self, context: &AnswerContext<'_>) -> Box<dyn StreamWriter>;
+}
+
+/// Watches an answer that is forwarded and reads what the ledger needs.
+pub trait Tee: Send {
+    /// Takes the next piece of the body and pushes what goes to the client: the same slices, except a
+    /// stripped usage chunk. Nothing is copied and no complete event is held back.
+    fn feed(&mut self, chunk: Bytes, out: &mut SmallVec<[Bytes; 2]>);
+    /// What the first event was; decides whether another offer may still take over.
+    fn first(&self) -> FirstEvent;
+    /// At the end of the body: what was seen.
+    fn finish(&mut self) -> Seen;
+}
+
+/// A provider's stream, in any chunking, as canonical events.
+pub trait StreamReader: Send {
+    /// Takes the next bytes. After an error the reader is spent.
+    fn feed(&mut self, bytes: &[u8], out: &mut Vec<StreamEvent>) -> Result<(), BadAnswer>;
+    /// At the body's clean end. [`BadAnswer::Cut`] unless the dialect's success terminator was seen.
+    fn end(&mut self, out: &mut Vec<StreamEvent>) -> Result<(), BadAnswer>;
+}
+
+/// Canonical events as a client's stream. Each event is written at once; nothing is held back, and the success
+/// terminator is written only for [`StreamEvent::End`].
+pub trait StreamWriter: Send {
+    /// Appends the bytes of one event; may append none.
+    fn event(&mut self, event: &StreamEvent, out: &mut Vec<u8>);
+    /// Why the stream can't go on in this dialect. Nothing more will be written: the server ends it with an
+    /// error event and aborts the body.
+    fn broken(&self) -> Option<&'static str> {
+        None
+    }
+}

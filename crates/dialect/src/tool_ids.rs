@@ -1,0 +1,1 @@
+//! Tool call ids in the shape a provider takes.

@@ -1,0 +1,1 @@
+//! Unwraps `{"input": "..."}` while it streams.
