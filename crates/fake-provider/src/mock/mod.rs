@@ -1,0 +1,5 @@
+//! stub
+#[derive(Debug)]
+pub struct Mock;
+#[derive(Debug)]
+pub struct MockOptions;
