@@ -111,6 +111,10 @@ pub trait Tee: Send {
     fn feed(&mut self, chunk: Bytes, out: &mut SmallVec<[Bytes; 2]>);
     /// What the first event was; decides whether another offer may still take over.
     fn first(&self) -> FirstEvent;
+    /// Whether the success terminator has passed (`[DONE]`, `message_stop`, a whole JSON body).
+    fn is_complete(&self) -> bool {
+        false
+    }
     /// At the end of the body: what was seen.
     fn finish(&mut self) -> Seen;
 }
