@@ -8,13 +8,22 @@
 #![deny(missing_docs)]
 
 mod body;
+mod connect;
+mod dns;
 mod error;
+pub mod guard;
+mod h1;
+mod h2;
+mod keyring;
 mod pool;
 mod secret;
+mod stream;
 mod target;
+mod tls;
 
 pub use body::Body;
 pub use error::{BodyError, SendError, Stage, TargetError};
+pub use keyring::{KeyRing, NoKey, Picked};
 pub use pool::{Deadlines, Incoming, Outgoing, Pool, PoolOptions};
 pub use secret::Secret;
 pub use target::{Http2, Scheme, Target, TargetOptions};

@@ -1,0 +1,181 @@
+//! The address guard: which addresses a provider may have.
+//!
+//! It is asked about every address right before it is dialled, so a name that changes its mind between a check
+//! and its use (DNS rebinding) gains nothing. Loopback is allowed: local inference servers live there.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// What the guard says about an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// A public address, or loopback.
+    Allowed,
+    /// Needs `allow_private_address: true`; the word says what it is.
+    Private(&'static str),
+    /// Never dialled: no server of ours can be there, and cloud credentials may.
+    Never(&'static str),
+}
+
+/// Judges an address by itself.
+pub fn judge(address: IpAddr) -> Verdict {
+    match address {
+        IpAddr::V4(v4) => judge_v4(v4),
+        IpAddr::V6(v6) => judge_v6(v6),
+    }
+}
+
+/// Whether `address` may be dialled.
+///
+/// # Errors
+/// The word for what it is.
+pub fn check(address: IpAddr, allow_private: bool) -> Result<(), &'static str> {
+    match judge(address) {
+        Verdict::Allowed => Ok(()),
+        Verdict::Private(_) if allow_private => Ok(()),
+        Verdict::Private(kind) | Verdict::Never(kind) => Err(kind),
+    }
+}
+
+fn judge_v4(address: Ipv4Addr) -> Verdict {
+    match address.octets() {
+        // The metadata services of AWS, Azure, Google, Oracle (192.0.0.192) and Alibaba (100.100.100.200):
+        // they hand out credentials to whoever asks.
+        [169, 254, 169, 254 | 253 | 123]
+        | [169, 254, 170, 2 | 23]
+        | [192, 0, 0, 192]
+        | [100, 100, 100, 200] => Verdict::Never("a cloud metadata service"),
+        [0, ..] => Verdict::Never("unspecified"),
+        [224..=239, ..] => Verdict::Never("multicast"),
+        [255, 255, 255, 255] => Verdict::Never("broadcast"),
+        [10, ..] | [172, 16..=31, ..] | [192, 168, ..] => Verdict::Private("private"),
+        [169, 254, ..] => Verdict::Private("link-local"),
+        [100, 64..=127, ..] => Verdict::Private("carrier-grade NAT"),
+        [192, 0, 0, _] => Verdict::Private("reserved for protocols"),
+        [198, 18..=19, ..] => Verdict::Private("reserved for benchmarks"),
+        [192, 0, 2, _] | [198, 51, 100, _] | [203, 0, 113, _] => {
+            Verdict::Private("reserved for documentation")
+        }
+        [192, 88, 99, _] => Verdict::Private("a 6to4 relay"),
+        [240..=255, ..] => Verdict::Private("reserved"),
+        // Loopback among the rest.
+        _ => Verdict::Allowed,
+    }
+}
+
+fn judge_v6(address: Ipv6Addr) -> Verdict {
+    if let Some((inner, form)) = embedded_v4(address) {
+        // An IPv4 address in IPv6 clothing is how filters are passed by; only worth a switch for what the switch
+        // would allow in plain form too.
+        return match judge_v4(inner) {
+            Verdict::Never(kind) => Verdict::Never(kind),
+            Verdict::Allowed | Verdict::Private(_) => Verdict::Private(form),
+        };
+    }
+    let segments = address.segments();
+    if segments == [0xfd00, 0x0ec2, 0, 0, 0, 0, 0, 0x0254] {
+        return Verdict::Never("a cloud metadata service");
+    }
+    if address.is_loopback() {
+        return Verdict::Allowed;
+    }
+    if address.is_unspecified() {
+        return Verdict::Never("unspecified");
+    }
+    match segments {
+        [0xff00..=0xffff, ..] => Verdict::Never("multicast"),
+        [0xfc00..=0xfdff, ..] => Verdict::Private("private"),
+        [0xfe80..=0xfebf, ..] => Verdict::Private("link-local"),
+        [0xfec0..=0xfeff, ..] => Verdict::Private("site-local"),
+        [0x0100, 0, 0, 0, ..] => Verdict::Private("reserved to be discarded"),
+        [0x2001, 0x0db8, ..] | [0x3fff, 0..=0x0fff, ..] => {
+            Verdict::Private("reserved for documentation")
+        }
+        [0x2001, 0x0000..=0x01ff, ..] => Verdict::Private("reserved for protocols"),
+        // Global unicast is 2000::/3; all else is unassigned.
+        [0x2000..=0x3fff, ..] => Verdict::Allowed,
+        _ => Verdict::Private("reserved"),
+    }
+}
+
+/// The IPv4 address inside an IPv6 one, and the form it hides in.
+fn embedded_v4(address: Ipv6Addr) -> Option<(Ipv4Addr, &'static str)> {
+    let from = |high: u16, low: u16| Ipv4Addr::from(u32::from(high) << 16 | u32::from(low));
+    match address.segments() {
+        [0, 0, 0, 0, 0, 0xffff, high, low] => Some((from(high, low), "an IPv4-mapped address")),
+        [0, 0, 0, 0, 0xffff, 0, high, low] => Some((from(high, low), "an IPv4-translated address")),
+        [0x0064, 0xff9b, 0 | 1, _, _, _, high, low] => Some((from(high, low), "a NAT64 address")),
+        [0x2002, high, low, ..] => Some((from(high, low), "a 6to4 address")),
+        // Teredo keeps the client's IPv4 address inverted.
+        [0x2001, 0, _, _, _, _, high, low] => Some((from(!high, !low), "a Teredo address")),
+        [0, 0, 0, 0, 0, 0, high, low] if (high, low) > (0, 1) => {
+            Some((from(high, low), "an IPv4-compatible address"))
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::check;
+
+    fn ask(address: &str, allow: bool) -> Result<(), &'static str> {
+        check(address.parse().unwrap(), allow)
+    }
+
+    #[test]
+    fn public_and_loopback_addresses_pass() {
+        for address in
+            ["1.1.1.1", "104.18.7.192", "127.0.0.1", "127.9.9.9", "::1", "2606:4700::1111"]
+        {
+            assert_eq!(ask(address, false), Ok(()), "{address}");
+        }
+    }
+
+    #[test]
+    fn inner_addresses_need_the_switch() {
+        for (address, kind) in [
+            ("10.0.0.1", "private"),
+            ("172.16.0.1", "private"),
+            ("172.31.255.255", "private"),
+            ("192.168.1.1", "private"),
+            ("169.254.1.1", "link-local"),
+            ("100.64.0.1", "carrier-grade NAT"),
+            ("198.18.0.1", "reserved for benchmarks"),
+            ("240.0.0.1", "reserved"),
+            ("fd12::1", "private"),
+            ("fe80::1", "link-local"),
+            ("::ffff:10.0.0.1", "an IPv4-mapped address"),
+            ("::ffff:127.0.0.1", "an IPv4-mapped address"),
+            ("::ffff:1.1.1.1", "an IPv4-mapped address"),
+            ("64:ff9b::a00:1", "a NAT64 address"),
+            ("2002:a00:1::", "a 6to4 address"),
+            ("::127.0.0.1", "an IPv4-compatible address"),
+        ] {
+            assert_eq!(ask(address, false), Err(kind), "{address}");
+            assert_eq!(ask(address, true), Ok(()), "{address}");
+        }
+        for address in ["172.15.0.1", "172.32.0.1", "100.63.0.1", "100.128.0.1", "169.253.0.1"] {
+            assert_eq!(ask(address, false), Ok(()), "{address} is just outside a private range");
+        }
+    }
+
+    #[test]
+    fn metadata_services_and_group_addresses_are_never_dialled() {
+        for address in [
+            "169.254.169.254",
+            "fd00:ec2::254",
+            "100.100.100.200",
+            "192.0.0.192",
+            "::ffff:169.254.169.254",
+            "64:ff9b::a9fe:a9fe",
+            "2002:a9fe:a9fe::",
+            "0.0.0.0",
+            "::",
+            "224.0.0.1",
+            "255.255.255.255",
+            "ff02::1",
+        ] {
+            assert!(ask(address, true).is_err(), "{address}");
+        }
+    }
+}
