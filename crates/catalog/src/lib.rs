@@ -1,1 +1,34 @@
-//! Stub.
+//! Makers, models, hosts, dated prices, life cycles, providers as data, and the layer graph's facts.
+//!
+//! The data files are compiled in (`data/`, see `data/README.md` for where they come from) and read on first
+//! need, host by host, so that asking for [`builtin`] costs next to nothing at start. Nothing here reads a clock,
+//! a file or the network: times are arguments.
+
+#![forbid(unsafe_code)]
+#![deny(missing_docs)]
+
+mod catalog;
+mod dates;
+mod decimal;
+mod fact;
+mod hosts;
+pub mod import;
+mod maker;
+mod model;
+mod names;
+mod overlay;
+mod price;
+mod provider;
+mod provider_data;
+mod table;
+mod timeline;
+
+pub use catalog::{Catalog, builtin};
+
+pub use fact::{Fact, Grade};
+pub use model::{Found, Lifecycle, LifecycleStatus, Matched, ModelEntry, ModelFacts, ModelMode};
+pub use names::nearest;
+pub use overlay::{Overlay, OverlayError};
+pub use price::{Mode, PriceSheet, PriceVersion, Rates, Tier};
+pub use provider::{AuthStyle, Canonical, Equity, LayerFact, Maker, Preset, ProviderFacts};
+pub use timeline::{Change, PriceTimeline};

@@ -1,0 +1,131 @@
+//! Providers as data: how to reach them (presets) and who stands behind them (facts of the layer graph).
+
+use std::borrow::Cow;
+
+use domain::Layer;
+
+use crate::Fact;
+
+type Text = Cow<'static, str>;
+
+/// How a provider wants its key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum AuthStyle {
+    /// `Authorization: Bearer KEY`.
+    Bearer,
+    /// `x-api-key: KEY`.
+    XApiKey,
+    /// No key; one that is configured is sent as a bearer.
+    None,
+}
+
+impl AuthStyle {
+    /// The word in data files and config.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Bearer => "bearer",
+            Self::XApiKey => "x-api-key",
+            Self::None => "none",
+        }
+    }
+
+    /// The style of that word.
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Bearer, Self::XApiKey, Self::None].into_iter().find(|style| style.as_str() == word)
+    }
+}
+
+/// How to reach a kind of provider: what the config's `type` or `preset` stands for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Preset {
+    /// The word in config.
+    pub name: Text,
+    /// The name for people.
+    pub title: Text,
+    /// Base URL that the dialect's paths are appended to; holds `{placeholders}`; empty when the user must say it.
+    pub base_url: Text,
+    /// Base URL for the `anthropic-messages` dialect where it differs from `base_url`; else empty.
+    pub messages_base_url: Text,
+    /// How the key is sent.
+    pub auth: AuthStyle,
+    /// Headers sent on every request, lower-case names.
+    pub headers: Vec<(Text, Text)>,
+    /// Dialects it speaks, best first: `openai-chat`, `anthropic-messages`.
+    pub dialects: Vec<Text>,
+    /// Environment variables that hold its key, in the order they are looked at.
+    pub key_env: Vec<Text>,
+    /// Environment variable that holds its base URL or address; else empty.
+    pub url_env: Text,
+    /// Ports on loopback where it listens by default.
+    pub probe_ports: Vec<u16>,
+    /// Words for its oddities; `dialect::Quirks` knows them.
+    pub quirks: Vec<Text>,
+    /// The catalog's host id for prices; empty when there are none.
+    pub catalog_host: Text,
+    /// What the facts above rest on.
+    pub fact: Fact<()>,
+}
+
+/// One node (with a weight for equity edges) of the layer graph.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LayerFact {
+    /// Which layer.
+    pub layer: Layer,
+    /// The node's id and its provenance.
+    pub node: Fact<Text>,
+}
+
+/// A share one partner holds in another. Shown, never counted in shares of dependence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Equity {
+    /// Who holds.
+    pub holder: Text,
+    /// In whom.
+    pub held: Text,
+    /// How much, in basis points, where it is public; and who says so.
+    pub stake_bp: Fact<Option<u32>>,
+    /// The relation in words.
+    pub note: Text,
+}
+
+/// What the layer graph knows of a kind of provider.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ProviderFacts {
+    /// The preset it is about.
+    pub name: Text,
+    /// Nodes, at most one per partition layer, any number of the overlapping ones.
+    pub layers: Vec<LayerFact>,
+    /// Shares held in its operator or owner.
+    pub equity: Vec<Equity>,
+}
+
+impl ProviderFacts {
+    /// The nodes of a layer.
+    pub fn layer(&self, layer: Layer) -> impl Iterator<Item = &Fact<Text>> {
+        self.layers.iter().filter(move |fact| fact.layer == layer).map(|fact| &fact.node)
+    }
+}
+
+/// A company (or project) that trains models.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Maker {
+    /// Id, lower-case: the first part of `maker/model`.
+    pub id: Text,
+    /// The name for people.
+    pub name: Text,
+    /// Country of its seat, ISO 3166-1 alpha-2.
+    pub jurisdiction: Fact<Text>,
+    /// Controlling parent; itself when independent.
+    pub owner: Fact<Text>,
+    /// Shares others hold in it.
+    pub equity: Vec<Equity>,
+}
+
+/// A model's canonical key and how its maker was told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Canonical {
+    /// `maker/model`: a key for grouping, never a routing name.
+    pub key: String,
+    /// The maker's id, and why we think so.
+    pub maker: Fact<Text>,
+}

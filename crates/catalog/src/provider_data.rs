@@ -1,0 +1,187 @@
+//! Reads `data/providers.json` and `data/makers.json`.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use domain::Layer;
+use serde::Deserialize;
+
+use crate::{AuthStyle, Equity, Fact, Grade, LayerFact, Maker, Preset, ProviderFacts};
+
+type Text = Cow<'static, str>;
+
+const PROVIDERS: &str = include_str!("../data/providers.json");
+const MAKERS: &str = include_str!("../data/makers.json");
+
+#[derive(Deserialize)]
+struct ProvidersFile {
+    presets: Vec<PresetRow>,
+}
+
+#[derive(Deserialize)]
+struct PresetRow {
+    name: String,
+    title: String,
+    base_url: String,
+    #[serde(default)]
+    messages_base_url: String,
+    auth: String,
+    #[serde(default)]
+    headers: BTreeMap<String, String>,
+    dialects: Vec<String>,
+    key_env: Vec<String>,
+    #[serde(default)]
+    url_env: String,
+    #[serde(default)]
+    probe_ports: Vec<u16>,
+    #[serde(default)]
+    quirks: Vec<String>,
+    catalog_host: String,
+    source: String,
+    date: String,
+    grade: String,
+    /// Layer, node, grade, date, source.
+    layers: Vec<(String, String, String, String, String)>,
+}
+
+#[derive(Deserialize)]
+struct MakersFile {
+    makers: Vec<MakerRow>,
+    equity: Vec<EquityRow>,
+}
+
+#[derive(Deserialize)]
+struct MakerRow {
+    id: String,
+    name: String,
+    /// Value, grade, date, source.
+    jurisdiction: (String, String, String, String),
+    owner: (String, String, String, String),
+    /// How its models' names begin.
+    families: Vec<String>,
+    /// What others write before its models' names.
+    words: Vec<String>,
+}
+
+/// Holder, held, basis points, grade, date, source, note.
+type EquityRow = (String, String, Option<u32>, String, String, String, String);
+
+fn text(value: String) -> Text {
+    Cow::Owned(value)
+}
+
+fn texts(values: Vec<String>) -> Vec<Text> {
+    values.into_iter().map(Cow::Owned).collect()
+}
+
+fn fact<T>(value: T, grade: &str, date: String, source: String) -> Option<Fact<T>> {
+    Some(Fact { value, grade: Grade::parse(grade)?, date: text(date), source: text(source) })
+}
+
+/// Presets and facts by preset name. Rows that make no sense are left out; a test holds that there are none.
+pub(crate) fn read() -> BTreeMap<Text, (Preset, ProviderFacts)> {
+    let rows = serde_json::from_str::<ProvidersFile>(PROVIDERS).map(|file| file.presets);
+    let equity = equity();
+    rows.unwrap_or_default()
+        .into_iter()
+        .filter_map(|row| read_preset(row, &equity))
+        .map(|(preset, facts)| (preset.name.clone(), (preset, facts)))
+        .collect()
+}
+
+/// Number of rows in the providers file, so that a test can see whether all were understood.
+#[cfg(test)]
+pub(crate) fn row_counts() -> (usize, usize, usize, usize) {
+    let presets: ProvidersFile = serde_json::from_str(PROVIDERS).unwrap();
+    let makers: MakersFile = serde_json::from_str(MAKERS).unwrap();
+    let layers = presets.presets.iter().map(|row| row.layers.len()).sum();
+    (presets.presets.len(), layers, makers.makers.len(), makers.equity.len())
+}
+
+fn read_preset(row: PresetRow, equity: &[Equity]) -> Option<(Preset, ProviderFacts)> {
+    let layers: Vec<LayerFact> = row
+        .layers
+        .into_iter()
+        .filter_map(|(layer, node, grade, date, source)| {
+            let node = fact(text(node), &grade, date, source)?;
+            Some(LayerFact { layer: Layer::parse(&layer)?, node })
+        })
+        .collect();
+    let owners: Vec<&Text> = layers
+        .iter()
+        .filter(|it| matches!(it.layer, Layer::Operator | Layer::Owner))
+        .map(|it| &it.node.value)
+        .collect();
+    let equity = equity.iter().filter(|edge| owners.contains(&&edge.held)).cloned().collect();
+    let facts = ProviderFacts { name: text(row.name.clone()), layers, equity };
+    let preset = Preset {
+        name: text(row.name),
+        title: text(row.title),
+        base_url: text(row.base_url),
+        messages_base_url: text(row.messages_base_url),
+        auth: AuthStyle::parse(&row.auth)?,
+        headers: row.headers.into_iter().map(|(name, value)| (text(name), text(value))).collect(),
+        dialects: texts(row.dialects),
+        key_env: texts(row.key_env),
+        url_env: text(row.url_env),
+        probe_ports: row.probe_ports,
+        quirks: texts(row.quirks),
+        catalog_host: text(row.catalog_host),
+        fact: fact((), &row.grade, row.date, row.source)?,
+    };
+    Some((preset, facts))
+}
+
+fn equity() -> Vec<Equity> {
+    let rows = serde_json::from_str::<MakersFile>(MAKERS).map(|file| file.equity);
+    rows.unwrap_or_default().into_iter().filter_map(read_equity).collect()
+}
+
+fn read_equity((holder, held, stake, grade, date, source, note): EquityRow) -> Option<Equity> {
+    let stake_bp = fact(stake, &grade, date, source)?;
+    Some(Equity { holder: text(holder), held: text(held), stake_bp, note: text(note) })
+}
+
+/// Makers, and the rules that tell a model's maker from its name.
+#[derive(Debug, Default)]
+pub(crate) struct Makers {
+    pub(crate) by_id: BTreeMap<Text, Maker>,
+    /// Vendor word -> maker.
+    pub(crate) words: BTreeMap<Text, Text>,
+    /// Beginning of a model's name -> maker; the longest that fits wins.
+    pub(crate) families: Vec<(Text, Text)>,
+    /// Every known stake.
+    pub(crate) equity: Vec<Equity>,
+}
+
+impl Makers {
+    pub(crate) fn read() -> Self {
+        let mut makers = Self { equity: equity(), ..Self::default() };
+        let rows = serde_json::from_str::<MakersFile>(MAKERS).map(|file| file.makers);
+        for row in rows.unwrap_or_default() {
+            makers.add(row);
+        }
+        makers.families.sort_by_key(|(family, _)| std::cmp::Reverse(family.len()));
+        makers
+    }
+
+    fn add(&mut self, row: MakerRow) -> Option<()> {
+        let id = text(row.id);
+        let (place, place_grade, place_date, place_source) = row.jurisdiction;
+        let (owner, owner_grade, owner_date, owner_source) = row.owner;
+        let maker = Maker {
+            id: id.clone(),
+            name: text(row.name),
+            jurisdiction: fact(text(place), &place_grade, place_date, place_source)?,
+            owner: fact(text(owner), &owner_grade, owner_date, owner_source)?,
+            equity: self.equity.iter().filter(|edge| edge.held == id).cloned().collect(),
+        };
+        for word in row.words {
+            self.words.insert(text(word), id.clone());
+        }
+        let families = row.families.into_iter().map(|family| (text(family), id.clone()));
+        self.families.extend(families);
+        self.by_id.insert(id, maker);
+        Some(())
+    }
+}
