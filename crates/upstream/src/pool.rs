@@ -106,6 +106,10 @@ pub(crate) struct Site {
     target: Arc<Inner>,
     idle_max: usize,
     /// Newest last: the most recently used is taken first, so that surplus ones grow old and are closed.
+    #[expect(
+        clippy::vec_box,
+        reason = "moved in and out once per request; the box is reused, not made anew"
+    )]
     idle: RefCell<Vec<Box<H1>>>,
     shared: RefCell<Vec<H2>>,
     /// Whether the server chose HTTP/2 at the last handshake.

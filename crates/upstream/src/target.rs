@@ -77,14 +77,14 @@ impl Target {
     /// # Errors
     /// See [`TargetError`].
     pub fn parse(base_url: &str, allow_private_address: bool) -> Result<Self, TargetError> {
-        Self::new(base_url, TargetOptions { allow_private_address, ..TargetOptions::default() })
+        Self::new(base_url, &TargetOptions { allow_private_address, ..TargetOptions::default() })
     }
 
     /// The same with all options.
     ///
     /// # Errors
     /// See [`TargetError`].
-    pub fn new(base_url: &str, options: TargetOptions) -> Result<Self, TargetError> {
+    pub fn new(base_url: &str, options: &TargetOptions) -> Result<Self, TargetError> {
         let parts = split(base_url).map_err(TargetError::Url)?;
         if let Host::Address(address, text) = &parts.host {
             guard::check(*address, options.allow_private_address)
@@ -104,7 +104,7 @@ impl Target {
             .map_err(|_| TargetError::Url("the host can't stand in a header"))?;
         let tls = match parts.scheme {
             Scheme::Http => None,
-            Scheme::Https => Some(tls::client_tls(parts.host.as_str(), &options)?),
+            Scheme::Https => Some(tls::client_tls(parts.host.as_str(), options)?),
         };
         Ok(Self(Arc::new(Inner {
             scheme: parts.scheme,

@@ -1,6 +1,10 @@
 //! The HTTP client against raw servers on ports of their own.
 
+#[cfg(test)]
 mod raw;
+#[cfg(test)]
 mod reuse;
+#[cfg(test)]
 mod secure;
+#[cfg(test)]
 mod wire;

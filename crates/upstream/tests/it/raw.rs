@@ -79,8 +79,7 @@ async fn connection(
             return;
         }
         if then == Then::Hold {
-            let mut one = [0; 1];
-            stream.read(&mut one).await.ok();
+            stream.read_buf(&mut seen).await.ok();
             return;
         }
     }
@@ -108,7 +107,7 @@ async fn read_request(stream: &mut TcpStream, mut seen: Vec<u8>) -> Option<Vec<u
 /// Runs a test on a runtime of the kind the gateway uses.
 pub(crate) fn run(test: impl Future<Output = ()>) {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
-        tokio::time::timeout(Duration::from_secs(60), test).await.unwrap();
+        tokio::time::timeout(Duration::from_mins(1), test).await.unwrap();
     });
 }
 

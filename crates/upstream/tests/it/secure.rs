@@ -129,7 +129,7 @@ async fn serve(config: ServerConfig) -> Server {
 
 fn target(host: &str, port: u16, ca: &[u8], http2: Http2) -> Target {
     let options = TargetOptions { ca_pem: Some(ca.to_vec()), http2, ..TargetOptions::default() };
-    Target::new(&format!("https://{host}:{port}/v1"), options).unwrap()
+    Target::new(&format!("https://{host}:{port}/v1"), &options).unwrap()
 }
 
 #[test]
@@ -230,7 +230,7 @@ fn dropping_an_http2_body_resets_its_stream_only() {
 fn a_ca_file_without_a_certificate_is_refused() {
     for pem in ["", "hello", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"] {
         let options = TargetOptions { ca_pem: Some(pem.into()), ..TargetOptions::default() };
-        let result = Target::new("https://x.example/v1", options);
+        let result = Target::new("https://x.example/v1", &options);
         assert!(matches!(result, Err(TargetError::Ca(_))), "{pem:?}: {result:?}");
     }
 }
