@@ -36,7 +36,8 @@ pub(crate) fn from_genai(id: &str) -> &str {
 }
 
 /// A provider word of the price history or the life-cycle table as a catalog host id.
-pub fn from_history(word: &str) -> &str {
+#[cfg(test)]
+pub(crate) fn from_history(word: &str) -> &str {
     match word {
         "amazon-bedrock" => "bedrock",
         "moonshotai" => "moonshot",

@@ -8,6 +8,8 @@
 #![deny(missing_docs)]
 
 mod catalog;
+#[cfg(test)]
+mod convert;
 mod dates;
 mod decimal;
 mod fact;
