@@ -48,8 +48,6 @@ pub struct Exchange {
     pub stop: Vec<String>,
     /// Most output tokens per answer.
     pub max_output: Option<u64>,
-    /// The field that said so, for the loss report and for writing it back (`max_tokens` or its successor).
-    pub max_output_is_legacy: bool,
     /// Reasoning, as asked for.
     pub reasoning: Reasoning,
     /// Let the provider set cache breakpoints by itself (Anthropic's top-level `cache_control`, OpenAI's
@@ -382,7 +380,6 @@ impl Exchange {
             logprobs: None,
             stop: Vec::new(),
             max_output: None,
-            max_output_is_legacy: false,
             reasoning: Reasoning::default(),
             auto_cache: None,
             user: None,

@@ -13,12 +13,14 @@ use crate::wire::{
 mod errors;
 mod peek;
 mod read_answer;
+mod read_blocks;
 mod read_request;
 mod stream_in;
 mod stream_out;
 mod tee;
 pub mod usage;
 mod write_answer;
+mod write_blocks;
 mod write_request;
 
 /// The dialect.
@@ -91,4 +93,10 @@ impl Dialect for AnthropicMessages {
     fn stream_writer(&self, context: &AnswerContext<'_>) -> Box<dyn StreamWriter> {
         Box::new(stream_out::Writer::new(context))
     }
+}
+
+/// Whether that API version refuses temperature, top_p and top_k. Versions are dates; the clouds' own names for
+/// versions (`bedrock-2023-05-31`, `vertex-2023-10-16`) are all older.
+fn refuses_sampling(version: &str) -> bool {
+    version.starts_with(|letter: char| letter.is_ascii_digit()) && version >= "2026-10-21"
 }

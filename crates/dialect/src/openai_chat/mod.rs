@@ -13,12 +13,15 @@ use crate::wire::{
 mod errors;
 mod peek;
 mod read_answer;
+mod read_messages;
 mod read_request;
+mod reasoning_fields;
 mod stream_in;
 mod stream_out;
 mod tee;
 pub mod usage;
 mod write_answer;
+mod write_messages;
 mod write_request;
 
 /// The dialect.
