@@ -43,6 +43,13 @@ pub(crate) struct Input {
     pub(crate) cache_write_1h: u64,
 }
 
+impl Input {
+    /// All buckets together.
+    pub(crate) fn total(&self) -> u64 {
+        self.fresh + self.cache_read + self.cache_write + self.cache_write_1h
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Tool {
     pub(crate) name: String,

@@ -11,6 +11,9 @@ use crate::tokens;
 pub const MODELS: [&str; 6] = ["echo", "lorem", "slow", "flaky", "tools", "json"];
 const HIDDEN: [&str; 2] = ["embed", "refusal"];
 
+/// Most input tokens that any model takes.
+pub(crate) const CONTEXT: u64 = 200_000;
+
 /// The behaviour's name: what follows the last `/` of the model.
 pub(crate) fn base(model: &str) -> &str {
     model.rsplit('/').next().unwrap_or(model)
@@ -109,7 +112,7 @@ fn text(ask: &Ask, seed: u64) -> String {
         if !out.is_empty() {
             out.push('\n');
         }
-        out.push_str(&format!("[{} {}]", at + 1, line));
+        out.extend(["[", &(at + 1).to_string(), " ", line, "]"]);
     }
     if out.is_empty() { "(nothing was said)".to_owned() } else { out }
 }
@@ -122,13 +125,12 @@ fn first_number(text: &str) -> Option<u64> {
 /// The tools to call: those asked for by `tool_choice`, and, for the model `tools`, all that are given, once.
 fn calls(ask: &Ask, seed: u64) -> Option<Vec<Call>> {
     let all: Vec<_> = match &ask.choice {
-        Choice::None => return None,
         Choice::Named(name) => ask.tools.iter().filter(|t| t.name == *name).collect(),
         Choice::Any => ask.tools.iter().collect(),
         Choice::Auto if base(&ask.model) == "tools" && ask.results.is_empty() => {
             ask.tools.iter().collect()
         }
-        Choice::Auto => return None,
+        Choice::Auto | Choice::None => return None,
     };
     let most = if ask.parallel && base(&ask.model) == "tools" { usize::MAX } else { 1 };
     let calls: Vec<Call> = all

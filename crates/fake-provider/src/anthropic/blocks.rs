@@ -29,6 +29,14 @@ pub(super) struct Walk {
     pending: Vec<(String, String)>,
 }
 
+/// What one message says.
+#[derive(Default)]
+struct Said {
+    text: Vec<String>,
+    attachments: Vec<String>,
+    results: Vec<(String, String)>,
+}
+
 impl Walk {
     pub(super) fn new(version: Version, thinking_enabled: bool) -> Self {
         Walk {
@@ -120,7 +128,7 @@ impl Walk {
                     return Err(bad(format!("{place}: all messages must have non-empty content")));
                 }
                 self.tokens += tokens::count(s);
-                self.said(role, vec![s.clone()], Vec::new(), Vec::new());
+                self.said(role, Said { text: vec![s.clone()], ..Said::default() });
                 Ok(())
             }
             Some(Value::Array(blocks)) if !blocks.is_empty() => self.blocks(role, blocks, &place),
@@ -131,20 +139,17 @@ impl Walk {
         }
     }
 
-    fn said(
-        &mut self,
-        role: &str,
-        text: Vec<String>,
-        seen: Vec<String>,
-        results: Vec<(String, String)>,
-    ) {
-        if role != "user" {
+    /// Results stay until the assistant speaks again; the text is the last user message's.
+    fn said(&mut self, role: &str, said: Said) {
+        if role == "assistant" {
             self.results.clear();
+        }
+        if role != "user" {
             return;
         }
-        self.results = results;
-        self.text = text.join("\n");
-        self.attachments = seen;
+        self.results.extend(said.results);
+        self.text = said.text.join("\n");
+        self.attachments = said.attachments;
     }
 
     fn must_have_no_pending(&self, role: &str, place: &str) -> Result<(), Refused> {
@@ -157,9 +162,7 @@ impl Walk {
     }
 
     fn blocks(&mut self, role: &str, blocks: &[Value], place: &str) -> Result<(), Refused> {
-        let mut text = Vec::new();
-        let mut seen = Vec::new();
-        let mut results = Vec::new();
+        let mut said = Said::default();
         if role == "assistant" {
             self.must_have_no_pending(role, place)?;
             self.thinking_first(blocks, place)?;
@@ -168,16 +171,16 @@ impl Walk {
             let place = format!("{place}.content.{at}");
             let kind = block.get("type").and_then(Value::as_str).unwrap_or_default();
             match (role, kind) {
-                (_, "text") => text.push(self.text_block(role, block, &place)?),
-                ("user", "image") => seen.push(self.image(block, &place)?),
-                ("user", "document") => seen.push(self.document(block, &place)?),
+                (_, "text") => said.text.push(self.text_block(role, block, &place)?),
+                ("user", "image") => said.attachments.push(self.image(block, &place)?),
+                ("user", "document") => said.attachments.push(self.document(block, &place)?),
                 ("assistant", "document") if self.version == Version::V2026 => {
                     return Err(bad(format!(
                         "{place}: `document` blocks are not permitted in assistant messages"
                     )));
                 }
                 ("assistant", "document") => drop(self.document(block, &place)?),
-                ("user", "tool_result") => results.push(self.tool_result(block, &place)?),
+                ("user", "tool_result") => said.results.push(self.tool_result(block, &place)?),
                 ("assistant", "tool_use") => self.tool_use(block, &place)?,
                 ("assistant", "thinking") => self.thinking(block, &place)?,
                 ("assistant", "redacted_thinking") => {}
@@ -192,7 +195,7 @@ impl Walk {
         if role == "user" {
             self.must_have_no_pending(role, place)?;
         }
-        self.said(role, text, seen, results);
+        self.said(role, said);
         Ok(())
     }
 

@@ -36,6 +36,13 @@ fn messages_or_refuse(demo: &Demo, call: &Call<'_>, tweak: &Tweak) -> Result<Rep
     let model = demo.resolve(&named).ok_or_else(|| Refused::new(404, format!("model: {named}")))?;
     let mut ask = read::ask(&body, version)?;
     model.clone_into(&mut ask.model);
+    let total = ask.input.total();
+    if total > model::CONTEXT {
+        return Err(Refused::new(
+            400,
+            format!("prompt is too long: {total} tokens > {} maximum", model::CONTEXT),
+        ));
+    }
     let cut = match demo.fate(model) {
         Fate::Fail(refused) => return Err(refused),
         Fate::Cut => true,
@@ -57,8 +64,7 @@ pub(crate) fn count_tokens(demo: &Demo, call: &Call<'_>, tweak: &Tweak) -> Reply
         if let Fate::Fail(refused) = demo.fate(model) {
             return Err(refused);
         }
-        let input = read::ask(&body, version)?.input;
-        let total = input.fresh + input.cache_read + input.cache_write + input.cache_write_1h;
+        let total = read::ask(&body, version)?.input.total();
         Ok(ok(&json!({"input_tokens": tweak.usage.input.unwrap_or(total)})))
     };
     count().unwrap_or_else(|refused| error(&refused))

@@ -62,7 +62,7 @@ impl Writer<'_> {
     fn message(&self) -> Value {
         let mut out = self.shell(&self.content(), &json!(self.stop_reason()), &self.sequence());
         if !self.tweak.no_usage {
-            out["usage"] = self.usage(self.output_tokens());
+            out["usage"] = self.usage(self.output_tokens(), self.answer.thinking_tokens);
         }
         if self.answer.end == End::Refusal {
             out["stop_details"] = refusal_details();
@@ -102,7 +102,7 @@ impl Writer<'_> {
         self.tweak.usage.output.or(bound).unwrap_or(counted)
     }
 
-    fn usage(&self, output: u64) -> Value {
+    fn usage(&self, output: u64, thought: u64) -> Value {
         let told = &self.tweak.usage;
         let input = &self.ask.input;
         let short = told.cache_write.unwrap_or(input.cache_write);
@@ -113,7 +113,7 @@ impl Writer<'_> {
             "cache_read_input_tokens": told.cached.unwrap_or(input.cache_read),
             "cache_creation": {"ephemeral_5m_input_tokens": short, "ephemeral_1h_input_tokens": hour},
             "output_tokens": output,
-            "output_tokens_details": {"thinking_tokens": told.reasoning.unwrap_or(self.answer.thinking_tokens)},
+            "output_tokens_details": {"thinking_tokens": told.reasoning.unwrap_or(thought)},
             "service_tier": "standard", "speed": "standard", "inference_geo": "global", "server_tool_use": null,
         })
     }
@@ -140,7 +140,7 @@ impl Writer<'_> {
             return vec![error_event()];
         }
         let mut start = self.shell(&json!([]), &Value::Null, &Value::Null);
-        start["usage"] = self.usage(1);
+        start["usage"] = self.usage(1, 0);
         let mut out = vec![event("message_start", &json!({"message": start}))];
         self.blocks(&mut out);
         if let Some(after) = self.tweak.error_after {
@@ -152,7 +152,7 @@ impl Writer<'_> {
         let delta = json!({"stop_reason": self.stop_reason(), "stop_sequence": self.sequence(), "stop_details": details});
         let mut last = json!({"delta": delta});
         if !self.tweak.no_usage {
-            last["usage"] = self.usage(self.output_tokens());
+            last["usage"] = self.usage(self.output_tokens(), self.answer.thinking_tokens);
         }
         for _ in 0..=usize::from(self.tweak.usage_twice) {
             out.push(event("message_delta", &last));

@@ -49,11 +49,7 @@ impl Walk {
         self.tokens += tokens::PER_MESSAGE;
         match role {
             "system" | "developer" => {
-                let text = self.content(m, place, &["text"])?.0;
-                if self.text.is_empty() && self.attachments.is_empty() {
-                    // Kept only until a user speaks.
-                    drop(text);
-                }
+                self.content(m, place, &["text"])?;
                 Ok(())
             }
             "user" => {
@@ -63,7 +59,6 @@ impl Walk {
                 let (text, seen) =
                     self.content(m, place, &["text", "image_url", "input_audio", "file"])?;
                 (self.text, self.attachments) = (text, seen);
-                self.results.clear();
                 Ok(())
             }
             "assistant" => self.assistant(m, place),

@@ -34,6 +34,14 @@ fn chat_or_refuse(demo: &Demo, call: &Call<'_>, tweak: &Tweak) -> Result<Reply, 
     }
     let mut ask = read::ask(&body)?;
     model.clone_into(&mut ask.model);
+    let total = ask.input.total();
+    if total > model::CONTEXT {
+        let message = format!(
+            "This model's maximum context length is {} tokens. However, your messages resulted in {total} tokens.",
+            model::CONTEXT
+        );
+        return Err(Refused::field("messages", message).code("context_length_exceeded"));
+    }
     let cut = match demo.fate(model) {
         Fate::Fail(refused) => return Err(refused),
         Fate::Cut => true,

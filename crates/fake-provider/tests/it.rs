@@ -1,0 +1,271 @@
+//! The mock over a real socket: what other crates' tests rely on.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail by panicking")]
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use fake_provider::{Body, Call, Demo, DemoOptions, Mock, MockOptions};
+use serde_json::{Value, json};
+
+const PATIENCE: Duration = Duration::from_secs(10);
+
+fn connect(mock: &Mock) -> TcpStream {
+    let stream = TcpStream::connect(mock.addr()).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream
+}
+
+fn send(stream: &mut TcpStream, path: &str, extra: &str, body: &Value) {
+    let body = body.to_string();
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\nconnection: close\r\n{extra}content-length: {}\r\n\r\n",
+        body.len()
+    );
+    stream.write_all(format!("{head}{body}").as_bytes()).unwrap();
+}
+
+/// The whole answer of a connection that closes; an abort shows as the bytes that came before it.
+fn exchange(mock: &Mock, path: &str, extra: &str, body: &Value) -> String {
+    let mut stream = connect(mock);
+    send(&mut stream, path, extra, body);
+    let mut out = Vec::new();
+    drop(stream.read_to_end(&mut out));
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+fn chat(text: &str) -> Value {
+    json!({"model": "echo", "messages": [{"role": "user", "content": text}]})
+}
+
+fn demo(path: &str, version: Option<&str>, body: &Value) -> (u16, Value) {
+    let mut headers = vec![("content-type", "application/json")];
+    headers.extend(version.map(|v| ("anthropic-version", v)));
+    let bytes = body.to_string();
+    let reply = Demo::default().respond(&Call {
+        method: "POST",
+        path,
+        headers: &headers,
+        body: bytes.as_bytes(),
+    });
+    let Body::Whole(body) = reply.body else { panic!("a plain answer comes at once") };
+    (reply.status, serde_json::from_slice(&body).unwrap())
+}
+
+#[test]
+fn both_dialects_echo_the_last_user_text_and_count_alike() {
+    let (status, openai) = demo("/v1/chat/completions", None, &chat("hello there"));
+    assert_eq!(status, 200);
+    assert_eq!(openai["choices"][0]["message"]["content"], "hello there");
+    // 3 for the request, 3 for the message, 3 for eleven bytes of text.
+    assert_eq!(openai["usage"]["prompt_tokens"], 9);
+    assert_eq!(openai["usage"]["completion_tokens"], 3);
+    let body = json!({"model": "echo", "max_tokens": 10, "messages": [{"role": "user", "content": "hello there"}]});
+    let (status, anthropic) = demo("/v1/messages", Some("2026-10-21"), &body);
+    assert_eq!(status, 200);
+    assert_eq!(anthropic["content"][0]["text"], "hello there");
+    assert_eq!(anthropic["usage"]["input_tokens"], 9);
+}
+
+#[test]
+fn the_new_api_version_refuses_sampling_and_the_old_one_does_not() {
+    let body = json!({"model": "echo", "max_tokens": 10, "temperature": 1, "messages": [{"role": "user", "content": "x"}]});
+    assert_eq!(demo("/v1/messages", Some("2023-06-01"), &body).0, 200);
+    let (status, error) = demo("/v1/messages", Some("2026-10-21"), &body);
+    assert_eq!((status, error["error"]["type"].as_str().unwrap()), (400, "invalid_request_error"));
+    assert_eq!(demo("/v1/messages", Some("2020-01-01"), &body).0, 400);
+}
+
+#[test]
+fn requests_that_the_real_ones_refuse_are_refused() {
+    let user = json!([{"role": "user", "content": "x"}]);
+    let call =
+        json!({"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}});
+    let openai = [
+        json!({"messages": user}),
+        json!({"model": "gpt-nope", "messages": user}),
+        json!({"model": "echo", "messages": []}),
+        json!({"model": "echo", "messages": [{"role": "robot", "content": "x"}]}),
+        json!({"model": "echo", "messages": user, "top_k": 5}),
+        json!({"model": "echo", "messages": user, "stream_options": {"include_usage": true}}),
+        json!({"model": "echo", "messages": [{"role": "user", "content": "x"}, {"role": "assistant", "tool_calls": [call]}]}),
+        json!({"model": "echo", "messages": [{"role": "user", "content": "x"}, {"role": "tool", "tool_call_id": "c9", "content": "y"}]}),
+    ];
+    for body in openai {
+        assert!(demo("/v1/chat/completions", None, &body).0 >= 400, "{body}");
+    }
+    let user = json!([{"role": "user", "content": "x"}]);
+    let anthropic = [
+        json!({"model": "echo", "messages": user}),
+        json!({"model": "echo", "max_tokens": 5, "messages": [{"role": "assistant", "content": "x"}]}),
+        json!({"model": "echo", "max_tokens": 5, "messages": user, "n": 2}),
+        json!({"model": "echo", "max_tokens": 5, "messages": user, "tools": [{"type": "function", "function": {"name": "f"}}]}),
+        json!({"model": "echo", "max_tokens": 5, "messages": user, "thinking": {"type": "enabled", "budget_tokens": 2000}}),
+        json!({"model": "echo", "max_tokens": 5, "messages": [{"role": "user", "content": [{"type": "text", "text": ""}]}]}),
+        json!({"model": "echo", "max_tokens": 5, "messages": [{"role": "user", "content": "x"},
+            {"role": "assistant", "content": [{"type": "thinking", "thinking": "hm", "signature": "of somebody else"}]}]}),
+    ];
+    for body in anthropic {
+        assert!(demo("/v1/messages", Some("2026-10-21"), &body).0 >= 400, "{body}");
+    }
+}
+
+#[test]
+fn keys_are_checked_when_there_are_any() {
+    let demo =
+        Demo::new(DemoOptions { keys: vec!["sk-good".to_owned()], ..DemoOptions::default() });
+    let body = chat("x").to_string();
+    let status = |key: &str| {
+        let headers = [("content-type", "application/json"), ("authorization", key)];
+        demo.respond(&Call {
+            method: "POST",
+            path: "/v1/chat/completions",
+            headers: &headers,
+            body: body.as_bytes(),
+        })
+        .status
+    };
+    assert_eq!(status("Bearer sk-good"), 200);
+    assert_eq!(status("Bearer sk-bad"), 401);
+    assert_eq!(status("sk-good"), 401);
+}
+
+#[test]
+fn flaky_fails_its_share_in_the_same_order_every_time() {
+    let run = || {
+        let demo = Demo::default();
+        let body =
+            json!({"model": "flaky", "messages": [{"role": "user", "content": "x"}]}).to_string();
+        let headers = [("content-type", "application/json")];
+        let call = Call {
+            method: "POST",
+            path: "/v1/chat/completions",
+            headers: &headers,
+            body: body.as_bytes(),
+        };
+        (0..1_000)
+            .map(|_| demo.respond(&call))
+            .map(|r| (r.status, matches!(r.body, Body::Timed { cut: true, .. })))
+            .collect::<Vec<_>>()
+    };
+    let fates = run();
+    assert_eq!(fates, run());
+    let failed = fates.iter().filter(|f| **f != (200, false)).count();
+    assert!((250..350).contains(&failed), "{failed} of 1000");
+    for status in [429, 500, 503] {
+        assert!(fates.iter().any(|f| f.0 == status));
+    }
+}
+
+#[test]
+fn a_marked_prefix_is_written_to_the_cache_and_then_read_from_it() {
+    let long = "word ".repeat(2_000);
+    let system = json!([{"type": "text", "text": long, "cache_control": {"type": "ephemeral"}}]);
+    let first = json!({"model": "echo", "max_tokens": 9, "system": system, "messages": [{"role": "user", "content": "a"}]});
+    let usage = demo("/v1/messages", Some("2026-10-21"), &first).1["usage"].clone();
+    assert_eq!(
+        (usage["cache_creation_input_tokens"].as_u64(), usage["cache_read_input_tokens"].as_u64()),
+        (Some(2_503), Some(0))
+    );
+    let second = json!({"model": "echo", "max_tokens": 9, "system": system, "messages": [{"role": "user", "content": "a"},
+        {"role": "assistant", "content": "b"}, {"role": "user", "content": "c"}]});
+    let usage = demo("/v1/messages", Some("2026-10-21"), &second).1["usage"].clone();
+    assert_eq!(
+        (usage["cache_creation_input_tokens"].as_u64(), usage["cache_read_input_tokens"].as_u64()),
+        (Some(0), Some(2_503))
+    );
+}
+
+#[test]
+fn the_journal_tells_arrivals_ends_and_cancellations() {
+    let folder = std::env::temp_dir().join(format!("fake-provider-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let file = folder.join("journal.jsonl");
+    let mock =
+        Mock::start_with(MockOptions { journal: Some(file.clone()), ..MockOptions::default() })
+            .unwrap();
+    assert!(
+        exchange(&mock, "/v1/chat/completions", "x-request-id: one\r\n", &chat("hi"))
+            .contains("200 OK")
+    );
+    let mut leaver = connect(&mock);
+    send(&mut leaver, "/v1/chat/completions", "x-mock: {\"hold\":true}\r\n", &chat("never"));
+    assert!(mock.wait_for("held", 1, PATIENCE));
+    drop(leaver);
+    assert!(mock.wait_for("cancelled", 1, PATIENCE));
+    drop(mock);
+    let lines: Vec<Value> = std::fs::read_to_string(&file)
+        .unwrap()
+        .lines()
+        .map(|l| serde_json::from_str(l).unwrap())
+        .collect();
+    std::fs::remove_dir_all(&folder).unwrap();
+    let events: Vec<_> =
+        lines.iter().map(|l| (l["ev"].as_str().unwrap(), l["n"].as_u64().unwrap())).collect();
+    assert_eq!(events, [("arrive", 1), ("done", 1), ("arrive", 2), ("cancelled", 2)]);
+    assert_eq!(lines[0]["ids"]["x-request-id"], "one");
+}
+
+#[test]
+fn held_answers_go_when_released() {
+    let mock = Mock::start().unwrap();
+    mock.rule(&json!({"do": {"hold": true}})).unwrap();
+    let waiting: Vec<_> = (0..20)
+        .map(|_| {
+            let mut stream = connect(&mock);
+            send(&mut stream, "/v1/chat/completions", "", &chat("x"));
+            stream
+        })
+        .collect();
+    assert!(mock.wait_for("held", 20, PATIENCE));
+    assert_eq!(mock.count("done"), 0);
+    mock.release(None);
+    for mut stream in waiting {
+        let mut out = String::new();
+        stream.read_to_string(&mut out).unwrap();
+        assert!(out.starts_with("HTTP/1.1 200 OK"));
+    }
+}
+
+#[test]
+fn each_fault_is_what_its_name_says() {
+    let mock = Mock::start().unwrap();
+    let streamed = json!({"model": "lorem", "stream": true, "messages": [{"role": "user", "content": "40 words"}]});
+    let play = |what: &Value| {
+        exchange(&mock, "/v1/chat/completions", &format!("x-mock: {what}\r\n"), &streamed)
+    };
+    let whole = play(&json!({}));
+    assert!(whole.ends_with("data: [DONE]\n\n\r\n0\r\n\r\n"));
+    assert_eq!(play(&json!("rst")), "");
+    assert_eq!(play(&json!("close")), "");
+    let cut = play(&json!({"fault": "cut", "at": 1_000}));
+    assert!(cut.contains("200 OK") && !cut.contains("0\r\n\r\n"));
+    assert!(!play(&json!({"missing_done": true})).contains("[DONE]"));
+    assert!(play(&json!({"error_first": true})).contains("data: {\"error\""));
+    assert!(play(&json!({"error_after": 3})).contains("data: {\"error\""));
+    assert!(play(&json!("html_200")).contains("<!doctype html>"));
+    assert!(play(&json!({"status": 429, "retry_after": "2"})).contains("retry-after: 2\r\n"));
+    assert!(play(&json!("no_such_fault")).contains("400 Bad Request"));
+    assert!(
+        play(&json!({"fault": "flood_1xx", "count": 5})).matches("103 Early Hints").count() == 5
+    );
+    let split = play(&json!({"split": 1}));
+    assert!(split.contains("\r\n1\r\n{\r\n"));
+}
+
+#[test]
+fn a_closed_listener_refuses_and_an_opened_one_serves_on_the_same_port() {
+    let mock = Mock::start().unwrap();
+    mock.accept(false, true);
+    // Closing is another thread's work: wait for the fact.
+    let until = std::time::Instant::now() + PATIENCE;
+    while TcpStream::connect(mock.addr()).is_ok() {
+        assert!(std::time::Instant::now() < until);
+    }
+    mock.accept(true, false);
+    while TcpStream::connect(mock.addr()).is_err() {
+        assert!(std::time::Instant::now() < until);
+    }
+    assert!(exchange(&mock, "/v1/chat/completions", "", &chat("back")).contains("back"));
+}
