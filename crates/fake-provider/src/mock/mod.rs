@@ -267,6 +267,10 @@ async fn accept_main(server: Rc<Server>, socket: Socket, addr: SocketAddr, tls: 
     let mut next = Some(socket);
     let mut number = 0;
     loop {
+        if !*accepting.borrow() {
+            // Told to refuse before the first connection: the socket is open, but must not be.
+            next = None;
+        }
         if accepting.wait_for(|on| *on).await.is_err() {
             return;
         }
