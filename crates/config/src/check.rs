@@ -342,8 +342,8 @@ fn unknown_key(
     let problem = Problem::new("E0102", message);
     let problem = match suggest::key(key, names) {
         Some(near) => {
-            let whose = near.foreign.map_or_else(String::new, |whose| {
-                format!("  ({whose}'s `{key}` is `{}` here)", near.name)
+            let whose = near.foreign.map_or_else(String::new, |(whose, theirs)| {
+                format!("  ({whose}'s `{theirs}` is `{}` here)", near.name)
             });
             let help = format!("did you mean `{}`?{whose}", near.name);
             problem.help(help).instead(Some(near.name))

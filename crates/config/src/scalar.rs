@@ -143,8 +143,7 @@ fn url(text: &str) -> bool {
 
 /// A time zone of the bundled list, spelled as there: zone look-up itself ignores case.
 fn zone(text: &str) -> bool {
-    text == "UTC"
-        || jiff::tz::TimeZone::get(text).is_ok_and(|zone| zone.iana_name() == Some(text))
+    text == "UTC" || jiff::tz::TimeZone::get(text).is_ok_and(|zone| zone.iana_name() == Some(text))
 }
 
 #[cfg(test)]

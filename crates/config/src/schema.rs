@@ -115,3 +115,123 @@ fn scalar(form: Scalar) -> Value {
     let examples = form.form().examples;
     json!({"type": "string", "pattern": pattern, "$comment": format!("such as {examples}")})
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tree::{Node, Value as Held};
+
+    /// A YAML 1.2 core-schema reading of the tree: what an editor's validator sees.
+    fn json_of(node: &Node) -> Value {
+        match &node.value {
+            Held::Null => Value::Null,
+            Held::Scalar { text, quoted: true } => json!(text),
+            Held::Scalar { text, quoted: false } => match text.as_str() {
+                "true" => json!(true),
+                "false" => json!(false),
+                _ => text
+                    .parse::<u64>()
+                    .map(|it| json!(it))
+                    .or_else(|_| text.parse::<f64>().map(|it| json!(it)))
+                    .unwrap_or_else(|_| json!(text)),
+            },
+            Held::List(items) => items.iter().map(json_of).collect(),
+            Held::Map(entries) => {
+                let pairs = entries.iter().map(|it| (it.key.clone(), json_of(&it.value)));
+                Value::Object(pairs.collect())
+            }
+        }
+    }
+
+    /// The part of JSON Schema that the schema uses.
+    fn valid(value: &Value, schema: &Value) -> bool {
+        if let Some(any) = schema["anyOf"].as_array() {
+            return any.iter().any(|it| valid(value, it));
+        }
+        let kinds: Vec<&str> = match &schema["type"] {
+            Value::Array(kinds) => kinds.iter().filter_map(Value::as_str).collect(),
+            kind => kind.as_str().into_iter().collect(),
+        };
+        kinds.iter().any(|kind| match (*kind, value) {
+            ("null", Value::Null) | ("boolean", Value::Bool(_)) => true,
+            ("integer", Value::Number(it)) => it.as_u64().is_some_and(|it| {
+                it >= schema["minimum"].as_u64().unwrap_or(0)
+                    && it <= schema["maximum"].as_u64().unwrap_or(u64::MAX)
+            }),
+            ("string", Value::String(text)) => {
+                let words = schema["enum"].as_array();
+                let pattern = schema["pattern"].as_str().unwrap_or("");
+                words.is_none_or(|it| it.contains(value))
+                    && regex_lite::Regex::new(pattern).unwrap().is_match(text)
+            }
+            ("array", Value::Array(items)) => items.iter().all(|it| valid(it, &schema["items"])),
+            ("object", Value::Object(map)) => valid_object(map, schema),
+            _ => false,
+        })
+    }
+
+    fn valid_object(map: &Map<String, Value>, schema: &Value) -> bool {
+        let required = schema["required"].as_array().cloned().unwrap_or_default();
+        let names = schema["propertyNames"]["pattern"].as_str().unwrap_or("");
+        let names = regex_lite::Regex::new(names).unwrap();
+        required.iter().all(|it| map.contains_key(it.as_str().unwrap()))
+            && map.iter().all(|(key, value)| {
+                let named = schema["properties"].get(key);
+                names.is_match(key)
+                    && match named.or(schema.get("additionalProperties")) {
+                        Some(Value::Bool(open)) => *open,
+                        Some(schema) => valid(value, schema),
+                        None => true,
+                    }
+            })
+    }
+
+    fn files(folder: &str) -> Vec<(String, String)> {
+        let folder = format!("{}/../../{folder}", env!("CARGO_MANIFEST_DIR"));
+        let paths = std::fs::read_dir(folder).unwrap().map(|it| it.unwrap().path());
+        let yaml = paths.filter(|it| it.extension().is_some_and(|it| it == "yaml"));
+        yaml.map(|it| (it.display().to_string(), std::fs::read_to_string(&it).unwrap())).collect()
+    }
+
+    #[test]
+    fn an_editor_accepts_every_example_and_every_default() {
+        let schema = schema();
+        for (name, text) in files("examples") {
+            let tree = crate::yaml::parse(&text, "f").unwrap();
+            assert!(valid(&json_of(&tree), &schema), "{name}");
+        }
+        defaults_fit(&ROOT);
+    }
+
+    fn defaults_fit(kind: &Kind) {
+        match kind {
+            Kind::Section(fields) => fields.iter().for_each(|field| {
+                if let Need::Default(text) = field.need {
+                    let schema = of(&field.kind);
+                    assert!(valid(&default(&field.kind, text), &schema), "{}: {text}", field.name);
+                    let node = crate::yaml::parse(&format!("a: {text}"), "f").unwrap();
+                    let mut problems = crate::check::Problems::new("f");
+                    crate::check::check(node.get("a").unwrap(), &field.kind, "a", &mut problems);
+                    assert_eq!(problems.into_sorted(), vec![], "{}: {text}", field.name);
+                }
+                defaults_fit(&field.kind);
+            }),
+            Kind::List(kind) | Kind::Map(_, kind) => defaults_fit(kind),
+            Kind::OneOf(kinds) => kinds.iter().for_each(defaults_fit),
+            Kind::Word(_) | Kind::Scalar(_) => {}
+        }
+    }
+
+    #[test]
+    fn an_editor_marks_what_is_wrong_in_form() {
+        let schema = schema();
+        // What only the whole file, or the environment, can tell is beyond a schema.
+        let beyond = ["duplicate-key", "open-listener", "not-yaml", "anchors", "unknown-names"];
+        for (name, text) in files("examples/bad") {
+            if !beyond.iter().any(|it| name.contains(it)) {
+                let tree = crate::yaml::parse(&text, "f").unwrap();
+                assert!(!valid(&json_of(&tree), &schema), "{name}");
+            }
+        }
+    }
+}

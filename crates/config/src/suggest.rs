@@ -28,8 +28,8 @@ const FOREIGN: &[(&str, &str, &str)] = &[
 pub(crate) struct Nearest {
     /// Our name.
     pub(crate) name: String,
-    /// Whose word theirs is, where it is known from elsewhere.
-    pub(crate) foreign: Option<&'static str>,
+    /// Whose word it is elsewhere, and that word.
+    pub(crate) foreign: Option<(&'static str, &'static str)>,
 }
 
 /// The nearest of `names` to an unknown key, also by what other gateways call it.
@@ -38,18 +38,19 @@ pub(crate) fn key<'a>(
     names: impl Iterator<Item = &'a str> + Clone,
 ) -> Option<Nearest> {
     let known = |ours: &str| names.clone().any(|name| name == ours);
-    if let Some((_, whose, ours)) =
+    if let Some((theirs, whose, ours)) =
         FOREIGN.iter().find(|(theirs, _, ours)| *theirs == typed && known(ours))
     {
-        return Some(Nearest { name: (*ours).into(), foreign: Some(whose) });
+        return Some(Nearest { name: (*ours).into(), foreign: Some((whose, theirs)) });
     }
     if let Some(name) = nearest(typed, names.clone()) {
         return Some(Nearest { name: name.into(), foreign: None });
     }
     let fitting = FOREIGN.iter().filter(|(_, _, ours)| known(ours));
     let theirs = nearest(typed, fitting.map(|(theirs, _, _)| *theirs))?;
-    let (_, whose, ours) = FOREIGN.iter().find(|(it, _, ours)| *it == theirs && known(ours))?;
-    Some(Nearest { name: (*ours).into(), foreign: Some(whose) })
+    let (theirs, whose, ours) =
+        FOREIGN.iter().find(|(it, _, ours)| *it == theirs && known(ours))?;
+    Some(Nearest { name: (*ours).into(), foreign: Some((whose, theirs)) })
 }
 
 /// The nearest of `names`, where one is near enough to be meant. Case, `-` and `_` count for nothing.
@@ -95,7 +96,7 @@ mod tests {
     #[test]
     fn other_gateways_words_are_known_where_ours_fits() {
         let found = key("num_retries", ["max", "budget"].into_iter()).unwrap();
-        assert_eq!((found.name.as_str(), found.foreign), ("max", Some("LiteLLM")));
+        assert_eq!((found.name.as_str(), found.foreign), ("max", Some(("LiteLLM", "num_retries"))));
         let misspelled = key("num_retires", ["max", "budget"].into_iter()).unwrap();
         assert_eq!(misspelled.name, "max");
         assert!(key("num_retries", ["limit"].into_iter()).is_none());
