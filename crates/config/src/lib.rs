@@ -17,6 +17,7 @@ mod load;
 mod model;
 mod origin;
 mod overrides;
+mod presets;
 mod prices;
 mod providers;
 mod rates;

@@ -1,0 +1,55 @@
+//! The catalog's presets in the configuration's words.
+
+use catalog::{AuthStyle, Catalog, Preset};
+
+use crate::{PresetFacts, Presets, ProviderDialect, ProviderKind};
+
+impl Presets for Catalog {
+    fn facts(&self, name: &str) -> Option<PresetFacts> {
+        self.preset(name).map(of)
+    }
+
+    fn names(&self) -> Vec<String> {
+        let mut names: Vec<String> = self.presets().map(|it| it.name.to_string()).collect();
+        names.sort();
+        names
+    }
+}
+
+fn of(preset: &Preset) -> PresetFacts {
+    let kind = match &*preset.name {
+        "openai" => ProviderKind::Openai,
+        "anthropic" => ProviderKind::Anthropic,
+        "demo" => ProviderKind::Demo,
+        _ => ProviderKind::OpenaiCompatible,
+    };
+    let dialects = [ProviderDialect::OpenaiChat, ProviderDialect::AnthropicMessages];
+    PresetFacts {
+        kind,
+        base_url: (!preset.base_url.is_empty()).then(|| preset.base_url.to_string()),
+        dialects: preset
+            .dialects
+            .iter()
+            .filter_map(|word| dialects.into_iter().find(|it| it.as_str() == word))
+            .collect(),
+        key_variables: preset.key_env.iter().map(ToString::to_string).collect(),
+        key_required: preset.auth != AuthStyle::None && !preset.key_env.is_empty(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_catalogs_presets_are_usable_by_their_names() {
+        let catalog = catalog::builtin();
+        let openai = catalog.facts("openai").unwrap();
+        assert_eq!(openai.kind, ProviderKind::Openai);
+        assert!(openai.key_required && openai.key_variables.contains(&"OPENAI_API_KEY".into()));
+        for name in catalog.names() {
+            let facts = catalog.facts(&name).unwrap();
+            assert!(!facts.dialects.is_empty(), "{name}");
+        }
+    }
+}
