@@ -10,7 +10,7 @@ use domain::UnixMicros;
 use crate::provider_data::{self, Makers};
 use crate::{
     Canonical, Change, Found, Lifecycle, Maker, Matched, ModelEntry, ModelFacts, Overlay, Preset,
-    PriceTimeline, ProviderFacts, maker, names, table,
+    PriceTimeline, ProviderFacts, hours, maker, names, table,
 };
 
 type Text = Cow<'static, str>;
@@ -107,9 +107,11 @@ impl HostTable {
         }
         for (model, (host, changes)) in changes {
             let entry = table.entries.entry(model.clone()).or_default();
+            let key = format!("{host}/{model}");
+            let rules = hours::rules(&host, &model);
             entry.facts.host = host;
             entry.facts.model = model;
-            entry.prices = Some(PriceTimeline::new(changes));
+            entry.prices = Some(PriceTimeline::new(changes).with_hours(&key, &rules));
         }
         for row in lifecycle.lines().filter_map(table::lifecycle_row) {
             if !row.aliases.is_empty() {

@@ -95,9 +95,14 @@ fn history(rows: &[Row]) -> BTreeMap<Key, Vec<Change>> {
             rates.cache_read = price(&row["cache_read_per_mtok"]);
             rates.cache_write = price(&row["cache_write_per_mtok"]);
             let grade = if row["basis"] == "documented" { Grade::B } else { Grade::C };
-            PriceSheet::new(&name, mode, rates, tiers(&row["tier_json"]))
-                .from_time(&name, from)
-                .sourced(row["source"].clone(), day(&row["recorded_at"]), grade)
+            let mut tiers = tiers(&row["tier_json"]);
+            // One model's first record has base and tier interchanged; no vendor sells long contexts cheaper.
+            tiers.retain(|tier| tier.rates.input >= rates.input);
+            PriceSheet::new(&name, mode, rates, tiers).from_time(&name, from).sourced(
+                row["source"].clone(),
+                day(&row["recorded_at"]),
+                grade,
+            )
         });
         all.entry(key).or_default().push(Change { mode, from, sheet });
     }
@@ -241,6 +246,14 @@ fn fill(changes: &mut [Change], theirs: &PriceTimeline) {
         if ours.rates.input != theirs.rates.input || ours.rates.output != theirs.rates.output {
             continue;
         }
+        for tier in &mut ours.tiers {
+            let (theirs, above) = theirs.rates_for(tier.above_input_tokens + 1);
+            let same = above == tier.above_input_tokens && theirs.input == tier.rates.input;
+            if same && tier.rates.cache_write.is_some() {
+                tier.rates.cache_write_long =
+                    tier.rates.cache_write_long.or(theirs.cache_write_long);
+            }
+        }
         let (mine, other) = (&mut ours.rates, &theirs.rates);
         mine.cache_write_long = mine.cache_write_long.or(other.cache_write_long);
         mine.reasoning = mine.reasoning.or(other.reasoning);
@@ -251,6 +264,27 @@ fn fill(changes: &mut [Change], theirs: &PriceTimeline) {
             mine.cache_read = mine.cache_read.or(other.cache_read);
             mine.cache_write = mine.cache_write.or(other.cache_write);
         }
+    }
+}
+
+/// Claude's cache writes cost 1.25 and 2 times the input wherever it is sold (Anthropic, Pricing: prompt caching);
+/// tables that leave them out would make them too cheap.
+fn claude_cache_writes(model: &str, sheet: &mut PriceSheet) {
+    if !model.contains("claude") {
+        return;
+    }
+    let times = |price: Price, quarters: i64| {
+        Price::from_pico_per_million(price.pico_per_million() * quarters / 4)
+    };
+    let mut derived = false;
+    let rates = std::iter::once(&mut sheet.rates);
+    for rates in rates.chain(sheet.tiers.iter_mut().map(|tier| &mut tier.rates)) {
+        derived |= rates.cache_write.is_none() || rates.cache_write_long.is_none();
+        rates.cache_write = rates.cache_write.or(Some(times(rates.input, 5)));
+        rates.cache_write_long = rates.cache_write_long.or(Some(times(rates.input, 8)));
+    }
+    if derived {
+        sheet.grade = Grade::D;
     }
 }
 
@@ -352,6 +386,12 @@ fn convert(data: &Path, litellm: &str) -> BTreeMap<&'static str, String> {
         if !changes.is_empty() {
             all.insert(key, changes);
         }
+    }
+    for ((_, model), changes) in &mut all {
+        for sheet in changes.iter_mut().filter_map(|change| change.sheet.as_mut()) {
+            claude_cache_writes(model, sheet);
+        }
+        collapse(changes);
     }
     let mut sources = Sources(BTreeMap::new(), Vec::new());
     let mut price_lines = String::new();

@@ -14,6 +14,7 @@ mod dates;
 mod decimal;
 mod fact;
 mod hosts;
+mod hours;
 pub mod import;
 mod maker;
 mod model;
@@ -28,6 +29,7 @@ mod timeline;
 pub use catalog::{Catalog, builtin};
 
 pub use fact::{Fact, Grade};
+pub use hours::Hours;
 pub use model::{Found, Lifecycle, LifecycleStatus, Matched, ModelEntry, ModelFacts, ModelMode};
 pub use names::nearest;
 pub use overlay::{Overlay, OverlayError};

@@ -67,6 +67,9 @@ fn split<'a>(makers: &'a Makers, model: &'a str) -> (Option<&'a str>, &'a str) {
 
 /// A name without date, version and packaging: `claude-sonnet-4-5-20250929-v1:0` -> `claude-sonnet-4-5`.
 fn bare(name: &str) -> &str {
+    // Resellers that put their own mark before the name.
+    let mark = ["databricks-", "fw-"].into_iter().find_map(|mark| name.strip_prefix(mark));
+    let name = mark.filter(|rest| !rest.starts_with("dbrx")).unwrap_or(name);
     let name = name.split_once(':').map_or(name, |(head, _)| head);
     let name = name.strip_suffix("-maas").unwrap_or(name);
     let name = name.strip_suffix("@default").unwrap_or(name);

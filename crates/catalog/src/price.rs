@@ -9,7 +9,7 @@
 //! | --- | --- | --- |
 //! | `cache_read` | `input` | a provider without a quoted discount gives none |
 //! | `cache_write` | `input` | writes are billed apart only where a price is quoted |
-//! | `cache_write_long` | twice `input` where `cache_write` is dearer than `input`, else as `cache_write` | the published rule of the vendors that have two lifetimes |
+//! | `cache_write_long` | twice `cache_write` where that is dearer than `input`, else as `cache_write` | the dearest rule published by a vendor with two lifetimes |
 //! | `reasoning` | `output` | reasoning is output |
 //! | `audio_input`, `image_input` | `input` | the provider bills them as input tokens |
 //! | `audio_output` | `output` | likewise |
@@ -126,6 +126,21 @@ impl Rates {
         Self { input, output, ..Self::default() }
     }
 
+    /// Every price changed alike.
+    pub(crate) fn map(&self, change: impl Fn(Price) -> Price) -> Self {
+        Self {
+            input: change(self.input),
+            output: change(self.output),
+            cache_read: self.cache_read.map(&change),
+            cache_write: self.cache_write.map(&change),
+            cache_write_long: self.cache_write_long.map(&change),
+            reasoning: self.reasoning.map(&change),
+            audio_input: self.audio_input.map(&change),
+            audio_output: self.audio_output.map(&change),
+            image_input: self.image_input.map(&change),
+        }
+    }
+
     /// The price of cache reads, or what stands in for it.
     pub fn cache_read_or_default(&self) -> Price {
         self.cache_read.unwrap_or(self.input)
@@ -141,8 +156,7 @@ impl Rates {
         self.cache_write_long.unwrap_or_else(|| {
             let short = self.cache_write_or_default();
             if short > self.input {
-                let doubled = self.input.pico_per_million().saturating_mul(2);
-                short.max(Price::from_pico_per_million(doubled))
+                Price::from_pico_per_million(short.pico_per_million().saturating_mul(2))
             } else {
                 short
             }
