@@ -136,12 +136,11 @@ fn collapse(changes: &mut Vec<Change>) {
     for change in changes.drain(..) {
         let last = kept.last_mut().filter(|last| last.mode == change.mode);
         match (last, &change.sheet) {
-            (None, None) => {}
+            (None | Some(Change { sheet: None, .. }), None) => {}
             (Some(Change { sheet: Some(before), .. }), Some(now)) if before.same_prices(now) => {
                 before.checked = now.checked.clone();
                 before.grade = before.grade.min(now.grade);
             }
-            (Some(Change { sheet: None, .. }), None) => {}
             _ => kept.push(change),
         }
     }

@@ -116,15 +116,15 @@ impl Overlay {
     /// Puts one imported entry over ours from `from` on.
     pub(crate) fn apply(ours: &mut ModelEntry, theirs: &ModelEntry, from: UnixMicros) {
         let facts = &theirs.facts;
-        ours.facts.host = facts.host.clone();
-        ours.facts.model = facts.model.clone();
+        ours.facts.host.clone_from(&facts.host);
+        ours.facts.model.clone_from(&facts.model);
         ours.facts.max_input = facts.max_input.or(ours.facts.max_input);
         ours.facts.max_output = facts.max_output.or(ours.facts.max_output);
         if !facts.shutdown_hint.is_empty() {
-            ours.facts.shutdown_hint = facts.shutdown_hint.clone();
+            ours.facts.shutdown_hint.clone_from(&facts.shutdown_hint);
         }
-        ours.facts.source = facts.source.clone();
-        ours.facts.checked = facts.checked.clone();
+        ours.facts.source.clone_from(&facts.source);
+        ours.facts.checked.clone_from(&facts.checked);
         let Some(theirs) = &theirs.prices else { return };
         let known = ours.prices.is_some();
         let timeline = ours.prices.get_or_insert_with(PriceTimeline::default);

@@ -89,15 +89,6 @@ pub(crate) fn read() -> BTreeMap<Text, (Preset, ProviderFacts)> {
         .collect()
 }
 
-/// Number of rows in the providers file, so that a test can see whether all were understood.
-#[cfg(test)]
-pub(crate) fn row_counts() -> (usize, usize, usize, usize) {
-    let presets: ProvidersFile = serde_json::from_str(PROVIDERS).unwrap();
-    let makers: MakersFile = serde_json::from_str(MAKERS).unwrap();
-    let layers = presets.presets.iter().map(|row| row.layers.len()).sum();
-    (presets.presets.len(), layers, makers.makers.len(), makers.equity.len())
-}
-
 fn read_preset(row: PresetRow, equity: &[Equity]) -> Option<(Preset, ProviderFacts)> {
     let layers: Vec<LayerFact> = row
         .layers
@@ -183,5 +174,30 @@ impl Makers {
         self.families.extend(families);
         self.by_id.insert(id, maker);
         Some(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_row_is_understood() {
+        let presets: ProvidersFile = serde_json::from_str(PROVIDERS).unwrap();
+        let makers: MakersFile = serde_json::from_str(MAKERS).unwrap();
+        let table = read();
+        assert_eq!(table.len(), presets.presets.len());
+        let layers: usize = presets.presets.iter().map(|row| row.layers.len()).sum();
+        assert_eq!(table.values().map(|(_, facts)| facts.layers.len()).sum::<usize>(), layers);
+        let read = Makers::read();
+        assert_eq!(read.by_id.len(), makers.makers.len());
+        assert_eq!(read.equity.len(), makers.equity.len());
+        for edge in &read.equity {
+            let partner = |id: &Text| read.by_id.contains_key(id);
+            let operator = |id: &Text| {
+                table.values().any(|(_, facts)| facts.layers.iter().any(|it| it.node.value == *id))
+            };
+            assert!(partner(&edge.held) || operator(&edge.held), "{} is nowhere", edge.held);
+        }
     }
 }

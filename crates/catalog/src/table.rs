@@ -2,7 +2,6 @@
 //! a comma), sorted by host and model. `data/README.md` describes the columns.
 
 use std::borrow::Cow;
-use std::fmt::Write as _;
 use std::sync::LazyLock;
 
 use domain::{Price, UnixMicros};
@@ -137,13 +136,8 @@ pub(crate) fn write_change(host: &str, model: &str, change: &Change, from_source
     let from = change.from.map(write_time).unwrap_or_default();
     let head = format!("{host},{model},{},{from}", change.mode);
     let Some(sheet) = &change.sheet else { return format!("{head},-") };
-    let mut tiers = String::new();
-    for tier in &sheet.tiers {
-        let separator = if tiers.is_empty() { "" } else { ";" };
-        // Writing to a string can't fail.
-        let _: std::fmt::Result =
-            write!(tiers, "{separator}{}>{}", tier.above_input_tokens, write_rates(&tier.rates));
-    }
+    let step = |tier: &Tier| format!("{}>{}", tier.above_input_tokens, write_rates(&tier.rates));
+    let tiers = sheet.tiers.iter().map(step).collect::<Vec<_>>().join(";");
     let rates = write_rates(&sheet.rates);
     format!("{head},{rates},{tiers},{},{},{from_source}", sheet.grade, sheet.checked)
 }

@@ -2,13 +2,13 @@
 //! that `2.5e-06` is exactly 2.5 USD per million. Read from the file in PyPI litellm 1.109.1.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use domain::Price;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{Format, ImportError, Imported, ImportedModel, NameRule, Skipped, Thresholds, change};
+use super::{Format, ImportError, Imported, ImportedModel, NameRule, Skipped, change};
 use crate::{
     Grade, Mode, ModelEntry, ModelFacts, ModelMode, PriceSheet, PriceTimeline, Rates, Tier,
     decimal, hosts,
@@ -154,13 +154,13 @@ impl Quotes {
     }
 
     fn thresholds(&self, mode: Mode) -> impl Iterator<Item = u64> {
-        let mut found: Thresholds<()> = BTreeMap::new();
+        let mut found = BTreeSet::new();
         for (at, above, _) in self.0.keys() {
             if *at == mode && *above > 0 {
-                found.insert(*above, ());
+                found.insert(*above);
             }
         }
-        found.into_keys()
+        found.into_iter()
     }
 
     /// `fallback` gives the input and output that the table leaves out (the dearer standard, the tier's base).

@@ -8,8 +8,6 @@ mod compare;
 mod genai;
 mod litellm;
 
-use std::collections::BTreeMap;
-
 use crate::timeline::Change;
 use crate::{Matched, ModelEntry};
 
@@ -163,9 +161,6 @@ impl NameRule {
         }
     }
 }
-
-/// Long-context prices collected field by field: threshold -> what applies above it.
-type Thresholds<T> = BTreeMap<u64, T>;
 
 fn change(sheet: crate::PriceSheet) -> Change {
     Change { mode: sheet.mode, from: sheet.effective_from, sheet: Some(sheet) }
