@@ -5,14 +5,27 @@
 //! spreads those by hash (16 connections on two threads are often 11 and 5), because closing one of them resets
 //! what waits in its queue, and because the hand-over costs once per connection, not per request.
 
+mod body;
 mod conn;
+mod framing;
 mod gate;
+mod guarded;
+mod handler;
+pub mod headers;
 mod limits;
+pub mod route;
 mod serve;
+mod state;
+mod stream;
 mod tls;
 
-pub use conn::{ConnInfo, ReqBody};
+#[cfg(test)]
+mod tests;
+
+pub use body::{BodyFault, Pace, read_body};
+pub use conn::ConnInfo;
 pub use gate::{Gate, Shutdown};
+pub use handler::{ReqBody, RespBody};
 pub use limits::ListenLimits;
 pub use serve::{Arrivals, Intake, Served, accept, bind, intake, serve};
 pub use tls::{TlsError, TlsSource};

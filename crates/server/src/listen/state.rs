@@ -1,0 +1,159 @@
+//! What the parts of one connection and the thread's watchman know of each other.
+//!
+//! No connection has a timer of its own: the watchman looks at all of them a few times per deadline, by a clock
+//! that it alone reads. So a request costs a few stores into cells, and nothing else.
+
+use std::cell::{Cell, RefCell};
+use std::future::Future;
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::{Poll, Waker};
+use std::time::Instant;
+
+use super::framing::Violation;
+
+/// What the watchman wants of a connection. Grows only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Order {
+    /// Go on.
+    Serve,
+    /// Finish what is in flight, take nothing new.
+    Close,
+    /// End now.
+    Cut,
+}
+
+/// The state of one connection.
+#[derive(Debug)]
+pub(super) struct ConnState {
+    /// The thread's coarse clock.
+    clock: Rc<Cell<Instant>>,
+    pub(super) accepted: Instant,
+    /// Since when a head has been arriving, or a farewell being said: what has a short deadline.
+    pub(super) pressing_since: Cell<Option<Instant>>,
+    /// Since when no request has been in flight.
+    pub(super) idle_since: Cell<Instant>,
+    pub(super) in_flight: Cell<usize>,
+    pub(super) requests: Cell<u64>,
+    pub(super) violation: Cell<Option<Violation>>,
+    pub(super) h2: Cell<bool>,
+    /// The socket took no more the last time we wrote.
+    blocked: Cell<bool>,
+    /// A failure waits for the socket; see [`InFlight::unsent`].
+    waiting: Cell<bool>,
+    order: Cell<Order>,
+    waker: RefCell<Option<Waker>>,
+}
+
+impl ConnState {
+    pub(super) fn new(clock: Rc<Cell<Instant>>) -> Rc<Self> {
+        let now = clock.get();
+        Rc::new(Self {
+            clock,
+            accepted: now,
+            pressing_since: Cell::new(Some(now)),
+            idle_since: Cell::new(now),
+            in_flight: Cell::new(0),
+            requests: Cell::new(0),
+            violation: Cell::new(None),
+            h2: Cell::new(false),
+            blocked: Cell::new(false),
+            waiting: Cell::new(false),
+            order: Cell::new(Order::Serve),
+            waker: RefCell::new(None),
+        })
+    }
+
+    pub(super) fn now(&self) -> Instant {
+        self.clock.get()
+    }
+
+    pub(super) fn order(&self) -> Order {
+        self.order.get()
+    }
+
+    /// Gives an order (a weaker one than before is ignored) and wakes the connection.
+    pub(super) fn give(&self, order: Order) {
+        if order > self.order.get() {
+            self.order.set(order);
+            self.wake();
+        }
+    }
+
+    fn wake(&self) {
+        if let Some(waker) = self.waker.borrow().as_ref() {
+            waker.wake_by_ref();
+        }
+    }
+
+    /// Says whether the socket took what was written.
+    pub(super) fn wrote<T>(&self, progress: &Poll<T>) {
+        self.blocked.set(progress.is_pending());
+        if progress.is_ready() && self.waiting.replace(false) {
+            self.wake();
+        }
+    }
+
+    /// Says that a head is arriving, or is not any more.
+    pub(super) fn pressing(&self, pressing: bool) {
+        match (pressing, self.pressing_since.get()) {
+            (true, None) => self.pressing_since.set(Some(self.now())),
+            (false, Some(_)) => self.pressing_since.set(None),
+            _ => {}
+        }
+    }
+
+    /// Runs `work` until it ends or the connection is to be cut.
+    pub(super) async fn cuttable(&self, work: impl Future<Output = ()>) {
+        let mut work = pin!(work);
+        std::future::poll_fn(|cx| {
+            if self.order.get() == Order::Cut {
+                return Poll::Ready(());
+            }
+            let mut waker = self.waker.borrow_mut();
+            if !waker.as_ref().is_some_and(|it| it.will_wake(cx.waker())) {
+                *waker = Some(cx.waker().clone());
+            }
+            drop(waker);
+            work.as_mut().poll(cx)
+        })
+        .await;
+    }
+}
+
+/// A request in flight: from the call of its handler to the end of its response body.
+#[derive(Debug)]
+pub(super) struct InFlight(Rc<ConnState>);
+
+impl InFlight {
+    pub(super) fn new(state: &Rc<ConnState>) -> Self {
+        state.in_flight.set(state.in_flight.get() + 1);
+        state.requests.set(state.requests.get() + 1);
+        Self(Rc::clone(state))
+    }
+}
+
+impl InFlight {
+    /// Whether the connection still holds bytes that the socket did not take. If so, the task is woken when it
+    /// does; a client that never reads is cut by the watchman. (On HTTP/2 streams have queues of their own, of
+    /// which nothing is known here.)
+    pub(super) fn unsent(&self) -> bool {
+        if !self.0.blocked.get() || self.0.h2.get() {
+            return false;
+        }
+        self.0.waiting.set(true);
+        self.0.pressing(true);
+        true
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.in_flight.set(self.0.in_flight.get().saturating_sub(1));
+        self.0.idle_since.set(self.0.now());
+        if self.0.violation.get().is_some() {
+            // The reader held back the end of the stream while this was in flight.
+            self.0.wake();
+        }
+    }
+}
