@@ -109,11 +109,11 @@ fn array(schema: &Value, root: &Value, hint: &str, depth: usize) -> Value {
 }
 
 fn integer(schema: &Value) -> Value {
-    let low = schema.get("minimum").and_then(Value::as_i64);
-    let above = schema.get("exclusiveMinimum").and_then(Value::as_i64).map(|v| v + 1);
-    let high = schema.get("maximum").and_then(Value::as_i64).unwrap_or(i64::MAX);
+    let bound = |k: &str| schema.get(k).and_then(Value::as_i64);
+    let low = bound("minimum").or(bound("exclusiveMinimum").map(|v| v.saturating_add(1)));
+    let high = bound("maximum").or(bound("exclusiveMaximum").map(|v| v.saturating_sub(1)));
     let step = schema.get("multipleOf").and_then(Value::as_i64).unwrap_or(1).max(1);
-    let from = low.or(above).unwrap_or_else(|| 7.min(high));
+    let from = 7.min(high.unwrap_or(7)).max(low.unwrap_or(i64::MIN));
     json!(from.saturating_add(step - 1).div_euclid(step).saturating_mul(step))
 }
 

@@ -1,0 +1,91 @@
+// What the Vercel AI SDK must be able to do through one of its providers.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { APICallError, generateText, jsonSchema, Output, stepCountIs, streamText, tool } from "ai";
+import { z } from "zod";
+import { clock, marked, png, weather } from "./common.mjs";
+
+const tools = () => ({
+  weather: tool({ description: "Forecast", inputSchema: jsonSchema(weather), execute: async ({ city }) => `rain in ${city}` }),
+  clock: tool({ description: "Local time", inputSchema: jsonSchema(clock), execute: async () => "noon" }),
+});
+const Person = z.object({ name: z.string(), age: z.int(), tags: z.array(z.string()) });
+
+export function suite(name, model) {
+  const call = { maxRetries: 0, maxOutputTokens: 500 };
+
+  test(`${name}: text`, async () => {
+    const { mark } = marked();
+    const answer = await generateText({ ...call, model: model("echo"), prompt: `hello ${mark}` });
+    assert.equal(answer.text, `hello ${mark}`);
+    assert.equal(answer.finishReason, "stop");
+    assert.deepEqual([answer.usage.inputTokens, answer.usage.outputTokens], [11, 5]);
+  });
+
+  test(`${name}: stream`, async () => {
+    const { mark } = marked();
+    const answer = streamText({ ...call, model: model("echo"), prompt: mark });
+    let text = "";
+    for await (const delta of answer.textStream) text += delta;
+    assert.equal(text, mark);
+    assert.ok((await answer.usage).outputTokens > 0);
+    assert.equal(await answer.finishReason, "stop");
+  });
+
+  test(`${name}: tools run and their results come back`, async () => {
+    const answer = await generateText({ ...call, model: model("tools"), prompt: "plan", tools: tools(), stopWhen: stepCountIs(3) });
+    assert.equal(answer.text, "weather: rain in some city\nclock: noon");
+    assert.equal(answer.steps.length, 2);
+  });
+
+  test(`${name}: streamed tools`, async () => {
+    const answer = streamText({ ...call, model: model("tools"), prompt: "plan", tools: tools(), stopWhen: stepCountIs(3) });
+    let text = "";
+    for await (const delta of answer.textStream) text += delta;
+    assert.equal(text, "weather: rain in some city\nclock: noon");
+  });
+
+  test(`${name}: structured output`, async () => {
+    const answer = await generateText({ ...call, model: model("json"), prompt: "a person, as json", output: Output.object({ schema: Person }) });
+    assert.equal(typeof answer.output.name, "string");
+    assert.ok(Number.isInteger(answer.output.age));
+  });
+
+  test(`${name}: image`, async () => {
+    const content = [
+      { type: "text", text: "look" },
+      { type: "file", data: Buffer.from(png, "base64"), mediaType: "image/png" },
+    ];
+    const answer = await generateText({ ...call, model: model("echo"), messages: [{ role: "user", content }] });
+    assert.match(answer.text, /image: png 1x1/);
+  });
+
+  test(`${name}: errors`, async () => {
+    for (const [named, status] of [["no-such-model", 404], ["status-429", 429]]) {
+      await assert.rejects(generateText({ ...call, model: model(named), prompt: "x" }), (e) => {
+        assert.ok(APICallError.isInstance(e));
+        assert.equal(e.statusCode, status);
+        return true;
+      });
+    }
+  });
+
+  test(`${name}: retries`, async () => {
+    const { mark, rule, arrivals } = marked();
+    await rule({ status: 429, retry_after_ms: 5 }, { times: 1 });
+    const answer = await generateText({ ...call, maxRetries: 2, model: model("echo"), prompt: mark });
+    assert.equal(answer.text, mark);
+    assert.equal(await arrivals(), 2);
+  });
+
+  test(`${name}: an error in the stream is told`, async () => {
+    const { mark, rule } = marked();
+    await rule({ error_after: 5 });
+    const errors = [];
+    const answer = streamText({ ...call, model: model("echo"), prompt: mark, onError: ({ error }) => errors.push(error) });
+    await assert.rejects(async () => {
+      for await (const part of answer.fullStream) if (part.type === "error") throw part.error;
+    });
+    assert.ok(errors.length > 0);
+  });
+}
