@@ -12,6 +12,7 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+mod answer;
 pub mod anthropic_messages;
 pub mod count_tokens;
 pub mod embeddings;
@@ -19,6 +20,7 @@ pub mod exchange;
 pub mod gate;
 mod json;
 pub mod loss;
+mod measure;
 pub mod models;
 pub mod openai_chat;
 pub mod quirks;

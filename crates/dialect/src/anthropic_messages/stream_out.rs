@@ -184,19 +184,19 @@ impl StreamWriter for Writer {
                 }
             }
             StreamEvent::Finish { choice: 0, reason } => self.finish = Some(reason.clone()),
-            StreamEvent::BlockStart { .. }
-            | StreamEvent::Delta { .. }
-            | StreamEvent::BlockEnd { .. }
-            | StreamEvent::Finish { .. }
-            | StreamEvent::Logprobs { .. } => {}
             StreamEvent::Usage(usage) => self.usage = Some(*usage),
             StreamEvent::Ping => {
                 if self.started {
                     write("ping", &json!({"type": "ping"}), out);
                 }
             }
-            // The server writes the error event, with what only it knows.
-            StreamEvent::Error(_) => {}
+            // Errors are written by the server, with what only it knows.
+            StreamEvent::BlockStart { .. }
+            | StreamEvent::Delta { .. }
+            | StreamEvent::BlockEnd { .. }
+            | StreamEvent::Finish { .. }
+            | StreamEvent::Logprobs { .. }
+            | StreamEvent::Error(_) => {}
             StreamEvent::End => {
                 self.start(out);
                 self.end(out);

@@ -81,6 +81,5 @@ pub fn write(usage: &Usage) -> Value {
         },
         "output_tokens": usage.output_total(),
         "output_tokens_details": {"thinking_tokens": usage.reasoning},
-        "service_tier": "standard",
     })
 }

@@ -1,6 +1,5 @@
 //! An answer as a message.
 
-use domain::Usage;
 use serde_json::{Value, json};
 
 use super::usage;
@@ -24,7 +23,7 @@ pub(super) fn write(answer: &Answer, context: &AnswerContext<'_>) -> Vec<u8> {
     body.put("content", content);
     put_stop(&mut body, finish, refused);
     // Clients require it; a silent provider leaves zeros here, and `bounded` in the ledger.
-    body.put("usage", usage::write(&answer.usage.unwrap_or_else(Usage::default)));
+    body.put("usage", usage::write(&answer.usage.unwrap_or_default()));
     to_bytes(&body.into_value())
 }
 

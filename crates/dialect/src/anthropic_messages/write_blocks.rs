@@ -151,15 +151,13 @@ impl Writer<'_, '_> {
             }
             PartKind::ToolUse(call) => self.call(call),
             PartKind::ToolResult(result) => self.result(result, path)?,
-            PartKind::Thinking(thinking) => match &thinking.signature {
-                Some(signature) => json!({
-                    "type": "thinking", "thinking": thinking.text, "signature": signature,
-                }),
-                None => {
+            PartKind::Thinking(thinking) => {
+                let Some(signature) = &thinking.signature else {
                     self.note(Corner::PlainReasoning);
                     return Ok(None);
-                }
-            },
+                };
+                json!({"type": "thinking", "thinking": thinking.text, "signature": signature})
+            }
             PartKind::Redacted(data) => json!({"type": "redacted_thinking", "data": data}),
             PartKind::Vendor(raw) if self.is_same() => raw.clone(),
             PartKind::Vendor(_) => {
@@ -229,13 +227,10 @@ impl Writer<'_, '_> {
         } else if input.trim().is_empty() {
             json!({})
         } else {
-            match serde_json::from_str(input) {
-                Ok(value @ Value::Object(_)) => value,
-                _ => {
-                    self.note(Corner::ToolInput);
-                    json!({"input": unwrap_input::unwrap(input)})
-                }
-            }
+            serde_json::from_str(input).ok().filter(Value::is_object).unwrap_or_else(|| {
+                self.note(Corner::ToolInput);
+                json!({"input": unwrap_input::unwrap(input)})
+            })
         };
         json!({"type": "tool_use", "id": self.tool_id(id), "name": name, "input": input})
     }

@@ -262,6 +262,9 @@ impl Writer<'_, '_> {
     fn budget(&mut self, max_tokens: u64) -> Option<Value> {
         let reasoning = self.exchange.reasoning;
         let wanted = match (reasoning.thinking, reasoning.effort) {
+            (Some(ThinkingMode::Budget(tokens)), _) if self.is_same() => {
+                return Some(self.display(thinking_value(ThinkingMode::Budget(tokens))));
+            }
             (Some(ThinkingMode::Budget(tokens)), _) => tokens,
             (Some(ThinkingMode::Off), _) | (None, Some(Effort::None)) => {
                 return Some(json!({"type": "disabled"}));
@@ -276,14 +279,11 @@ impl Writer<'_, '_> {
                 effort.unwrap_or(Effort::Medium).budget()
             }
         };
-        if self.is_same() {
-            return Some(self.display(thinking_value(ThinkingMode::Budget(wanted))));
-        }
         if max_tokens <= BUDGET_MIN || self.is_forced() || lacks_thinking(self.exchange) {
             self.note(Corner::NoReasoning);
             return None;
         }
-        Some(thinking_value(ThinkingMode::Budget(wanted.min(max_tokens - 1))))
+        Some(self.display(thinking_value(ThinkingMode::Budget(wanted.min(max_tokens - 1)))))
     }
 
     fn write_sampling(&mut self, thinks: bool) {

@@ -48,7 +48,7 @@ fn parts(details: &[Value], plain: Option<&str>) -> Vec<Part> {
         let text = text_at(detail, "text").or_else(|| text_at(detail, "summary"));
         add_text(&mut parts, text.unwrap_or_default(), text_at(detail, "signature"));
     }
-    let has_text = parts.iter().any(|part| is_text(part));
+    let has_text = parts.iter().any(is_text);
     if let (false, Some(plain)) = (has_text, plain) {
         // A single signature without a text belongs to the plain text.
         match parts.iter_mut().find_map(|part| signed(part)) {

@@ -1,5 +1,6 @@
 //! Canonical events as a chat completion stream.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use domain::Usage;
@@ -102,8 +103,8 @@ impl Writer {
 
     /// The first chunk of a choice says who speaks.
     fn ensure_role(&mut self, choice: u32, out: &mut Vec<u8>) {
-        if !self.choices.contains_key(&choice) {
-            self.choices.insert(choice, ChoiceState::default());
+        if let Entry::Vacant(entry) = self.choices.entry(choice) {
+            entry.insert(ChoiceState::default());
             self.delta(choice, &json!({"role": "assistant", "content": "", "refusal": null}), out);
         }
     }

@@ -242,7 +242,7 @@ impl Writer<'_, '_> {
         }
         let field = match quirks.reasoning_field {
             ReasoningField::None => {
-                if text.is_some() {
+                if text.is_some() && details.is_empty() {
                     self.note(Corner::PlainReasoning);
                 }
                 return;

@@ -58,7 +58,7 @@ impl Writer<'_, '_> {
         self.body.put("model", self.target.model);
         let mut messages = write_messages::write(self.exchange, self.target, self.loss)?;
         if let Some(instruction) = self.write_format() {
-            messages.insert(0, json!({"role": "system", "content": instruction}));
+            add_instruction(&mut messages, instruction);
         }
         self.body.put("messages", messages);
         self.write_tools();
@@ -384,5 +384,19 @@ impl Writer<'_, '_> {
             }
         }
         loss::note_unknown(self.loss, exchange);
+    }
+}
+
+/// Adds to the system prompt: many chat templates take no second one.
+fn add_instruction(messages: &mut Vec<Value>, instruction: String) {
+    let first =
+        messages.first_mut().filter(|it| it["role"] == "system" || it["role"] == "developer");
+    match first.map(|first| &mut first["content"]) {
+        Some(Value::String(text)) => {
+            text.push_str("\n\n");
+            text.push_str(&instruction);
+        }
+        Some(Value::Array(parts)) => parts.push(json!({"type": "text", "text": instruction})),
+        _ => messages.insert(0, json!({"role": "system", "content": instruction})),
     }
 }

@@ -1,0 +1,120 @@
+//! Each fixture in each direction, as it goes out. The snapshots are read against protocols.
+
+use dialect::{Quirks, dialect as find};
+use serde_json::Value;
+
+use crate::support::{
+    BOTH, NEW, OLD, asked, context, events, fixtures, read_request, target, write_request, written,
+};
+
+/// The snapshot's name: `request.openai-chat.anthropic-messages.agent` is from the first to the second.
+fn label(words: &[&str]) -> String {
+    words.join(".")
+}
+
+#[test]
+fn requests() {
+    for from in BOTH {
+        for (name, body) in fixtures(from, "request") {
+            let exchange = read_request(from, &body);
+            for to in BOTH {
+                let quirks = Quirks::default();
+                let (body, headers, loss) = write_request(to, &exchange, &target(&quirks, OLD));
+                let losses: Vec<String> = loss
+                    .losses()
+                    .iter()
+                    .map(|it| format!("{} {}: {}", it.field, it.fate.as_str(), it.note))
+                    .collect();
+                let shown = serde_json::json!({
+                    "features": exchange.features().to_string(),
+                    "text_bytes": exchange.text_bytes(),
+                    "headers": headers.iter().map(|(k, v)| format!("{k}: {v}")).collect::<Vec<_>>(),
+                    "body": body,
+                    "loss": losses,
+                });
+                insta::assert_json_snapshot!(
+                    label(&["request", from.as_str(), to.as_str(), &name]),
+                    shown
+                );
+            }
+        }
+    }
+}
+
+/// A compatible host that knows the least, and a current Messages model of the new API version.
+#[test]
+fn requests_to_peculiar_targets() {
+    let words = [
+        "max_tokens",
+        "no_developer_role",
+        "no_openai_fields",
+        "no_json_schema",
+        "no_custom_tools",
+        "no_allowed_tools",
+        "no_strict_tools",
+        "no_parallel_tool_calls",
+        "no_logprobs",
+        "no_n",
+        "no_penalties",
+        "no_stop",
+        "random_seed",
+        "tool_ids_9",
+        "text_content",
+        "reasoning_content",
+        "reasoning_echo",
+        "thinking_switch",
+        "no_stream_options",
+        "thinking_budget",
+        "mid_system",
+    ];
+    let poor = Quirks::from_words(words).expect("known words");
+    let rich = Quirks::from_words(["cache_breakpoints", "reasoning_details", "mid_system"]);
+    let rich = rich.expect("known words");
+    for from in BOTH {
+        for (name, body) in fixtures(from, "request") {
+            let exchange = read_request(from, &body);
+            for to in BOTH {
+                for (host, quirks, version) in [("poor", &poor, OLD), ("rich", &rich, NEW)] {
+                    let (body, _, loss) = write_request(to, &exchange, &target(quirks, version));
+                    let shown = serde_json::json!({"body": body, "loss": loss.to_string()});
+                    let name = label(&["request", from.as_str(), to.as_str(), host, &name]);
+                    insta::assert_json_snapshot!(name, shown);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn answers() {
+    for from in BOTH {
+        for (name, body) in fixtures(from, "answer") {
+            let answer = find(from).read_answer(&body).expect("a good fixture");
+            for to in BOTH {
+                let exchange = asked(to);
+                let body = find(to).write_answer(&answer, &context(&exchange));
+                let body: Value = serde_json::from_slice(&body).expect("JSON");
+                insta::assert_json_snapshot!(
+                    label(&["answer", from.as_str(), to.as_str(), &name]),
+                    body
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn streams() {
+    for from in BOTH {
+        for (name, body) in fixtures(from, "stream") {
+            let (events, _) = events(from, [body.as_slice()]);
+            for to in BOTH {
+                let text = written(to, &events);
+                insta::assert_snapshot!(
+                    label(&["stream", from.as_str(), to.as_str(), &name]),
+                    text
+                );
+            }
+        }
+    }
+}
