@@ -68,9 +68,8 @@ impl OfferHealth {
         let mut health = Health::Good;
         for breaker in &self.breakers {
             match breaker.passage(now, self.asked, rules) {
-                Passage::Open => {}
                 Passage::Probe if health == Health::Good => health = Health::Probe,
-                Passage::Probe => {}
+                Passage::Open | Passage::Probe => {}
                 Passage::Passed => health = Health::Recovering,
                 Passage::Resting(until) => return Health::Open(until),
             }

@@ -96,13 +96,12 @@ pub fn plan(offers: &[OfferView], ask: &Ask) -> Plan {
     let mut rank = 0_u8;
     for (at, view) in offers.iter().enumerate() {
         let Ok(offer) = u16::try_from(at) else { break };
-        let verdict = match left_because(view, ask) {
-            Some(reason) => Verdict::Left(reason),
-            None => {
-                plan.attempts.push(offer);
-                rank = rank.saturating_add(1);
-                Verdict::Taken(rank - 1)
-            }
+        let verdict = if let Some(reason) = left_because(view, ask) {
+            Verdict::Left(reason)
+        } else {
+            plan.attempts.push(offer);
+            rank = rank.saturating_add(1);
+            Verdict::Taken(rank - 1)
         };
         if let Verdict::Left(_) = verdict {
             note_return(&mut plan, view.health);
