@@ -90,7 +90,10 @@ fn history(rows: &[Row]) -> BTreeMap<Key, Vec<Change>> {
             .then(|| dates::parse(&row["effective_from"]).unwrap());
         let name = format!("{}/{}", key.0, key.1);
         let (input, output) = (price(&row["input_per_mtok"]), price(&row["output_per_mtok"]));
-        let sheet = (row["basis"] != "not_offered" && input.is_some()).then(|| {
+        let zero = Some(Price::ZERO);
+        let unknown =
+            input.is_none() || (input == zero && output.is_none_or(|it| Some(it) == zero));
+        let sheet = (row["basis"] != "not_offered" && !unknown).then(|| {
             let mut rates = Rates::new(input.unwrap(), output.unwrap_or_default());
             rates.cache_read = price(&row["cache_read_per_mtok"]);
             rates.cache_write = price(&row["cache_write_per_mtok"]);
@@ -245,6 +248,9 @@ fn fill(changes: &mut [Change], theirs: &PriceTimeline) {
         if ours.rates.input != theirs.rates.input || ours.rates.output != theirs.rates.output {
             continue;
         }
+        if is_newest && ours.tiers.is_empty() {
+            ours.tiers.clone_from(&theirs.tiers);
+        }
         for tier in &mut ours.tiers {
             let (theirs, above) = theirs.rates_for(tier.above_input_tokens + 1);
             let same = above == tier.above_input_tokens && theirs.input == tier.rates.input;
@@ -264,6 +270,34 @@ fn fill(changes: &mut [Change], theirs: &PriceTimeline) {
             mine.cache_write = mine.cache_write.or(other.cache_write);
         }
     }
+}
+
+/// Modes the history doesn't know at all, where both agree on the standard price of today.
+fn add_modes(changes: &mut Vec<Change>, theirs: &PriceTimeline) {
+    let last = changes.iter().rev().find(|change| change.mode == Mode::Standard);
+    let Some(ours) = last.and_then(|change| change.sheet.as_ref()) else { return };
+    let Some(standard) = theirs.latest(Mode::Standard) else { return };
+    let text = |rates: &Rates| (rates.input, rates.output);
+    if text(&ours.rates) != text(&standard.rates) {
+        return;
+    }
+    for sheet in theirs.sheets() {
+        if changes.iter().all(|change| change.mode != sheet.mode) {
+            let (mode, sheet) = (sheet.mode, Some(seen_newest(sheet)));
+            changes.push(Change { mode, from: None, sheet });
+        }
+    }
+    changes.sort_by_key(|change| (change.mode, change.from));
+}
+
+/// A sheet of LiteLLM's newest table with its provenance.
+fn seen_newest(sheet: &PriceSheet) -> PriceSheet {
+    let mut sheet = sheet.clone();
+    sheet.checked = Cow::Borrowed(NEWEST.1);
+    if sheet.source.is_empty() {
+        sheet.source = Cow::Owned(format!("PyPI litellm {}", NEWEST.0));
+    }
+    sheet
 }
 
 /// Claude's cache writes cost 1.25 and 2 times the input wherever it is sold (Anthropic, Pricing: prompt caching);
@@ -358,22 +392,16 @@ fn convert(data: &Path, litellm: &str) -> BTreeMap<&'static str, String> {
         if let Some(ours) = all.get_mut(&key) {
             if let Some(theirs) = their_prices {
                 fill(ours, theirs);
+                add_modes(ours, theirs);
                 collapse(ours);
             }
             continue;
         }
-        let seen = |sheet: &PriceSheet| {
-            let mut sheet = sheet.clone();
-            sheet.checked = Cow::Borrowed(NEWEST.1);
-            if sheet.source.is_empty() {
-                sheet.source = Cow::Owned(format!("PyPI litellm {}", NEWEST.0));
-            }
-            sheet
-        };
-        let standard = their_prices.and_then(|prices| prices.latest(Mode::Standard)).map(&seen);
+        let standard =
+            their_prices.and_then(|prices| prices.latest(Mode::Standard)).map(seen_newest);
         let mut sheets = dated(&key, standard.as_ref(), &snapshots);
         let others = their_prices.into_iter().flat_map(PriceTimeline::sheets);
-        sheets.extend(others.filter(|sheet| sheet.mode != Mode::Standard).map(seen));
+        sheets.extend(others.filter(|sheet| sheet.mode != Mode::Standard).map(seen_newest));
         let changes: Vec<Change> = sheets
             .into_iter()
             .map(|sheet| Change {

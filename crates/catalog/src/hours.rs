@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, LazyLock};
 
 use domain::{Price, UnixMicros};
-use jiff::civil::{Date, Weekday};
 use serde::Deserialize;
 
 use crate::{PriceSheet, Rates, dates};
@@ -21,7 +20,8 @@ pub struct Hours {
     /// Minutes of the day, `[from, to)`; `to` below `from` goes past midnight.
     windows: Vec<(i64, i64)>,
     weekdays_only: bool,
-    holidays: BTreeSet<Date>,
+    /// Days since 1970-01-01.
+    holidays: BTreeSet<i64>,
     /// The zone in which days count as holidays and weekends.
     offset_minutes: i64,
 }
@@ -45,13 +45,10 @@ impl Hours {
     }
 
     fn is_free_day(&self, local_minutes: i64) -> bool {
-        let Ok(timestamp) = jiff::Timestamp::from_second(local_minutes.saturating_mul(60)) else {
-            return false;
-        };
-        let day = timestamp.to_zoned(jiff::tz::TimeZone::UTC).date();
-        // Weekends are told in UTC by the vendor ("Monday through Friday" beside UTC hours); its hours lie in one
-        // day in both zones, so the local day is the same.
-        let weekend = matches!(day.weekday(), Weekday::Saturday | Weekday::Sunday);
+        let day = local_minutes.div_euclid(MINUTES_PER_DAY);
+        // Day 0, 1970-01-01, was a Thursday; counted from Monday that is 3. The published hours lie in one and the
+        // same day in UTC and in the vendor's zone, so the local weekday is the one that is meant.
+        let weekend = (day + 3).rem_euclid(7) >= 5;
         (self.weekdays_only && weekend) || self.holidays.contains(&day)
     }
 
@@ -150,7 +147,8 @@ fn read_rule(row: &RuleRow, holidays: &BTreeMap<String, Holidays>) -> Option<Rul
         .map(|(from, to)| Some((minute_of(from)?, minute_of(to)?)))
         .collect::<Option<Vec<_>>>()?;
     let free = row.holidays.as_ref().and_then(|name| holidays.get(name));
-    let days = free.iter().flat_map(|it| &it.dates).filter_map(|day| day.parse().ok()).collect();
+    let day_number = |day: &String| Some(dates::parse(day)?.secs().div_euclid(86_400));
+    let days = free.iter().flat_map(|it| &it.dates).filter_map(day_number).collect();
     let until = row.valid_until.as_deref().map(|until| dates::parse(until).ok_or(()));
     let hours = Hours {
         valid_from: dates::parse(&row.valid_from)?,

@@ -80,7 +80,7 @@ pub struct Imported {
     pub format: Format,
     /// The day the table is of (`YYYY-MM-DD`); empty when unknown.
     pub dated: String,
-    /// Its models, in the order of host and name.
+    /// Its models by host, then in the file's order.
     pub models: Vec<ImportedModel>,
     /// What was left out.
     pub skipped: Vec<Skipped>,
@@ -97,11 +97,8 @@ impl Imported {
     }
 
     fn finish(mut self) -> Result<Self, ImportError> {
-        self.models.sort_by(|a, b| {
-            let key =
-                |it: &ImportedModel| (it.entry.facts.host.clone(), it.entry.facts.model.clone());
-            key(a).cmp(&key(b))
-        });
+        // Stable: within a host the file's order decides which of two match rules counts.
+        self.models.sort_by(|a, b| a.entry.facts.host.cmp(&b.entry.facts.host));
         if self.models.is_empty() { Err(ImportError::Empty(self.format)) } else { Ok(self) }
     }
 }
