@@ -17,6 +17,7 @@ mod hosts;
 mod hours;
 pub mod import;
 mod maker;
+mod mode;
 mod model;
 mod names;
 mod overlay;
@@ -25,14 +26,17 @@ mod provider;
 mod provider_data;
 mod table;
 mod timeline;
+mod version;
 
 pub use catalog::{Catalog, builtin};
 
 pub use fact::{Fact, Grade};
 pub use hours::Hours;
+pub use mode::Mode;
 pub use model::{Found, Lifecycle, LifecycleStatus, Matched, ModelEntry, ModelFacts, ModelMode};
 pub use names::nearest;
 pub use overlay::{Overlay, OverlayError};
-pub use price::{Mode, PriceSheet, PriceVersion, Rates, Tier};
+pub use price::{PriceSheet, Rates, Tier};
 pub use provider::{AuthStyle, Canonical, Equity, LayerFact, Maker, Preset, ProviderFacts};
 pub use timeline::{Change, PriceTimeline};
+pub use version::PriceVersion;

@@ -22,80 +22,11 @@
 //! threshold, which is how every vendor with such tiers in the table bills them.
 
 use std::borrow::Cow;
-use std::fmt;
 
 use domain::{Feature, Features, Money, MoneyError, Price, UnixMicros, Usage, WorstCase};
 
-use crate::Grade;
-
-/// The way a request is processed, where providers price that differently.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[repr(u8)]
-pub enum Mode {
-    /// Interactive, default tier.
-    #[default]
-    Standard = 0,
-    /// Asynchronous batch.
-    Batch = 1,
-    /// Cheaper and slower (`service_tier: flex`).
-    Flex = 2,
-    /// Dearer and faster (`service_tier: priority`, `speed: fast`).
-    Fast = 3,
-    /// Fastest tier (`ultrafast`).
-    Ultrafast = 4,
-    /// Models that cost more when they think.
-    Thinking = 5,
-}
-
-impl Mode {
-    /// Every mode.
-    pub const ALL: [Self; 6] =
-        [Self::Standard, Self::Batch, Self::Flex, Self::Fast, Self::Ultrafast, Self::Thinking];
-
-    /// The word in data files and rows.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Standard => "standard",
-            Self::Batch => "batch",
-            Self::Flex => "flex",
-            Self::Fast => "fast",
-            Self::Ultrafast => "ultrafast",
-            Self::Thinking => "thinking",
-        }
-    }
-
-    /// The mode of that word; `priority` is `fast`.
-    pub fn parse(word: &str) -> Option<Self> {
-        if word == "priority" {
-            return Some(Self::Fast);
-        }
-        Self::ALL.into_iter().find(|mode| mode.as_str() == word)
-    }
-}
-
-impl fmt::Display for Mode {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(self.as_str())
-    }
-}
-
-/// Names a price sheet for good: a hash of what it says and from when. A ledger row keeps it; the same sheet has
-/// the same version in every release.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct PriceVersion(pub u64);
-
-impl PriceVersion {
-    /// Reads what `Display` wrote.
-    pub fn parse(hex: &str) -> Option<Self> {
-        if hex.len() == 16 { u64::from_str_radix(hex, 16).ok().map(Self) } else { None }
-    }
-}
-
-impl fmt::Display for PriceVersion {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "{:016x}", self.0)
-    }
-}
+use crate::version::Fnv;
+use crate::{Grade, Mode, PriceVersion};
 
 /// Prices of one context tier, per million tokens. `None` means that the source does not quote it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -351,38 +282,6 @@ impl PriceSheet {
             hash.write(&tier.above_input_tokens.to_le_bytes());
             hash.rates(&tier.rates);
         }
-        self.version = PriceVersion(hash.0);
-    }
-}
-
-struct Fnv(u64);
-
-impl Fnv {
-    fn new() -> Self {
-        Self(0xcbf2_9ce4_8422_2325)
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
-        }
-    }
-
-    fn rates(&mut self, rates: &Rates) {
-        let optional = [
-            rates.cache_read,
-            rates.cache_write,
-            rates.cache_write_long,
-            rates.reasoning,
-            rates.audio_input,
-            rates.audio_output,
-            rates.image_input,
-        ];
-        self.write(&rates.input.pico_per_million().to_le_bytes());
-        self.write(&rates.output.pico_per_million().to_le_bytes());
-        for price in optional {
-            // No published price is negative, so -1 can stand for "not quoted".
-            self.write(&price.map_or(-1, Price::pico_per_million).to_le_bytes());
-        }
+        self.version = PriceVersion(hash.finish());
     }
 }

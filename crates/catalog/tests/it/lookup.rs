@@ -80,11 +80,9 @@ fn names_are_found_by_alias_date_case_and_prefix() {
     assert_eq!(matched("openai", "gpt-4o-2024-05-13"), some("gpt-4o-2024-05-13", Matched::Exact));
     assert_eq!(matched("openai", "gpt-4o-2031-01-01"), some("gpt-4o", Matched::DateSuffix));
     assert_eq!(matched("google", "models/gemini-2.5-pro"), some("gemini-2.5-pro", Matched::Prefix));
-    assert_eq!(
-        matched("xai", "grok-4.5-latest").map(|(model, _)| model),
-        Some("grok-4.5-latest".to_owned())
-            .filter(|_| builtin().prices("xai", "grok-4.5-latest").is_some())
-    );
+    assert_eq!(matched("cohere", "command-r-03-2024"), some("command-r", Matched::Alias));
+    let dated = some("anthropic.claude-sonnet-4-5-20250929-v1:0", Matched::Exact);
+    assert_eq!(matched("bedrock", "anthropic.claude-sonnet-4-5-20250929-v1:0"), dated);
     assert_eq!(matched("openai", "no-such-model"), None);
     assert_eq!(matched("no-such-host", "gpt-4o"), None);
 }
