@@ -64,6 +64,12 @@ pub struct Charge<'a> {
     pub unit: Unit,
     /// The start of the window that is charged.
     pub window: UnixMicros,
+    /// The first instant after that window.
+    pub window_end: UnixMicros,
+    /// The limit in force, in its unit.
+    pub limit: i128,
+    /// Whether the limit refuses.
+    pub hard: bool,
     /// How much is reserved.
     pub amount: i64,
 }
@@ -166,6 +172,12 @@ impl Account {
     fn take_other(&mut self, start: UnixMicros) -> Option<Balance> {
         let at = self.others.iter().position(|balance| balance.span.start == start)?;
         Some(self.others.swap_remove(at))
+    }
+
+    /// The window that starts then.
+    fn span_of(&self, window: UnixMicros) -> Span {
+        let known = std::iter::once(&self.current).chain(&self.others).find(|it| it.span.start == window);
+        known.map_or_else(|| Span::containing(self.spec.period, &self.spec.zone, window), |it| it.span)
     }
 
     fn balance_mut(&mut self, window: UnixMicros) -> Option<&mut Balance> {
@@ -410,11 +422,16 @@ impl Budgets {
     }
 
     pub(crate) fn charge(&self, line: &Line) -> Option<Charge<'_>> {
-        let spec = &self.table.get(line.slot)?.spec;
+        let account = self.table.get(line.slot)?;
+        let spec = &account.spec;
+        let span = account.span_of(line.window);
         Some(Charge {
             budget: &spec.name,
             unit: spec.limit.unit,
             window: line.window,
+            window_end: span.end,
+            limit: spec.limit.amount,
+            hard: spec.hard,
             amount: line.amount,
         })
     }
