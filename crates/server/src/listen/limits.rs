@@ -32,7 +32,7 @@ impl Default for ListenLimits {
             connections_per_ip: 1_000,
             header_deadline: Duration::from_secs(10),
             keep_alive_idle: Duration::from_secs(75),
-            connection_age: Duration::from_secs(600),
+            connection_age: Duration::from_mins(10),
             headers: 64,
             head_bytes: 32 * 1024,
             target_bytes: 8 * 1024,

@@ -1,1 +1,374 @@
-//! Routes.
+//! The routes of the data plane: an exact table, asked with the raw path.
+//!
+//! There is one reading of a path and everybody uses it: what is allowed without a key, what is metered and what
+//! runs all follow from the same match. A path that some other server might read differently (encoded slashes,
+//! dot segments, doubled slashes, parameters) is refused before it is looked up.
+
+use std::borrow::Cow;
+
+use http::{HeaderMap, Method, header};
+
+/// Whose shape the answers of a route have, errors above all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    /// OpenAI's.
+    Openai,
+    /// Anthropic's.
+    Anthropic,
+    /// Both know this route; the headers of the request tell ([`Family::settle`]).
+    Either,
+}
+
+impl Family {
+    /// Decides [`Family::Either`]: Anthropic's clients always send `anthropic-version` and their key as `x-api-key`.
+    pub fn settle(self, headers: &HeaderMap) -> Self {
+        match self {
+            Self::Either if headers.contains_key("anthropic-version") => Self::Anthropic,
+            Self::Either => Self::Openai,
+            settled => settled,
+        }
+    }
+}
+
+/// Who may call a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Anybody who reaches the port. Such a route says nothing about anybody.
+    Open,
+    /// The holder of a key (or anybody on loopback in the keyless mode).
+    Key,
+}
+
+/// What a route does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Generate an answer, asked in the family's dialect.
+    Chat,
+    /// Count tokens (Anthropic).
+    CountTokens,
+    /// Embed (OpenAI).
+    Embeddings,
+    /// List models.
+    Models,
+    /// One model; the id is in [`Match::id`].
+    Model,
+    /// What the ledger says about one request; the id is in [`Match::id`].
+    RequestInfo,
+    /// The process runs.
+    Live,
+    /// It takes requests.
+    Ready,
+    /// The start page.
+    Start,
+}
+
+/// A row of the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// The path; `*` at its end stands for an id.
+    pub path: &'static str,
+    /// The one method (and `HEAD` where it is `GET`).
+    pub method: Verb,
+    /// What it does.
+    pub action: Action,
+    /// Whose shape it has.
+    pub family: Family,
+    /// Who may call it.
+    pub access: Access,
+    queries: &'static [&'static str],
+}
+
+/// The methods that occur.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verb {
+    /// GET and HEAD.
+    Get,
+    /// POST.
+    Post,
+}
+
+impl Verb {
+    /// For the `allow` header of a 405.
+    pub fn allow(self) -> &'static str {
+        match self {
+            Self::Get => "GET, HEAD",
+            Self::Post => "POST",
+        }
+    }
+
+    fn is(self, method: &Method) -> bool {
+        match self {
+            Self::Get => method == Method::GET || method == Method::HEAD,
+            Self::Post => method == Method::POST,
+        }
+    }
+}
+
+const NONE: &[&str] = &[];
+/// Anthropic's SDK marks its beta methods so.
+const BETA: &[&str] = &["beta"];
+/// Paging, as Anthropic's SDK asks for it.
+const PAGE: &[&str] = &["beta", "limit", "after_id", "before_id"];
+
+const fn get(
+    path: &'static str,
+    action: Action,
+    family: Family,
+    queries: &'static [&'static str],
+) -> Route {
+    Route { path, method: Verb::Get, action, family, access: Access::Key, queries }
+}
+
+const fn post(
+    path: &'static str,
+    action: Action,
+    family: Family,
+    queries: &'static [&'static str],
+) -> Route {
+    Route { path, method: Verb::Post, action, family, access: Access::Key, queries }
+}
+
+const fn open(path: &'static str, action: Action) -> Route {
+    Route {
+        path,
+        method: Verb::Get,
+        action,
+        family: Family::Openai,
+        access: Access::Open,
+        queries: NONE,
+    }
+}
+
+/// Every route of the data plane. The busiest come first.
+pub const ROUTES: &[Route] = &[
+    post("/v1/chat/completions", Action::Chat, Family::Openai, NONE),
+    post("/v1/messages", Action::Chat, Family::Anthropic, BETA),
+    post("/v1/embeddings", Action::Embeddings, Family::Openai, NONE),
+    post("/v1/messages/count_tokens", Action::CountTokens, Family::Anthropic, BETA),
+    get("/v1/models", Action::Models, Family::Either, PAGE),
+    get("/v1/models/*", Action::Model, Family::Either, BETA),
+    get("/v1/outrigger/requests/*", Action::RequestInfo, Family::Openai, NONE),
+    post("/openai/v1/chat/completions", Action::Chat, Family::Openai, NONE),
+    post("/openai/v1/embeddings", Action::Embeddings, Family::Openai, NONE),
+    get("/openai/v1/models", Action::Models, Family::Openai, NONE),
+    get("/openai/v1/models/*", Action::Model, Family::Openai, NONE),
+    get("/openai/v1/outrigger/requests/*", Action::RequestInfo, Family::Openai, NONE),
+    post("/anthropic/v1/messages", Action::Chat, Family::Anthropic, BETA),
+    post("/anthropic/v1/messages/count_tokens", Action::CountTokens, Family::Anthropic, BETA),
+    get("/anthropic/v1/models", Action::Models, Family::Anthropic, PAGE),
+    get("/anthropic/v1/models/*", Action::Model, Family::Anthropic, BETA),
+    get("/anthropic/v1/outrigger/requests/*", Action::RequestInfo, Family::Anthropic, NONE),
+    open("/livez", Action::Live),
+    open("/readyz", Action::Ready),
+    open("/", Action::Start),
+];
+
+/// A route found, and what was in its path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Match<'a> {
+    /// The row.
+    pub route: &'static Route,
+    /// The id at the end of the path, decoded, where the route has one.
+    pub id: Option<Cow<'a, str>>,
+}
+
+/// No route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoRoute {
+    /// 400: the path could be read in more than one way; the text says how.
+    Malformed(&'static str),
+    /// 404: nothing is there; this is the route that is most like it.
+    Unknown {
+        /// The nearest route's path.
+        nearest: &'static str,
+    },
+    /// 405: for this path there is another method.
+    WrongMethod {
+        /// For the `allow` header.
+        allow: &'static str,
+    },
+    /// 400: a query where none has a meaning.
+    Query,
+}
+
+/// Finds the route of a request from its raw path and query, as `http::Uri` holds them.
+///
+/// # Errors
+/// See [`NoRoute`].
+pub fn find<'a>(method: &Method, path: &'a str, query: Option<&str>) -> Result<Match<'a>, NoRoute> {
+    // An exact path needs no further look: the table holds nothing doubtful.
+    let (route, id) = match ROUTES.iter().find(|it| it.path == path && !it.path.ends_with('*')) {
+        Some(route) => (route, None),
+        None => with_id(path)?,
+    };
+    if !route.method.is(method) {
+        return Err(NoRoute::WrongMethod { allow: route.method.allow() });
+    }
+    if query.is_some_and(|it| !query_ok(it, route.queries)) {
+        return Err(NoRoute::Query);
+    }
+    Ok(Match { route, id })
+}
+
+fn with_id(path: &str) -> Result<(&'static Route, Option<Cow<'_, str>>), NoRoute> {
+    let rows = ROUTES.iter().filter_map(|it| it.path.strip_suffix('*').map(|prefix| (it, prefix)));
+    let found = rows
+        .into_iter()
+        .find_map(|(route, prefix)| path.strip_prefix(prefix).map(|tail| (route, tail)));
+    let Some((route, tail)) = found else {
+        sound(path)?;
+        return Err(NoRoute::Unknown { nearest: nearest(path) });
+    };
+    // Clients encode ids; after this one decoding it holds what ids hold, and no path is made of it any more.
+    let id = match route.action {
+        Action::Model => decode(tail)?,
+        _ => Cow::Borrowed(tail),
+    };
+    sound_relative(&id)?;
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._:/@-".contains(&byte);
+    if id.is_empty() || id.len() > 256 || !id.bytes().all(plain) {
+        return Err(NoRoute::Unknown { nearest: route.path });
+    }
+    Ok((route, Some(id)))
+}
+
+/// Decodes `%2F`, `%3A` and `%40`, which ids hold and SDKs encode; any other percent sign is refused.
+fn decode(tail: &str) -> Result<Cow<'_, str>, NoRoute> {
+    if !tail.contains('%') {
+        return Ok(Cow::Borrowed(tail));
+    }
+    let mut parts = tail.split('%');
+    let mut decoded = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let (code, rest) = part.split_at_checked(2).unwrap_or((part, ""));
+        decoded.push(match code {
+            "2F" | "2f" => '/',
+            "3A" | "3a" => ':',
+            "40" => '@',
+            _ => return Err(NoRoute::Malformed("the path holds percent-encoding")),
+        });
+        decoded.push_str(rest);
+    }
+    Ok(Cow::Owned(decoded))
+}
+
+fn sound(path: &str) -> Result<(), NoRoute> {
+    match path.strip_prefix('/') {
+        Some("") => Ok(()),
+        Some(rest) => sound_relative(rest),
+        None => Err(NoRoute::Malformed("the path does not begin with a slash")),
+    }
+}
+
+/// What could be read in more than one way.
+fn sound_relative(path: &str) -> Result<(), NoRoute> {
+    let malformed = |why| Err(NoRoute::Malformed(why));
+    if !path.bytes().all(|byte| (0x21..=0x7e).contains(&byte)) {
+        return malformed("the path holds a character outside visible ASCII");
+    }
+    if path.contains('%') {
+        return malformed("the path holds percent-encoding");
+    }
+    if path.contains('\\') {
+        return malformed("the path holds a backslash");
+    }
+    if path.contains([';', '#', '?']) {
+        return malformed("the path holds a parameter");
+    }
+    let mut segments = path.split('/').peekable();
+    while let Some(segment) = segments.next() {
+        if segment == "." || segment == ".." {
+            return malformed("the path holds a dot segment");
+        }
+        if segment.is_empty() && segments.peek().is_some() {
+            return malformed("the path holds an empty segment");
+        }
+    }
+    Ok(())
+}
+
+fn query_ok(query: &str, allowed: &[&str]) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._:/@-%".contains(&byte);
+    !query.is_empty()
+        && query.len() <= 512
+        && query.split('&').all(|pair| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            allowed.contains(&name)
+                && value.bytes().all(plain)
+                && (name != "beta" || value == "true")
+        })
+}
+
+fn nearest(path: &str) -> &'static str {
+    let path: String = path.chars().take(64).collect();
+    ROUTES
+        .iter()
+        .filter(|it| it.access == Access::Key)
+        .min_by_key(|it| distance(path.as_bytes(), it.path.as_bytes()))
+        .map_or("/v1/chat/completions", |it| it.path)
+}
+
+/// Edits between two short texts (Levenshtein).
+fn distance(left: &[u8], right: &[u8]) -> usize {
+    let mut row: Vec<usize> = (0..=right.len()).collect();
+    for (i, a) in left.iter().enumerate() {
+        let mut diagonal = i;
+        let mut before = i + 1;
+        if let Some(first) = row.first_mut() {
+            *first = before;
+        }
+        for (cell, b) in row.iter_mut().skip(1).zip(right) {
+            let here = (diagonal + usize::from(a != b)).min(before + 1).min(*cell + 1);
+            diagonal = *cell;
+            *cell = here;
+            before = here;
+        }
+    }
+    row.last().copied().unwrap_or(0)
+}
+
+/// Whether a request may use the keyless mode of a loopback listener. A web page that the user happens to visit
+/// can make the browser call this port; its `origin` gives it away, and a name that was rebound to 127.0.0.1
+/// gives itself away in `host`.
+///
+/// `host` is the authority of the request: `host:`, or `:authority` on HTTP/2.
+///
+/// # Errors
+/// What is foreign about it.
+pub fn keyless_allowed(host: Option<&str>, headers: &HeaderMap) -> Result<(), &'static str> {
+    if !host.is_some_and(loopback_authority) {
+        return Err("the `host` is not a loopback name");
+    }
+    for origin in headers.get_all(header::ORIGIN) {
+        let local = origin.to_str().ok().and_then(|it| {
+            let rest = it.strip_prefix("http://").or_else(|| it.strip_prefix("https://"))?;
+            Some(loopback_authority(rest))
+        });
+        if local != Some(true) {
+            return Err("the `origin` is another site");
+        }
+    }
+    for site in headers.get_all("sec-fetch-site") {
+        if !matches!(site.as_bytes(), b"none" | b"same-origin" | b"same-site") {
+            return Err("a browser sent it for another site");
+        }
+    }
+    Ok(())
+}
+
+fn loopback_authority(authority: &str) -> bool {
+    let host = ["localhost", "127.0.0.1", "[::1]"]
+        .iter()
+        .find_map(|it| authority.get(..it.len()).filter(|head| head.eq_ignore_ascii_case(it)));
+    let rest = host.and_then(|it| authority.get(it.len()..));
+    match rest {
+        Some("") => true,
+        Some(rest) => rest.strip_prefix(':').is_some_and(|port| {
+            (1..=5).contains(&port.len()) && port.bytes().all(|it| it.is_ascii_digit())
+        }),
+        None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -247,7 +247,7 @@ impl Watchman {
     /// Up to a tenth less than the limit, spread by number, so that connections made together don't end together.
     fn age_limit(&self, number: u64) -> Duration {
         let scattered = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56;
-        self.limits.connection_age - self.limits.connection_age * (scattered as u32) / 2560
+        self.limits.connection_age * (2560 - scattered as u32) / 2560
     }
 
     async fn drain(

@@ -25,6 +25,7 @@ use super::{
 struct Script {
     pieces: Vec<&'static str>,
     end: End,
+    #[expect(dead_code, reason = "held for its drop")]
     dropped: Option<Dropped>,
 }
 
@@ -59,10 +60,7 @@ impl http_body::Body for Script {
         }
         match self.end {
             End::Clean => Poll::Ready(None),
-            End::Hang => {
-                let _watched = &self.dropped;
-                Poll::Pending
-            }
+            End::Hang => Poll::Pending,
             End::Fail => Poll::Ready(Some(Err("broken"))),
             End::Panic => panic!("planted in a body"),
         }
@@ -82,7 +80,7 @@ fn text(words: &'static str) -> Script {
     Script { pieces: vec![words], end: End::Clean, dropped: None }
 }
 
-async fn start(limits: ListenLimits, tls: Option<Arc<TlsSource>>) -> Fixture {
+fn start(limits: ListenLimits, tls: Option<Arc<TlsSource>>) -> Fixture {
     let listener = bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let address = listener.local_addr().unwrap();
     let (gate, shutdown) = Gate::new(limits, tls);
@@ -132,10 +130,10 @@ async fn handle(
                     response.headers_mut().insert("x-read", length);
                 }
                 Err(BodyFault::TooLarge) => {
-                    *response.status_mut() = http::StatusCode::PAYLOAD_TOO_LARGE
+                    *response.status_mut() = http::StatusCode::PAYLOAD_TOO_LARGE;
                 }
                 Err(BodyFault::TooSlow) => {
-                    *response.status_mut() = http::StatusCode::REQUEST_TIMEOUT
+                    *response.status_mut() = http::StatusCode::REQUEST_TIMEOUT;
                 }
                 Err(BodyFault::Broken) => *response.status_mut() = http::StatusCode::BAD_REQUEST,
             }
@@ -187,7 +185,7 @@ async fn until(stream: &mut TcpStream, needle: &str) -> String {
 #[test]
 fn serves_keeps_alive_and_pipelines() {
     run(async {
-        let it = start(ListenLimits::default(), None).await;
+        let it = start(ListenLimits::default(), None);
         let bytes = format!("{}{}{}", get("/a"), get("/slow"), last("/c"));
         let seen = say(it.address, bytes.as_bytes()).await;
         assert_eq!(seen.matches("HTTP/1.1 200 OK").count(), 3, "{seen}");
@@ -198,7 +196,7 @@ fn serves_keeps_alive_and_pipelines() {
 #[test]
 fn heads_in_pieces_arrive_whole() {
     run(async {
-        let it = start(ListenLimits::default(), None).await;
+        let it = start(ListenLimits::default(), None);
         let mut stream = TcpStream::connect(it.address).await.unwrap();
         stream.set_nodelay(true).unwrap();
         let bytes =
@@ -217,7 +215,7 @@ fn heads_in_pieces_arrive_whole() {
 #[test]
 fn a_refused_head_is_answered_after_what_came_before_and_reaches_no_handler() {
     run(async {
-        let it = start(ListenLimits::default(), None).await;
+        let it = start(ListenLimits::default(), None);
         for bad in [
             "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: +1\r\n\r\nGET /admin HTTP/1.1\r\nHost: a\r\n\r\n",
             "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
@@ -239,7 +237,7 @@ fn a_refused_head_is_answered_after_what_came_before_and_reaches_no_handler() {
 #[test]
 fn a_broken_chunk_fails_its_own_request_only() {
     run(async {
-        let it = start(ListenLimits::default(), None).await;
+        let it = start(ListenLimits::default(), None);
         let seen = say(
             it.address,
             b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\nxx\r\nGET /admin HTTP/1.1\r\nHost: a\r\n\r\n",
@@ -254,7 +252,7 @@ fn a_broken_chunk_fails_its_own_request_only() {
 #[test]
 fn a_panic_costs_its_request_only() {
     run(async {
-        let it = start(ListenLimits::default(), None).await;
+        let it = start(ListenLimits::default(), None);
         let seen = say(it.address, format!("{}{}", get("/panic"), last("/a")).as_bytes()).await;
         assert!(seen.starts_with("HTTP/1.1 500"), "{seen}");
         assert!(seen.contains("200 OK"), "the connection goes on: {seen}");
@@ -267,7 +265,7 @@ fn a_panic_costs_its_request_only() {
 #[test]
 fn a_failed_body_is_cut_and_never_ends_cleanly() {
     run(async {
-        let it = start(ListenLimits::default(), None).await;
+        let it = start(ListenLimits::default(), None);
         let seen = say(it.address, get("/fail").as_bytes()).await;
         assert!(seen.contains("5\r\nfirst\r\n") && !seen.ends_with("0\r\n\r\n"), "{seen}");
     });
@@ -276,7 +274,7 @@ fn a_failed_body_is_cut_and_never_ends_cleanly() {
 #[test]
 fn a_client_that_leaves_is_noticed_at_once() {
     run(async {
-        let mut it = start(ListenLimits::default(), None).await;
+        let mut it = start(ListenLimits::default(), None);
         for (path, what) in [("/wait", "handler"), ("/hang", "body")] {
             for reset in [false, true] {
                 for _ in 0..25 {
@@ -314,7 +312,7 @@ fn a_client_that_leaves_is_noticed_at_once() {
 #[test]
 fn large_slow_and_cut_bodies_are_told_apart() {
     run(async {
-        let it = start(ListenLimits::default(), None).await;
+        let it = start(ListenLimits::default(), None);
         let head = "POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n";
         let seen =
             say(it.address, format!("{head}Content-Length: 10000000000\r\n\r\nabc").as_bytes())
@@ -347,7 +345,7 @@ fn slow_heads_and_idle_connections_are_closed() {
             keep_alive_idle: Duration::from_millis(300),
             ..ListenLimits::default()
         };
-        let it = start(limits, None).await;
+        let it = start(limits, None);
         for beginning in ["", "G", "GET / HTTP/1.1\r\nHost: a\r\nX: "] {
             let begun = Instant::now();
             assert_eq!(say(it.address, beginning.as_bytes()).await, "", "{beginning:?}");
@@ -371,7 +369,7 @@ fn an_old_connection_is_asked_to_close() {
     run(async {
         let limits =
             ListenLimits { connection_age: Duration::from_millis(100), ..ListenLimits::default() };
-        let it = start(limits, None).await;
+        let it = start(limits, None);
         let seen = say(it.address, get("/slow").as_bytes()).await;
         assert!(seen.contains("200 OK") && seen.contains("connection: close"), "{seen}");
     });
@@ -384,7 +382,7 @@ fn connections_are_limited_per_address_and_in_all() {
             ListenLimits { connections_per_ip: 3, ..ListenLimits::default() },
             ListenLimits { connections: 3, ..ListenLimits::default() },
         ] {
-            let it = start(limits, None).await;
+            let it = start(limits, None);
             let mut held = Vec::new();
             for _ in 0..3 {
                 let mut stream = TcpStream::connect(it.address).await.unwrap();
@@ -406,7 +404,7 @@ fn connections_are_limited_per_address_and_in_all() {
 #[test]
 fn draining_finishes_what_runs_and_cuts_what_does_not_end() {
     run(async {
-        let it = start(ListenLimits::default(), None).await;
+        let it = start(ListenLimits::default(), None);
         let mut idle = TcpStream::connect(it.address).await.unwrap();
         idle.write_all(get("/a").as_bytes()).await.unwrap();
         until(&mut idle, "ok").await;
@@ -453,7 +451,7 @@ fn h2_request(uri: &str) -> Request<Full<Bytes>> {
 #[test]
 fn http2_with_prior_knowledge_is_served_checked_and_cancelled() {
     run(async {
-        let mut it = start(ListenLimits::default(), None).await;
+        let mut it = start(ListenLimits::default(), None);
         let mut client = h2_client(it.address).await;
         let response = client.send_request(h2_request("http://a/x")).await.unwrap();
         assert_eq!(response.headers()["x-read"], "5");
@@ -518,7 +516,7 @@ fn certificates_are_replaced_while_running() {
     run(async {
         let (first, first_key) = certificate();
         let source = TlsSource::from_pem(first.as_bytes(), first_key.as_bytes()).unwrap();
-        let it = start(ListenLimits::default(), Some(Arc::clone(&source))).await;
+        let it = start(ListenLimits::default(), Some(Arc::clone(&source)));
         let (seen, _) = handshake(it.address, &first, b"http/1.1").await.unwrap();
         assert!(seen.contains("200 OK"), "{seen}");
         let (_, chosen) = handshake(it.address, &first, b"h2").await.unwrap();

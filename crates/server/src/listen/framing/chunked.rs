@@ -10,6 +10,9 @@ const EXTENSIONS_MAX: u16 = 4 * 1024;
 const TRAILERS_MAX: u8 = 16;
 const TRAILER_BYTES_MAX: usize = 4 * 1024;
 
+/// Fields that would change what has been understood already.
+const FORBIDDEN: [&[u8]; 4] = [b"content-length", b"transfer-encoding", b"host", b"authorization"];
+
 /// The position in a chunked body.
 #[derive(Debug, Default)]
 pub(super) struct Chunked {
@@ -81,10 +84,11 @@ impl Chunked {
                 let digit = char::from(byte).to_digit(16).unwrap_or(0);
                 At::Size { size: size << 4 | u64::from(digit), digits: digits + 1 }
             }
-            (At::Size { size, digits: 1.. }, b'\r') => At::SizeLf { size },
+            (At::Size { size, digits: 1.. } | At::Extension { size, .. }, b'\r') => {
+                At::SizeLf { size }
+            }
             (At::Size { size, digits: 1.. }, b';') => At::Extension { size, length: 0 },
             (At::Size { .. }, _) => return Err((400, "a chunk size is malformed")),
-            (At::Extension { size, .. }, b'\r') => At::SizeLf { size },
             (At::Extension { size, length }, b'\t' | b' '..=b'~') => {
                 self.extension_bytes += 1;
                 if length == EXTENSION_MAX || self.extension_bytes > EXTENSIONS_MAX {
@@ -133,8 +137,6 @@ impl Chunked {
         if !name_ok || !value_ok {
             return malformed;
         }
-        const FORBIDDEN: [&[u8]; 4] =
-            [b"content-length", b"transfer-encoding", b"host", b"authorization"];
         if FORBIDDEN.iter().any(|it| name.eq_ignore_ascii_case(it)) {
             return Err((400, "a trailer that belongs in the head"));
         }

@@ -66,6 +66,7 @@ impl Framer {
     }
 
     /// Between two requests: nothing of the next has come.
+    #[cfg(test)]
     pub(super) fn at_boundary(&self) -> bool {
         matches!(self.state, State::Head) && self.head.is_empty()
     }

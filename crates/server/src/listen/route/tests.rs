@@ -1,0 +1,356 @@
+//! The table of paths (T-H5) and the keyless guard (U19).
+
+use http::{HeaderMap, HeaderValue, Method};
+
+use super::{Access, Action, Family, NoRoute, ROUTES, find, keyless_allowed};
+
+fn seek(path: &str) -> Result<(&'static str, Option<String>), NoRoute> {
+    let mut last = Err(NoRoute::Query);
+    for method in [Method::GET, Method::POST] {
+        match find(&method, path, None) {
+            Ok(found) => return Ok((found.route.path, found.id.map(std::borrow::Cow::into_owned))),
+            Err(it) => last = Err(it),
+        }
+    }
+    last
+}
+
+#[test]
+fn every_route_is_found_by_its_path_and_method_only() {
+    for route in ROUTES {
+        let path = route.path.replace('*', "x");
+        let (right, wrong) = match route.method {
+            super::Verb::Get => (Method::GET, Method::POST),
+            super::Verb::Post => (Method::POST, Method::GET),
+        };
+        assert_eq!(find(&right, &path, None).unwrap().route, route);
+        let allow = route.method.allow();
+        for method in [wrong, Method::PUT, Method::DELETE, Method::PATCH, Method::OPTIONS] {
+            assert_eq!(
+                find(&method, &path, None),
+                Err(NoRoute::WrongMethod { allow }),
+                "{method} {path}"
+            );
+        }
+    }
+}
+
+#[test]
+fn only_what_says_nothing_is_open() {
+    let open: Vec<_> =
+        ROUTES.iter().filter(|it| it.access == Access::Open).map(|it| it.action).collect();
+    assert_eq!(open, [Action::Live, Action::Ready, Action::Start]);
+    let mut paths: Vec<_> = ROUTES.iter().map(|it| it.path).collect();
+    paths.sort_unstable();
+    paths.dedup();
+    assert_eq!(paths.len(), ROUTES.len(), "no path stands twice");
+}
+
+#[test]
+fn ids_may_hold_slashes_and_are_decoded_once() {
+    for (path, id) in [
+        ("/v1/models/gpt-4.1", "gpt-4.1"),
+        ("/v1/models/azure/gpt-5.1", "azure/gpt-5.1"),
+        ("/v1/models/azure%2Fgpt-5.1", "azure/gpt-5.1"),
+        ("/v1/models/azure%2fgpt-5.1", "azure/gpt-5.1"),
+        ("/v1/models/bedrock/anthropic.claude-v1%3A0", "bedrock/anthropic.claude-v1:0"),
+        ("/v1/models/cf/%40cf/meta/llama", "cf/@cf/meta/llama"),
+        ("/openai/v1/models/a:b@c", "a:b@c"),
+        ("/v1/outrigger/requests/0192-ab", "0192-ab"),
+    ] {
+        assert_eq!(seek(path).unwrap().1.as_deref(), Some(id), "{path}");
+    }
+    for path in [
+        "/v1/models/",
+        "/v1/outrigger/requests/",
+        "/v1/models/a b",
+        "/v1/models/a\u{fc}",
+        "/v1/models/a,b",
+    ] {
+        assert!(seek(path).is_err(), "{path}");
+    }
+}
+
+/// Ways to write a character or a path so that somebody might take it for another.
+fn disguises(path: &str) -> Vec<String> {
+    let mut all = Vec::new();
+    for part in [
+        "/",
+        "//",
+        "/.",
+        "/./",
+        "/..",
+        "/../",
+        "/..;/",
+        "/%2e/",
+        "/%2e%2e/",
+        "/%2E%2E/",
+        "/.%2e/",
+        "/%2e./",
+        "/..%2f",
+        "/..%5c",
+        "/..\\",
+        "\\",
+        "\\\\",
+        "%5c",
+        "%5C",
+        "%2f",
+        "%2F",
+        "%252f",
+        "%00",
+        "%0a",
+        "%0d%0a",
+        "%09",
+        "%20",
+        ";",
+        ";a=b",
+        ";/",
+        "%3b",
+        "#",
+        "%23",
+        "%3f",
+        "?",
+        ".",
+        "..",
+        "~",
+        "*",
+        "%",
+        "%%",
+        "%2",
+        "%zz",
+        "%u002f",
+        "%c0%af",
+        "%c0%ae",
+        "%e0%80%af",
+        "%ef%bc%8f",
+        "\u{ff0f}",
+        "\u{2215}",
+        "\u{2028}",
+        "\u{a0}",
+        "\u{200b}",
+        "\u{202e}",
+        "\t",
+        " ",
+        "\u{0}",
+        "\u{7f}",
+        ",",
+        "'",
+        "\"",
+        "<",
+        "|",
+        "^",
+        "`",
+        "{",
+    ] {
+        all.push(format!("{path}{part}"));
+        all.push(format!("{part}{path}"));
+        all.push(path.replacen('/', part, 1));
+        if let Some((before, after)) = path.rsplit_once('/').filter(|(it, _)| !it.is_empty()) {
+            all.push(format!("{before}{part}/{after}"));
+            all.push(format!("{before}{part}{after}"));
+        }
+    }
+    for (at, letter) in path.char_indices() {
+        let (before, after) = path.split_at(at);
+        let after = after.strip_prefix(letter).unwrap();
+        all.push(format!("{before}%{:02x}{after}", letter as u32));
+        all.push(format!("{before}{}{after}", letter.to_ascii_uppercase()));
+    }
+    all.retain(|it| it != path);
+    all
+}
+
+#[test]
+fn no_disguise_of_a_path_reaches_a_route() {
+    let mut count = 0;
+    let secret = [
+        "/metrics",
+        "/admin",
+        "/admin/v1/keys",
+        "/v1/outrigger/keys",
+        "/debug/pprof",
+        "/v1/outrigger/requests",
+    ];
+    let known = ROUTES.iter().map(|it| it.path).filter(|it| !it.ends_with('*') && *it != "/");
+    for path in known.chain(secret) {
+        for disguised in disguises(path) {
+            count += 1;
+            match seek(&disguised) {
+                Err(_) => {}
+                // The one thing that is alike on purpose: `/v1/models/` and an id.
+                Ok((route, Some(id))) => {
+                    assert!(
+                        route.ends_with("models/*") && !id.contains("..") && !id.contains("//"),
+                        "{disguised:?} gave {route} {id}"
+                    );
+                }
+                Ok((route, None)) => {
+                    assert_eq!(route, disguised, "only the exact path is the route");
+                }
+            }
+        }
+    }
+    assert!(count > 500, "{count}");
+}
+
+#[test]
+fn doubtful_paths_are_malformed_and_not_merely_unknown() {
+    for path in [
+        "//v1/models",
+        "/v1//models",
+        "/v1/./models",
+        "/v1/../v1/models",
+        "/v1/models/../admin",
+        "/v1/models/..%2fadmin",
+        "/v1/models/a%2f%2fb",
+        "/v1/models/a//b",
+        "/v1/%6dodels",
+        "/v1%2fmodels",
+        "/v1%5cmodels",
+        "/v1\\models",
+        "/v1/models;x",
+        "/v1/models%00",
+        "/v1/models/%00",
+        "/v1/models/%252e",
+        "/%2e%2e/admin",
+        "/v1/mod\u{e9}ls",
+        "/v1/models/.",
+        "/v1/models/%2e%2e",
+        "/v1/outrigger/requests/a%2fb",
+        "*",
+        "v1/models",
+        "",
+    ] {
+        assert!(matches!(seek(path), Err(NoRoute::Malformed(_))), "{path:?} gave {:?}", seek(path));
+    }
+}
+
+#[test]
+fn an_unknown_path_names_the_nearest_route() {
+    for (path, expected) in [
+        ("/chat/completions", "/v1/chat/completions"),
+        ("/v1/v1/chat/completions", "/v1/chat/completions"),
+        ("/v1/chat/completion", "/v1/chat/completions"),
+        ("/v1/message", "/v1/messages"),
+        ("/messages", "/v1/messages"),
+        ("/anthropic/messages", "/anthropic/v1/messages"),
+        ("/v1/embedding", "/v1/embeddings"),
+        ("/v1/Models", "/v1/models"),
+    ] {
+        assert_eq!(seek(path), Err(NoRoute::Unknown { nearest: expected }), "{path}");
+    }
+}
+
+#[test]
+fn queries_pass_only_where_they_mean_something() {
+    let ask = |path, query| {
+        find(&if path == "/v1/models" { Method::GET } else { Method::POST }, path, Some(query))
+    };
+    for (path, query) in [
+        ("/v1/messages", "beta=true"),
+        ("/v1/models", "limit=20&after_id=a/b%3A1"),
+        ("/v1/models", "beta=true"),
+    ] {
+        assert!(ask(path, query).is_ok(), "{path}?{query}");
+    }
+    for (path, query) in [
+        ("/v1/messages", ""),
+        ("/v1/messages", "beta=false"),
+        ("/v1/messages", "beta"),
+        ("/v1/messages", "beta=true&x=1"),
+        ("/v1/messages", "api_key=sk"),
+        ("/v1/chat/completions", "beta=true"),
+        ("/v1/chat/completions", "x"),
+        ("/v1/models", "limit=<script>"),
+        ("/v1/models", "admin=1"),
+        ("/v1/models", "&"),
+    ] {
+        assert_eq!(ask(path, query), Err(NoRoute::Query), "{path}?{query}");
+    }
+}
+
+#[test]
+fn a_shared_route_answers_in_the_shape_of_its_caller() {
+    let mut headers = HeaderMap::new();
+    assert_eq!(Family::Either.settle(&headers), Family::Openai);
+    headers.insert("anthropic-version", HeaderValue::from_static("2023-06-01"));
+    assert_eq!(Family::Either.settle(&headers), Family::Anthropic);
+    assert_eq!(Family::Openai.settle(&headers), Family::Openai);
+}
+
+fn keyless(host: Option<&str>, headers: &[(&'static str, &str)]) -> bool {
+    let mut map = HeaderMap::new();
+    for (name, value) in headers {
+        map.append(*name, HeaderValue::from_str(value).unwrap());
+    }
+    keyless_allowed(host, &map).is_ok()
+}
+
+#[test]
+fn the_keyless_mode_serves_this_machine_only() {
+    for host in [
+        "localhost",
+        "localhost:8080",
+        "LOCALHOST:1",
+        "127.0.0.1",
+        "127.0.0.1:8080",
+        "[::1]",
+        "[::1]:8080",
+    ] {
+        assert!(keyless(Some(host), &[]), "{host}");
+        assert!(keyless(
+            Some(host),
+            &[("origin", "http://localhost:5173"), ("sec-fetch-site", "same-site")]
+        ));
+        assert!(keyless(Some(host), &[("sec-fetch-site", "none")]));
+    }
+    for host in [
+        "",
+        "evil.example",
+        "localhost.evil.example",
+        "localhost:",
+        "localhost:x",
+        "localhost:123456",
+        "127.0.0.1.nip.io",
+        "127.0.0.2",
+        "127.1",
+        "2130706433",
+        "[::ffff:127.0.0.1]",
+        "::1",
+        "localhost@evil.example",
+        "evil.example:8080",
+        "localhost?",
+        "localhost#",
+        "localhost/",
+        "localhost.",
+        "0.0.0.0",
+        "[::]",
+        "169.254.169.254",
+    ] {
+        assert!(!keyless(Some(host), &[]), "{host}");
+    }
+    assert!(!keyless(None, &[]));
+    for origin in [
+        "http://evil.example",
+        "https://evil.example:8080",
+        "null",
+        "",
+        "file://",
+        "http://localhost.evil.example",
+        "http://localhost@evil.example",
+        "http://127.0.0.1.evil.example",
+        "chrome-extension://abc",
+        "localhost",
+        "http://localhost/",
+        "ftp://localhost",
+    ] {
+        assert!(!keyless(Some("localhost"), &[("origin", origin)]), "{origin}");
+    }
+    for site in ["cross-site", "Cross-Site", "", "x", "none, cross-site"] {
+        assert!(!keyless(Some("localhost"), &[("sec-fetch-site", site)]), "{site}");
+    }
+    assert!(!keyless(
+        Some("localhost"),
+        &[("origin", "http://localhost"), ("origin", "http://evil.example")]
+    ));
+}
