@@ -1,267 +1,348 @@
-//! A breaker for one (offer, error class): after too many failures the offer rests, is probed, and comes back slowly.
+//! What an offer's failures mean for the next requests: breakers per (offer, error class), recovery, `Retry-After`.
+//!
+//! - **Closed**: everything passes. Of the last 20 calls, those that failed by the offer's own fault are counted; at
+//!   50 % the breaker of the failing class opens. Five unreachables or timeouts in a row open it too.
+//! - **Open**: nothing passes until `probe_first`; then one request may try. It failed: the wait of its class
+//!   doubles, up to `probe_max`. A request that has nowhere else to go may try earlier, one each `lone_probe_every`;
+//!   its failure changes nothing.
+//! - **Recovery**: after a try that went well 10, then 25, then 50 % of eligible requests pass, one step each
+//!   `ramp_step`, counted out evenly (every tenth, every fourth, every second); then the breaker is closed.
+//!
+//! A client's mistake or a refused credential says nothing about the offer and is not counted.
 
-use domain::UnixMicros;
+use domain::{Blame, ErrorClass, RateHint, UnixMicros};
+use smallvec::SmallVec;
 
-/// Calls that the window remembers at most.
-const WINDOW_MAX: u32 = 64;
+use crate::Availability;
 
-/// When a breaker opens and how it closes.
+/// Most calls that a window can hold.
+const WINDOW_MAX: usize = 64;
+
+/// Numbers of the breaker; times in microseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BreakerRules {
-    /// Share of failures that opens it, in hundredths of a percent.
-    pub open_at_basis_points: u32,
-    /// Over so many calls, at most 64.
-    pub over_calls: u32,
-    /// Failures in a row that open it whatever the share.
-    pub in_a_row: u32,
-    /// First rest, in microseconds; doubles with each failed probe.
-    pub rest_micros: i64,
-    /// Longest rest, in microseconds.
-    pub rest_max_micros: i64,
-    /// Calls that each step of the recovery (10, 25, 50 %) takes.
-    pub step_calls: u32,
+pub struct BreakerConfig {
+    /// Calls that are looked back at; 1 to 64.
+    pub window: u8,
+    /// Failed calls in the window, in percent, at which it opens.
+    pub open_percent: u8,
+    /// Unreachables or timeouts in a row at which it opens.
+    pub consecutive: u8,
+    /// Wait before the first try.
+    pub probe_first: u64,
+    /// Longest wait between tries.
+    pub probe_max: u64,
+    /// A try without an outcome counts as lost after this.
+    pub probe_lease: u64,
+    /// Least time between tries of requests that have nowhere else to go.
+    pub lone_probe_every: u64,
+    /// How long each step of the recovery lasts.
+    pub ramp_step: u64,
+    /// Longest `Retry-After` that is believed.
+    pub set_aside_max: u64,
 }
 
-impl Default for BreakerRules {
+impl Default for BreakerConfig {
     fn default() -> Self {
         Self {
-            open_at_basis_points: 5_000,
-            over_calls: 20,
-            in_a_row: 5,
-            rest_micros: 15_000_000,
-            rest_max_micros: 300_000_000,
-            step_calls: 10,
+            window: 20,
+            open_percent: 50,
+            consecutive: 5,
+            probe_first: 15_000_000,
+            probe_max: 300_000_000,
+            probe_lease: 150_000_000,
+            lone_probe_every: 2_000_000,
+            ramp_step: 10_000_000,
+            set_aside_max: 3_600_000_000,
         }
     }
 }
 
-/// Shares of requests that a recovering offer takes, in percent; after the last it is whole again.
-const RECOVERY_PERCENT: [u32; 3] = [10, 25, 50];
+/// Percent of eligible requests in each step of the recovery.
+const RAMP: [u8; 3] = [10, 25, 50];
+
+/// The breaker of one error class, once it has opened; forgotten after full recovery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Opened {
+    class: ErrorClass,
+    until: UnixMicros,
+    delay: u64,
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+enum Phase {
     Closed,
-    Open { until: UnixMicros },
-    Probing { since: UnixMicros },
-    Recovering { step: u8, calls: u32 },
-}
-
-/// Whether a request may pass a breaker now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Passage {
-    /// It may.
     Open,
-    /// It may, as the probe: if it fails, the rest is longer.
-    Probe,
-    /// Not before then.
-    Resting(UnixMicros),
-    /// Not this one: the offer takes a share of requests only.
-    Passed,
+    Ramp { since: UnixMicros, credit: u8 },
 }
 
-/// The breaker of one (offer, error class).
+/// The last calls, newest overwriting oldest; `true` is a failure.
+#[derive(Clone, Copy, Debug)]
+struct Ring {
+    failed: u64,
+    at: u8,
+    len: u8,
+}
+
+impl Ring {
+    const EMPTY: Self = Self { failed: 0, at: 0, len: 0 };
+
+    fn push(&mut self, window: u8, failed: bool) {
+        let window = window.clamp(1, WINDOW_MAX as u8);
+        self.at %= window;
+        let bit = 1_u64 << self.at;
+        self.failed = if failed { self.failed | bit } else { self.failed & !bit };
+        self.at = (self.at + 1) % window;
+        self.len = self.len.saturating_add(1).min(window);
+    }
+
+    /// Failures as a share of the whole window, full or not: ten of twenty open it whatever the other ten bring.
+    fn at_least(&self, window: u8, percent: u8) -> bool {
+        let window = u32::from(window.clamp(1, WINDOW_MAX as u8));
+        self.failed.count_ones() * 100 >= window * u32::from(percent.max(1))
+    }
+}
+
+/// One offer's breakers.
 #[derive(Clone, Debug)]
 pub struct Breaker {
-    state: State,
-    /// The last calls, newest in the lowest bit; a set bit is a failure.
-    window: u64,
-    calls: u32,
-    in_a_row: u32,
-    rests: u32,
+    phase: Phase,
+    ring: Ring,
+    streak: u8,
+    opened: SmallVec<[Opened; 1]>,
+    probe_since: Option<UnixMicros>,
+    tried_at: UnixMicros,
+    set_aside_until: UnixMicros,
+}
+
+/// A breaker as people see it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BreakerState {
+    /// All is well.
+    Closed,
+    /// Nothing passes.
+    Open {
+        /// What it failed with.
+        class: ErrorClass,
+        /// When it is tried again.
+        until: UnixMicros,
+    },
+    /// It recovers.
+    Recovering {
+        /// The part of requests it gets, in percent.
+        percent: u8,
+    },
 }
 
 impl Default for Breaker {
     fn default() -> Self {
-        Self { state: State::Closed, window: 0, calls: 0, in_a_row: 0, rests: 0 }
+        Self::new()
     }
 }
 
 impl Breaker {
-    /// Whether a request may pass; `counter` numbers the requests that ask, so that shares are exact and repeatable.
-    pub fn passage(&self, now: UnixMicros, counter: u64, rules: &BreakerRules) -> Passage {
-        match self.state {
-            State::Closed => Passage::Open,
-            State::Open { until } if now < until => Passage::Resting(until),
-            State::Open { .. } => Passage::Probe,
-            // A probe that never reports (its process died) must not lock the offer out for ever.
-            State::Probing { since } if now.micros_since(since) > rules.rest_micros => {
-                Passage::Probe
-            }
-            State::Probing { since } => Passage::Resting(since.plus_micros(rules.rest_micros)),
-            State::Recovering { step, .. } => {
-                let percent =
-                    u64::from(RECOVERY_PERCENT.get(usize::from(step)).copied().unwrap_or(100));
-                // Request k passes when the k-th multiple of the share crosses a whole number: exact and even.
-                let share = |k: u64| k.wrapping_mul(percent) / 100;
-                if share(counter.wrapping_add(1) % 1_000_000) == share(counter % 1_000_000) {
-                    Passage::Passed
-                } else {
-                    Passage::Open
+    /// A closed one.
+    pub fn new() -> Self {
+        let never = UnixMicros::from_micros(i64::MIN);
+        Self {
+            phase: Phase::Closed,
+            ring: Ring::EMPTY,
+            streak: 0,
+            opened: SmallVec::new(),
+            probe_since: None,
+            tried_at: never,
+            set_aside_until: never,
+        }
+    }
+
+    /// Whether this request may go to the offer. Counts the request when the offer recovers, so call it once per
+    /// request and offer; [`Breaker::peek`] counts nothing.
+    pub fn view(&mut self, config: &BreakerConfig, now: UnixMicros) -> Availability {
+        let seen = self.peek(config, now);
+        match seen {
+            Availability::Ramp { percent } => self.turn(percent),
+            other => other,
+        }
+    }
+
+    /// The same without counting; an offer that recovers is always `Ramp`.
+    pub fn peek(&mut self, config: &BreakerConfig, now: UnixMicros) -> Availability {
+        if now < self.set_aside_until {
+            return Availability::SetAside { until: self.set_aside_until };
+        }
+        match self.phase {
+            Phase::Closed => Availability::Ready,
+            Phase::Ramp { since, .. } => match ramp_percent(config, since, now) {
+                Some(percent) => Availability::Ramp { percent },
+                None => {
+                    self.close();
+                    Availability::Ready
                 }
+            },
+            Phase::Open => self.open_view(config, now),
+        }
+    }
+
+    fn open_view(&self, config: &BreakerConfig, now: UnixMicros) -> Availability {
+        let (class, until) = self.latest();
+        if now >= until && !self.probing(config, now) {
+            return Availability::Probe;
+        }
+        let until = if now < until { until } else { self.lease_ends(config) };
+        Availability::Open { class, until, lone_probe: self.lone_probe_due(config, now) }
+    }
+
+    /// The breaker that opens last.
+    fn latest(&self) -> (ErrorClass, UnixMicros) {
+        let last = self.opened.iter().max_by_key(|it| it.until);
+        last.map_or((ErrorClass::None, UnixMicros::from_micros(i64::MIN)), |it| {
+            (it.class, it.until)
+        })
+    }
+
+    fn probing(&self, config: &BreakerConfig, now: UnixMicros) -> bool {
+        self.probe_since.is_some_and(|since| elapsed(since, now) < config.probe_lease)
+    }
+
+    fn lease_ends(&self, config: &BreakerConfig) -> UnixMicros {
+        let lease = i64::try_from(config.probe_lease).unwrap_or(i64::MAX);
+        self.probe_since.map_or(self.tried_at, |since| since.plus_micros(lease))
+    }
+
+    fn lone_probe_due(&self, config: &BreakerConfig, now: UnixMicros) -> bool {
+        elapsed(self.tried_at, now) >= config.lone_probe_every
+    }
+
+    /// Every tenth, fourth, second request passes.
+    fn turn(&mut self, percent: u8) -> Availability {
+        if let Phase::Ramp { credit, .. } = &mut self.phase {
+            *credit = credit.saturating_add(percent);
+            if *credit >= 100 {
+                *credit -= 100;
+                return Availability::Ready;
+            }
+        }
+        Availability::Ramp { percent }
+    }
+
+    /// Takes the right to ask the offer now: `None` if it has gone meanwhile (the breaker has opened, another
+    /// request is trying), else whether this is a try.
+    pub fn claim(&mut self, config: &BreakerConfig, now: UnixMicros) -> Option<bool> {
+        match self.peek(config, now) {
+            Availability::Ready | Availability::Ramp { .. } => Some(false),
+            Availability::Probe | Availability::Open { lone_probe: true, .. } => {
+                self.probe_since = Some(now);
+                self.tried_at = now;
+                Some(true)
+            }
+            Availability::Open { .. }
+            | Availability::SetAside { .. }
+            | Availability::NoCredential { .. } => None,
+        }
+    }
+
+    /// Learns how an attempt ended. `probe` is what [`Breaker::claim`] said.
+    pub fn observe(
+        &mut self,
+        config: &BreakerConfig,
+        now: UnixMicros,
+        probe: bool,
+        outcome: Result<(), ErrorClass>,
+        hint: RateHint,
+    ) {
+        if probe {
+            self.probe_since = None;
+        }
+        match outcome {
+            Ok(()) => self.succeeded(config, now, probe),
+            Err(class) if class.blame() == Blame::Offer => {
+                self.set_aside(config, now, hint);
+                self.failed(config, now, probe, class);
+            }
+            Err(_) => {}
+        }
+    }
+
+    fn succeeded(&mut self, config: &BreakerConfig, now: UnixMicros, probe: bool) {
+        match self.phase {
+            // An answer to a request from before the breaker opened proves nothing about now.
+            Phase::Open if !probe => {}
+            Phase::Open => {
+                self.ring = Ring::EMPTY;
+                self.streak = 0;
+                self.phase = Phase::Ramp { since: now, credit: 0 };
+            }
+            Phase::Closed | Phase::Ramp { .. } => {
+                self.streak = 0;
+                self.ring.push(config.window, false);
             }
         }
     }
 
-    /// A request takes the probe.
-    pub fn probe(&mut self, now: UnixMicros) {
-        self.state = State::Probing { since: now };
+    fn failed(&mut self, config: &BreakerConfig, now: UnixMicros, probe: bool, class: ErrorClass) {
+        if self.phase == Phase::Open {
+            if probe && now >= self.latest().1 {
+                self.open(config, now, class);
+            }
+            return;
+        }
+        let gone = matches!(class, ErrorClass::Unreachable | ErrorClass::Timeout);
+        self.streak = if gone { self.streak.saturating_add(1) } else { 0 };
+        self.ring.push(config.window, true);
+        let in_a_row = self.streak >= config.consecutive.max(1);
+        if in_a_row || self.ring.at_least(config.window, config.open_percent) {
+            self.open(config, now, class);
+        }
     }
 
-    /// A call ended well.
-    pub fn succeeded(&mut self, rules: &BreakerRules) {
-        self.note(false);
-        self.in_a_row = 0;
-        self.state = match self.state {
-            State::Closed => State::Closed,
-            State::Open { .. } | State::Probing { .. } => State::Recovering { step: 0, calls: 0 },
-            State::Recovering { step, calls } if calls + 1 < rules.step_calls => {
-                State::Recovering { step, calls: calls + 1 }
-            }
-            State::Recovering { step, .. } if usize::from(step) + 1 < RECOVERY_PERCENT.len() => {
-                State::Recovering { step: step + 1, calls: 0 }
-            }
-            State::Recovering { .. } => {
-                self.window = 0;
-                self.calls = 0;
-                self.rests = 0;
-                State::Closed
-            }
+    fn open(&mut self, config: &BreakerConfig, now: UnixMicros, class: ErrorClass) {
+        let known = self.opened.iter().position(|it| it.class == class);
+        let delay = match known.map(|at| self.opened.swap_remove(at)) {
+            Some(before) => before.delay.saturating_mul(2).min(config.probe_max),
+            None => config.probe_first,
         };
+        let until = now.plus_micros(i64::try_from(delay).unwrap_or(i64::MAX));
+        self.opened.push(Opened { class, until, delay });
+        self.phase = Phase::Open;
+        self.ring = Ring::EMPTY;
+        self.streak = 0;
+        self.tried_at = now;
     }
 
-    /// A call failed in this breaker's class. Returns whether that opened it.
-    pub fn failed(&mut self, now: UnixMicros, rules: &BreakerRules) -> bool {
-        self.note(true);
-        self.in_a_row = self.in_a_row.saturating_add(1);
-        let opens = match self.state {
-            State::Closed => self.too_many(rules),
-            State::Probing { .. } | State::Recovering { .. } => true,
-            // Calls that were under way when it opened say nothing new.
-            State::Open { .. } => false,
-        };
-        if opens {
-            let doublings = self.rests.min(16);
-            let rest = rules.rest_micros.saturating_mul(1 << doublings).min(rules.rest_max_micros);
-            self.rests = self.rests.saturating_add(1);
-            self.in_a_row = 0;
-            self.state = State::Open { until: now.plus_micros(rest) };
+    fn close(&mut self) {
+        self.phase = Phase::Closed;
+        self.opened.clear();
+    }
+
+    fn set_aside(&mut self, config: &BreakerConfig, now: UnixMicros, hint: RateHint) {
+        let Some(ms) = hint.retry_after_ms else { return };
+        let micros = ms.saturating_mul(1_000).min(config.set_aside_max);
+        let until = now.plus_micros(i64::try_from(micros).unwrap_or(i64::MAX));
+        self.set_aside_until = self.set_aside_until.max(until);
+    }
+
+    /// How it stands, for metrics and people.
+    pub fn state(&self, config: &BreakerConfig, now: UnixMicros) -> BreakerState {
+        match self.phase {
+            Phase::Closed => BreakerState::Closed,
+            Phase::Open => {
+                let (class, until) = self.latest();
+                BreakerState::Open { class, until }
+            }
+            Phase::Ramp { since, .. } => match ramp_percent(config, since, now) {
+                Some(percent) => BreakerState::Recovering { percent },
+                None => BreakerState::Closed,
+            },
         }
-        opens
-    }
-
-    /// Whether it keeps requests away.
-    pub fn is_open(&self) -> bool {
-        matches!(self.state, State::Open { .. } | State::Probing { .. })
-    }
-
-    /// Whether it was never touched, or is whole again.
-    pub fn is_closed(&self) -> bool {
-        self.state == State::Closed
-    }
-
-    fn note(&mut self, failure: bool) {
-        self.window = (self.window << 1) | u64::from(failure);
-        self.calls = self.calls.saturating_add(1).min(WINDOW_MAX);
-    }
-
-    fn too_many(&self, rules: &BreakerRules) -> bool {
-        if self.in_a_row >= rules.in_a_row {
-            return true;
-        }
-        let over = rules.over_calls.clamp(1, WINDOW_MAX);
-        if self.calls < over {
-            return false;
-        }
-        let mask = if over == 64 { u64::MAX } else { (1 << over) - 1 };
-        let failures = (self.window & mask).count_ones();
-        u64::from(failures) * 10_000 >= u64::from(over) * u64::from(rules.open_at_basis_points)
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// `None` once the recovery is over.
+fn ramp_percent(config: &BreakerConfig, since: UnixMicros, now: UnixMicros) -> Option<u8> {
+    let step = elapsed(since, now) / config.ramp_step.max(1);
+    usize::try_from(step).ok().and_then(|step| RAMP.get(step)).copied()
+}
 
-    const RULES: BreakerRules = BreakerRules {
-        open_at_basis_points: 5_000,
-        over_calls: 20,
-        in_a_row: 5,
-        rest_micros: 15_000_000,
-        rest_max_micros: 300_000_000,
-        step_calls: 10,
-    };
-
-    fn at(secs: i64) -> UnixMicros {
-        UnixMicros::from_secs(secs)
-    }
-
-    fn opened() -> Breaker {
-        let mut breaker = Breaker::default();
-        for _ in 0..5 {
-            breaker.failed(at(0), &RULES);
-        }
-        breaker
-    }
-
-    #[test]
-    fn half_of_twenty_calls_opens_it_and_less_does_not() {
-        let mut breaker = Breaker::default();
-        for call in 0..40 {
-            // Nine of twenty: failures at every even place but one in twenty.
-            if call % 2 == 0 && call % 20 != 0 {
-                assert!(!breaker.failed(at(0), &RULES), "call {call}");
-            } else {
-                breaker.succeeded(&RULES);
-            }
-        }
-        let mut breaker = Breaker::default();
-        let opened = (0..20).any(|call| {
-            if call % 2 == 1 {
-                breaker.failed(at(0), &RULES)
-            } else {
-                breaker.succeeded(&RULES);
-                false
-            }
-        });
-        assert!(opened);
-    }
-
-    #[test]
-    fn it_rests_is_probed_once_and_rests_longer_when_the_probe_fails() {
-        let mut breaker = opened();
-        assert_eq!(breaker.passage(at(14), 0, &RULES), Passage::Resting(at(15)));
-        assert_eq!(breaker.passage(at(15), 0, &RULES), Passage::Probe);
-        breaker.probe(at(15));
-        assert_eq!(
-            breaker.passage(at(16), 0, &RULES),
-            Passage::Resting(at(30)),
-            "one probe at a time"
-        );
-        assert!(breaker.failed(at(16), &RULES));
-        assert_eq!(breaker.passage(at(45), 0, &RULES), Passage::Resting(at(46)), "30 s now");
-    }
-
-    #[test]
-    fn it_comes_back_by_ten_twenty_five_and_fifty_percent() {
-        let mut breaker = opened();
-        breaker.probe(at(15));
-        breaker.succeeded(&RULES);
-        for percent in [10, 25, 50] {
-            let passed = (0..1_000)
-                .filter(|counter| breaker.passage(at(16), *counter, &RULES) == Passage::Open)
-                .count();
-            assert_eq!(passed, percent * 10);
-            for _ in 0..RULES.step_calls {
-                breaker.succeeded(&RULES);
-            }
-        }
-        assert!(breaker.is_closed());
-    }
-
-    #[test]
-    fn a_probe_that_never_reports_does_not_lock_the_offer_out() {
-        let mut breaker = opened();
-        breaker.probe(at(15));
-        assert_eq!(breaker.passage(at(31), 0, &RULES), Passage::Probe);
-    }
+/// Microseconds from `since` to `now`; none if the clock was set back.
+fn elapsed(since: UnixMicros, now: UnixMicros) -> u64 {
+    u64::try_from(now.micros_since(since)).unwrap_or(0)
 }

@@ -1,170 +1,166 @@
-//! What is known of each offer's health: its breakers and when its provider wants us back.
+//! What is known about every offer's health: breakers, set-asides and retry budgets, by offer.
 
-use domain::{Blame, ErrorClass, RateHint, UnixMicros};
+use domain::{ErrorClass, RateHint, UnixMicros};
 
-use crate::breaker::{Breaker, BreakerRules, Passage};
+use crate::breaker::{Breaker, BreakerConfig, BreakerState};
+use crate::retry::{self, Failure, Next, RetryBudget, RetryConfig};
+use crate::{Availability, OfferIx};
 
-/// Classes that have a breaker of their own.
-const CLASSES: [ErrorClass; 8] = [
-    ErrorClass::Unreachable,
-    ErrorClass::Timeout,
-    ErrorClass::RateLimited,
-    ErrorClass::Overloaded,
-    ErrorClass::ServerError,
-    ErrorClass::BadResponse,
-    ErrorClass::ModelNotFound,
-    ErrorClass::Stall,
-];
-
-/// Longest time that a provider can set an offer aside for, in microseconds.
-const ASIDE_MAX_MICROS: i64 = 3_600_000_000;
-
-/// One offer's health.
-#[derive(Clone, Debug, Default)]
-pub struct OfferHealth {
-    breakers: [Breaker; CLASSES.len()],
-    aside_until: Option<UnixMicros>,
-    asked: u64,
-    /// Whether anything is other than whole: the common path looks at nothing else.
-    troubled: bool,
-}
-
-/// What health says about using an offer now.
+/// Numbers of breakers and retries.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Health {
-    /// Use it.
-    #[default]
-    Good,
-    /// Use it; the request is its probe.
-    Probe,
-    /// Its breaker keeps it away until then.
-    Open(UnixMicros),
-    /// Its provider asked us to stay away until then.
-    Aside(UnixMicros),
-    /// It recovers, and this request is not in its share.
-    Recovering,
+pub struct HealthConfig {
+    /// Breakers.
+    pub breaker: BreakerConfig,
+    /// Retries.
+    pub retry: RetryConfig,
 }
 
-impl OfferHealth {
-    /// What to make of the offer now. Each call counts as one request that asks.
-    pub fn view(&mut self, now: UnixMicros, rules: &BreakerRules) -> Health {
-        if !self.troubled {
-            return Health::Good;
-        }
-        self.asked = self.asked.wrapping_add(1);
-        let health = self.peek(now, rules);
-        if health == Health::Good && self.breakers.iter().all(Breaker::is_closed) {
-            self.troubled = false;
-            self.aside_until = None;
-        }
-        health
+#[derive(Clone, Debug)]
+struct Entry {
+    breaker: Breaker,
+    retries: RetryBudget,
+    planned: u64,
+    attempts: u64,
+}
+
+/// The right to ask an offer, to be handed back with the outcome.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "report the outcome with `Health::observe`"]
+pub struct Claim {
+    /// The offer.
+    pub offer: OfferIx,
+    probe: bool,
+}
+
+impl Claim {
+    /// Whether this request tries if the offer works again.
+    pub fn is_probe(self) -> bool {
+        self.probe
+    }
+}
+
+/// One offer's health, for metrics and people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OfferReport {
+    /// Which.
+    pub offer: OfferIx,
+    /// Its breaker.
+    pub breaker: BreakerState,
+    /// Whether it may be asked now.
+    pub availability: Availability,
+    /// Requests planned to it.
+    pub planned: u64,
+    /// Attempts made at it, retries included.
+    pub attempts: u64,
+    /// Retries left, in thousandths of what can be saved up.
+    pub retries_permille: u32,
+}
+
+/// The health of all offers. Offers are numbered once per process ([`OfferIx`]); the table grows as they appear and
+/// a number is never given to another offer, so what was learned survives a reload.
+#[derive(Clone, Debug, Default)]
+pub struct Health {
+    config: HealthConfig,
+    offers: Vec<Entry>,
+}
+
+impl Health {
+    /// Nothing learned yet.
+    pub fn new(config: HealthConfig) -> Self {
+        Self { config, offers: Vec::new() }
     }
 
-    /// The same without counting: for reports.
-    pub fn peek(&self, now: UnixMicros, rules: &BreakerRules) -> Health {
-        if let Some(until) = self.aside_until.filter(|until| now < *until) {
-            return Health::Aside(until);
-        }
-        let mut health = Health::Good;
-        for breaker in &self.breakers {
-            match breaker.passage(now, self.asked, rules) {
-                Passage::Probe if health == Health::Good => health = Health::Probe,
-                Passage::Open | Passage::Probe => {}
-                Passage::Passed => health = Health::Recovering,
-                Passage::Resting(until) => return Health::Open(until),
-            }
-        }
-        health
+    /// Changes the numbers; what was learned stays.
+    pub fn configure(&mut self, config: HealthConfig) {
+        self.config = config;
     }
 
-    /// The request is this offer's probe: until it reports, no other goes there.
-    pub fn take_probe(&mut self, now: UnixMicros, rules: &BreakerRules) {
-        for breaker in &mut self.breakers {
-            if breaker.passage(now, self.asked, rules) == Passage::Probe {
-                breaker.probe(now);
-            }
+    fn entry(&mut self, offer: OfferIx, now: UnixMicros) -> Option<&mut Entry> {
+        let at = usize::from(offer.0);
+        while self.offers.len() <= at {
+            self.offers.push(Entry {
+                breaker: Breaker::new(),
+                retries: RetryBudget::new(now),
+                planned: 0,
+                attempts: 0,
+            });
         }
+        self.offers.get_mut(at)
     }
 
-    /// How a call ended. Errors that are the client's or a credential's are no fault of the offer and say nothing
-    /// about its health. Returns whether a breaker opened.
+    /// Whether this request may go to the offer. Call once per request and candidate while building the snapshot:
+    /// an offer that recovers counts its eligible requests here.
+    pub fn view(&mut self, offer: OfferIx, now: UnixMicros) -> Availability {
+        let config = self.config.breaker;
+        self.entry(offer, now).map_or(Availability::Ready, |it| it.breaker.view(&config, now))
+    }
+
+    /// The same without counting: for `route why`, dry runs and metrics.
+    pub fn peek(&mut self, offer: OfferIx, now: UnixMicros) -> Availability {
+        let config = self.config.breaker;
+        self.entry(offer, now).map_or(Availability::Ready, |it| it.breaker.peek(&config, now))
+    }
+
+    /// Takes the right to ask the offer, once per request and offer, right before its first attempt there. `None`:
+    /// go on to the next offer of the plan; the breaker has opened meanwhile, or another request is trying.
+    pub fn claim(&mut self, offer: OfferIx, now: UnixMicros) -> Option<Claim> {
+        let config = self.config;
+        let entry = self.entry(offer, now)?;
+        let probe = entry.breaker.claim(&config.breaker, now)?;
+        entry.planned = entry.planned.saturating_add(1);
+        entry.attempts = entry.attempts.saturating_add(1);
+        entry.retries.earn(&config.retry);
+        Some(Claim { offer, probe })
+    }
+
+    /// Learns how an attempt ended: once for each attempt. A client that left is `Err(ErrorClass::None)`: it says
+    /// nothing, and frees a try.
     pub fn observe(
         &mut self,
+        claim: Claim,
         now: UnixMicros,
-        class: ErrorClass,
+        outcome: Result<(), ErrorClass>,
         hint: RateHint,
-        rules: &BreakerRules,
-    ) -> bool {
-        if class.blame() != Blame::Offer {
-            if class == ErrorClass::None {
-                self.breakers.iter_mut().for_each(|breaker| breaker.succeeded(rules));
-            }
-            return false;
+    ) {
+        let config = self.config.breaker;
+        if let Some(entry) = self.entry(claim.offer, now) {
+            entry.breaker.observe(&config, now, claim.probe, outcome, hint);
         }
-        self.troubled = true;
-        if let Some(millis) = hint.retry_after_ms {
-            let micros = i64::try_from(millis)
-                .unwrap_or(i64::MAX)
-                .saturating_mul(1_000)
-                .min(ASIDE_MAX_MICROS);
-            self.aside_until = self.aside_until.max(Some(now.plus_micros(micros)));
-        }
-        let mut opened = false;
-        for (breaker, of) in self.breakers.iter_mut().zip(CLASSES) {
-            if of == class {
-                opened = breaker.failed(now, rules);
-            }
-        }
-        opened
     }
 
-    /// Whether a breaker keeps requests away.
-    pub fn is_open(&self) -> bool {
-        self.breakers.iter().any(Breaker::is_open)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const RULES: fn() -> BreakerRules = BreakerRules::default;
-
-    fn at(secs: i64) -> UnixMicros {
-        UnixMicros::from_secs(secs)
-    }
-
-    #[test]
-    fn a_clients_own_mistakes_never_open_a_breaker() {
-        let mut health = OfferHealth::default();
-        for _ in 0..100 {
-            health.observe(at(0), ErrorClass::InvalidRequest, RateHint::default(), &RULES());
-            health.observe(at(0), ErrorClass::Auth, RateHint::default(), &RULES());
+    /// What to do after a failed attempt that was observed. `Next::Same` has drawn from the offer's retry budget and
+    /// counts the further attempt; nothing is retried at an offer whose breaker has opened.
+    pub fn after_failure(
+        &mut self,
+        claim: Claim,
+        now: UnixMicros,
+        failure: &Failure,
+        random: u64,
+    ) -> Next {
+        let config = self.config;
+        let Some(entry) = self.entry(claim.offer, now) else { return Next::NextOffer };
+        let closed = entry.breaker.state(&config.breaker, now) == BreakerState::Closed;
+        let failure = Failure { has_next: failure.has_next || !closed, ..*failure };
+        let next = retry::next(&config.retry, &mut entry.retries, now, &failure, random);
+        if matches!(next, Next::Same { .. }) {
+            entry.attempts = entry.attempts.saturating_add(1);
         }
-        assert_eq!(health.view(at(0), &RULES()), Health::Good);
+        next
     }
 
-    #[test]
-    fn a_provider_that_says_when_is_left_alone_until_then() {
-        let mut health = OfferHealth::default();
-        let hint = RateHint { retry_after_ms: Some(7_000) };
-        health.observe(at(0), ErrorClass::RateLimited, hint, &RULES());
-        assert_eq!(health.view(at(6), &RULES()), Health::Aside(at(7)));
-        assert_eq!(health.view(at(8), &RULES()), Health::Good);
-    }
-
-    #[test]
-    fn an_offer_that_is_down_rests_and_then_gets_one_probe() {
-        let mut health = OfferHealth::default();
-        for _ in 0..5 {
-            health.observe(at(0), ErrorClass::Unreachable, RateHint::default(), &RULES());
-        }
-        assert_eq!(health.view(at(1), &RULES()), Health::Open(at(15)));
-        assert_eq!(health.view(at(15), &RULES()), Health::Probe);
-        health.take_probe(at(15), &RULES());
-        assert!(matches!(health.view(at(16), &RULES()), Health::Open(_)));
-        health.observe(at(17), ErrorClass::None, RateHint::default(), &RULES());
-        let good = (0..1_000).filter(|_| health.view(at(18), &RULES()) == Health::Good).count();
-        assert_eq!(good, 100, "ten percent to begin with");
+    /// How every offer stands.
+    pub fn report(&mut self, now: UnixMicros) -> Vec<OfferReport> {
+        let config = self.config;
+        let entries = self.offers.iter_mut().enumerate();
+        entries
+            .map(|(at, entry)| OfferReport {
+                offer: OfferIx(u16::try_from(at).unwrap_or(u16::MAX)),
+                breaker: entry.breaker.state(&config.breaker, now),
+                availability: entry.breaker.peek(&config.breaker, now),
+                planned: entry.planned,
+                attempts: entry.attempts,
+                retries_permille: entry.retries.permille_left(&config.retry),
+            })
+            .collect()
     }
 }

@@ -1,18 +1,56 @@
-//! Which offers may serve a request, in which order, and why the others may not; and what is learned from failures.
+//! Which offer serves a request, and why.
 //!
-//! Pure: health, time and random bits are arguments. [`plan`] can't fail: at worst the plan is empty, with reasons.
+//! [`plan`] is a pure function of a snapshot: it cannot fail, and at worst returns an empty plan with reasons.
+//! [`Health`] learns from what attempts report and says which offers may be asked; [`retry`] decides whether a
+//! failed attempt is repeated. Time and randomness are arguments; nothing here waits or is shared.
 
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
-mod breaker;
+pub mod breaker;
 mod health;
 mod plan;
 mod reason;
-mod retry;
+pub mod retry;
 
-pub use breaker::{Breaker, BreakerRules, Passage};
-pub use health::{Health, OfferHealth};
-pub use plan::{Ask, Candidate, Explanation, OfferView, Plan, Verdict, plan};
-pub use reason::Reason;
-pub use retry::RetryBudget;
+pub use health::{Claim, Health, HealthConfig, OfferReport};
+pub use plan::{Allowed, Ask, Candidate, Explanation, OfferView, Plan, Snapshot, Tags, plan};
+pub use reason::{Reason, Taken, Verdict, code_word};
+
+/// An offer's number: given once per process and never to another offer, so it outlives a reload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct OfferIx(pub u16);
+
+/// Whether an offer may be asked now, as far as its past tells.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Availability {
+    /// Yes.
+    #[default]
+    Ready,
+    /// Its breaker is open, and it is time for one request to try.
+    Probe,
+    /// It recovers: only a part of the eligible requests goes to it first, and this one is not among them.
+    Ramp {
+        /// The part, in percent.
+        percent: u8,
+    },
+    /// Its breaker is open.
+    Open {
+        /// What it failed with.
+        class: domain::ErrorClass,
+        /// When it is tried again.
+        until: domain::UnixMicros,
+        /// Whether a request that has nowhere else to go may try it already.
+        lone_probe: bool,
+    },
+    /// The provider asked to be left alone (`Retry-After`).
+    SetAside {
+        /// Until then.
+        until: domain::UnixMicros,
+    },
+    /// Every credential for it was refused.
+    NoCredential {
+        /// When one is tried again, if ever.
+        until: Option<domain::UnixMicros>,
+    },
+}

@@ -1,255 +1,257 @@
-//! The plan: offers in the order they are tried, and the reason for each.
+//! The choice: a snapshot and an ask in, an ordered plan and its explanation out.
+//!
+//! First form: a capability is a list of offers; the first that fits and is well serves, the next take over. The
+//! caller builds [`OfferView`]s in the order of the list. Roles and shares refine the order behind this function.
 
-use domain::{Role, UnixMicros};
+use domain::{Endpoint, Feature, Features, OnLoss, Role, UnixMicros};
+use limits::Unpriced;
 use smallvec::SmallVec;
 
-use crate::health::Health;
-use crate::reason::Reason;
+use crate::reason::{Reason, Taken, Verdict};
+use crate::{Availability, OfferIx};
 
-/// What is asked of the offers.
-#[derive(Clone, Copy, Debug)]
-pub struct Ask {
-    /// Upper bound of the input, in tokens.
-    pub context: u64,
-    /// Whether an offer without a price is left out.
-    pub priced_only: bool,
-}
+/// Most offers in one plan: more attempts than this never help a client that waits.
+const PLAN_LEN_MAX: usize = 8;
 
-/// One offer as the policy sees it.
-#[derive(Clone, Copy, Debug)]
+/// Tags as bits; the configuration assigns them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tags(pub u64);
+
+/// One offer of the capability, as it is for this request's client dialect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OfferView {
+    /// Which.
+    pub ix: OfferIx,
     /// Its part in the capability.
     pub role: Role,
-    /// What its breakers say.
-    pub health: Health,
-    /// Whether the caller may use it.
-    pub allowed: bool,
-    /// Whether its provider serves the endpoint, in the client's dialect or by translation.
-    pub serves: bool,
-    /// Whether it could serve only with a loss that is not allowed.
-    pub lossy: bool,
-    /// The model's input limit, in tokens.
-    pub max_input: Option<u64>,
-    /// Whether its price is known.
+    /// Whether it may be asked now; see [`crate::Health::view`].
+    pub availability: Availability,
+    /// The operations it serves: bit `1 << endpoint`.
+    pub endpoints: u8,
+    /// What it can do at all.
+    pub can: Features,
+    /// What reaches it without loss of meaning from the client's dialect; everything, if that is its own.
+    pub carries: Features,
+    /// Tokens it holds, input and output together.
+    pub max_context: Option<u64>,
+    /// Whether a price is known.
     pub priced: bool,
-    /// Whether its provider has a credential left (or needs none).
-    pub credential: bool,
-    /// Whether its model is no longer served.
-    pub retired: bool,
+    /// Where data stays if it goes there.
+    pub residency: Tags,
+    /// When its model goes, if announced.
+    pub retires_at: Option<UnixMicros>,
+    /// When it begins, if not yet.
+    pub starts_at: Option<UnixMicros>,
 }
 
-/// What became of an offer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// Tried, in this place of the order (from 0).
-    Taken(u8),
-    /// Not tried.
-    Left(Reason),
+impl OfferView {
+    /// An offer without any known limit.
+    pub const fn unlimited(ix: OfferIx) -> Self {
+        Self {
+            ix,
+            role: Role::Core,
+            availability: Availability::Ready,
+            endpoints: u8::MAX,
+            can: Features::from_bits(u64::MAX),
+            carries: Features::from_bits(u64::MAX),
+            max_context: None,
+            priced: true,
+            residency: Tags(0),
+            retires_at: None,
+            starts_at: None,
+        }
+    }
 }
 
-/// An offer that was considered.
+/// What is known at the moment of choice.
+#[derive(Clone, Copy, Debug)]
+pub struct Snapshot<'a> {
+    /// Wall-clock time.
+    pub now: UnixMicros,
+    /// The capability's offers, best first.
+    pub offers: &'a [OfferView],
+}
+
+/// Which offers a key may use.
+#[derive(Clone, Copy, Debug, Default)]
+pub enum Allowed<'a> {
+    /// Every one.
+    #[default]
+    All,
+    /// Only these.
+    Only(&'a [OfferIx]),
+}
+
+/// What the request needs.
+#[derive(Clone, Copy, Debug)]
+pub struct Ask<'a> {
+    /// The operation.
+    pub endpoint: Endpoint,
+    /// What it uses.
+    pub features: Features,
+    /// Tokens its input surely has; 0 if nobody counted. An upper bound must not stand here: it would exclude
+    /// offers that fit.
+    pub input_at_least: u64,
+    /// Whether a lossy translation may go ahead.
+    pub on_loss: OnLoss,
+    /// What an unknown price means.
+    pub unpriced: Unpriced,
+    /// Whether a money budget applies; see [`limits::Limits::has_money_budget`].
+    pub money_budget: bool,
+    /// Residency tags of which an offer must have one; none set: anywhere.
+    pub residency: Tags,
+    /// What the key may use.
+    pub allowed: Allowed<'a>,
+}
+
+/// One offer and what became of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Candidate {
-    /// Its place among the capability's offers.
-    pub offer: u16,
+    /// Which.
+    pub offer: OfferIx,
     /// What became of it.
     pub verdict: Verdict,
 }
 
-impl Candidate {
-    /// The reason as a code.
-    pub fn reason(&self) -> Reason {
-        match self.verdict {
-            Verdict::Taken(0) => Reason::First,
-            Verdict::Taken(_) => Reason::Next,
-            Verdict::Left(reason) => reason,
-        }
-    }
-}
-
-/// Why the plan is as it is: every offer once, in the capability's order.
+/// Every candidate, in the capability's order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Explanation {
-    /// Every offer.
+    /// The candidates.
     pub candidates: SmallVec<[Candidate; 8]>,
 }
 
-/// What to try, best first.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Plan {
-    /// Places of offers among the capability's.
-    pub attempts: SmallVec<[u16; 8]>,
-    /// Why.
-    pub explanation: Explanation,
-    /// When an offer that is left out for now may be back, where that is known: the answer's `Retry-After`.
-    pub back_at: Option<UnixMicros>,
+impl Explanation {
+    /// The ledger's form: offers with their codes.
+    pub fn codes(&self) -> impl Iterator<Item = (OfferIx, u8)> {
+        self.candidates.iter().map(|it| (it.offer, it.verdict.code()))
+    }
 }
 
-/// Plans: the first offer that may serve is tried, the next ones follow. First form of the policy: order is the
-/// capability's own.
-///
-/// When *all* that is wrong with every offer left is its health, the healthiest of them is tried nevertheless:
-/// an offer that fails is better than a refusal that is certain. A provider that said when to come back is not asked
-/// before.
-pub fn plan(offers: &[OfferView], ask: &Ask) -> Plan {
+/// Whom to ask, in order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// The offers, first to last. Claim each with [`crate::Health::claim`] before it is asked.
+    pub attempts: SmallVec<[OfferIx; 8]>,
+    /// Why.
+    pub explanation: Explanation,
+    /// With an empty plan: the earliest time at which one of the offers may be asked again, where it is a matter of
+    /// time. For `Retry-After`.
+    pub retry_at: Option<UnixMicros>,
+}
+
+/// Chooses. Cannot fail: the worst case is an empty plan with reasons.
+pub fn plan(snapshot: &Snapshot<'_>, ask: &Ask<'_>) -> Plan {
     let mut plan = Plan::default();
-    let mut rank = 0_u8;
-    for (at, view) in offers.iter().enumerate() {
-        let Ok(offer) = u16::try_from(at) else { break };
-        let verdict = if let Some(reason) = left_because(view, ask) {
-            Verdict::Left(reason)
-        } else {
-            plan.attempts.push(offer);
-            rank = rank.saturating_add(1);
-            Verdict::Taken(rank - 1)
+    let mut resorts: SmallVec<[u8; 8]> = SmallVec::new();
+    for (at, offer) in snapshot.offers.iter().enumerate() {
+        let verdict = match consider(snapshot.now, offer, ask) {
+            Ok(how) => take(&mut plan.attempts, offer.ix, how),
+            Err((reason, resort)) => {
+                if let (true, Ok(at)) = (resort, u8::try_from(at)) {
+                    resorts.push(at);
+                }
+                Verdict::Left(reason)
+            }
         };
-        if let Verdict::Left(_) = verdict {
-            note_return(&mut plan, view.health);
-        }
-        plan.explanation.candidates.push(Candidate { offer, verdict });
+        plan.explanation.candidates.push(Candidate { offer: offer.ix, verdict });
     }
+    last_resorts(&mut plan, &resorts);
     if plan.attempts.is_empty() {
-        last_resort(&mut plan);
+        plan.retry_at = earliest(&plan.explanation);
     }
     plan
 }
 
-fn left_because(view: &OfferView, ask: &Ask) -> Option<Reason> {
-    let fixed = [
-        (!view.allowed, Reason::NotAllowed),
-        (!view.serves, Reason::Endpoint),
-        (view.retired, Reason::Retired),
-        (view.lossy, Reason::Lossy),
-        (view.max_input.is_some_and(|most| ask.context > most), Reason::ContextTooLong),
-        (ask.priced_only && !view.priced, Reason::Unpriced),
-        (!view.credential, Reason::NoCredential),
-    ];
-    let fixed = fixed.into_iter().find_map(|(applies, reason)| applies.then_some(reason));
-    fixed.or(match view.health {
-        Health::Good | Health::Probe => None,
-        Health::Open(_) => Some(Reason::BreakerOpen),
-        Health::Aside(_) => Some(Reason::SetAside),
-        Health::Recovering => Some(Reason::Recovering),
-    })
-}
-
-fn note_return(plan: &mut Plan, health: Health) {
-    if let Health::Open(at) | Health::Aside(at) = health {
-        plan.back_at = Some(plan.back_at.map_or(at, |known| known.min(at)));
+/// Puts an offer at the end of the plan.
+fn take(attempts: &mut SmallVec<[OfferIx; 8]>, offer: OfferIx, how: Taken) -> Verdict {
+    let rank = attempts.len();
+    if rank >= PLAN_LEN_MAX {
+        return Verdict::Left(Reason::PlanFull);
     }
+    attempts.push(offer);
+    let how = if how == Taken::Next && rank == 0 { Taken::First } else { how };
+    Verdict::Taken(u8::try_from(rank).unwrap_or(u8::MAX), how)
 }
 
-/// Recovering first, then one whose breaker is open.
-fn last_resort(plan: &mut Plan) {
-    for wanted in [Reason::Recovering, Reason::BreakerOpen] {
-        let found =
-            plan.explanation.candidates.iter_mut().find(|it| it.verdict == Verdict::Left(wanted));
-        if let Some(candidate) = found {
-            candidate.verdict = Verdict::Taken(0);
-            plan.attempts.push(candidate.offer);
+/// An offer that recovers stands behind those that are well. One whose breaker is open is tried early only when
+/// nothing else is in the plan: otherwise an outage of everything would outlast its cause by minutes.
+fn last_resorts(plan: &mut Plan, resorts: &[u8]) {
+    let ramping = |verdict: &Verdict| matches!(verdict, Verdict::Left(Reason::Ramp { .. }));
+    for want_ramping in [true, false] {
+        if !want_ramping && !plan.attempts.is_empty() {
             return;
         }
+        for at in resorts {
+            let Some(it) = plan.explanation.candidates.get_mut(usize::from(*at)) else { continue };
+            if ramping(&it.verdict) == want_ramping {
+                it.verdict = take(&mut plan.attempts, it.offer, Taken::LastResort);
+            }
+        }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
+fn earliest(explanation: &Explanation) -> Option<UnixMicros> {
+    let times = explanation.candidates.iter().filter_map(|it| match it.verdict {
+        Verdict::Left(reason) => reason.retry_at(),
+        Verdict::Taken(..) => None,
+    });
+    times.min()
+}
 
-    const ASK: Ask = Ask { context: 1_000, priced_only: false };
-
-    fn good() -> OfferView {
-        OfferView {
-            role: Role::Core,
-            health: Health::Good,
-            allowed: true,
-            serves: true,
-            lossy: false,
-            max_input: Some(8_000),
-            priced: true,
-            credential: true,
-            retired: false,
+/// What of the request an offer lacks, then whether it is well. A reason with `true` may be overruled when nothing
+/// else is left.
+fn consider(now: UnixMicros, offer: &OfferView, ask: &Ask<'_>) -> Result<Taken, (Reason, bool)> {
+    fits(now, offer, ask).map_err(|reason| (reason, false))?;
+    match offer.availability {
+        Availability::Ready => Ok(Taken::Next),
+        Availability::Probe => Ok(Taken::Probe),
+        Availability::Ramp { percent } => Err((Reason::Ramp { percent }, true)),
+        Availability::Open { class, until, lone_probe } => {
+            Err((Reason::BreakerOpen { class, until }, lone_probe))
         }
+        Availability::SetAside { until } => Err((Reason::SetAside { until }, false)),
+        Availability::NoCredential { until } => Err((Reason::NoCredential { until }, false)),
     }
+}
 
-    fn at(secs: i64) -> UnixMicros {
-        UnixMicros::from_secs(secs)
+fn fits(now: UnixMicros, offer: &OfferView, ask: &Ask<'_>) -> Result<(), Reason> {
+    if let Allowed::Only(allowed) = ask.allowed
+        && !allowed.contains(&offer.ix)
+    {
+        return Err(Reason::NotAllowed);
     }
+    if offer.endpoints & (1_u8 << (ask.endpoint as u8)) == 0 {
+        return Err(Reason::Endpoint);
+    }
+    if let Some(feature) = missing(ask.features, offer.can) {
+        return Err(Reason::Feature(feature));
+    }
+    if ask.on_loss == OnLoss::Reject
+        && let Some(feature) = missing(ask.features, offer.carries)
+    {
+        return Err(Reason::Lossy(feature));
+    }
+    if let Some(holds) = offer.max_context
+        && ask.input_at_least > holds
+    {
+        return Err(Reason::ContextTooLong { needs: ask.input_at_least, holds });
+    }
+    if ask.residency.0 != 0 && ask.residency.0 & offer.residency.0 == 0 {
+        return Err(Reason::Residency);
+    }
+    if ask.unpriced == Unpriced::Reject && ask.money_budget && !offer.priced {
+        return Err(Reason::Unpriced);
+    }
+    if let Some(at) = offer.retires_at.filter(|at| *at <= now) {
+        return Err(Reason::Retired { at });
+    }
+    match offer.starts_at.filter(|at| *at > now) {
+        Some(at) => Err(Reason::NotYet { at }),
+        None => Ok(()),
+    }
+}
 
-    #[test]
-    fn the_first_healthy_offer_serves_and_the_others_follow() {
-        let offers = [OfferView { health: Health::Open(at(9)), ..good() }, good(), good()];
-        let plan = plan(&offers, &ASK);
-        assert_eq!(plan.attempts.as_slice(), [1, 2]);
-        assert_eq!(plan.explanation.candidates[0].reason(), Reason::BreakerOpen);
-        assert_eq!(plan.back_at, Some(at(9)));
-    }
-
-    #[test]
-    fn what_can_never_work_is_not_tried_even_as_a_last_resort() {
-        for broken in [
-            OfferView { allowed: false, ..good() },
-            OfferView { serves: false, ..good() },
-            OfferView { lossy: true, ..good() },
-            OfferView { max_input: Some(10), ..good() },
-            OfferView { credential: false, ..good() },
-            OfferView { retired: true, ..good() },
-            OfferView { health: Health::Aside(at(9)), ..good() },
-        ] {
-            assert!(plan(&[broken], &ASK).attempts.is_empty(), "{broken:?}");
-        }
-        let unpriced = OfferView { priced: false, ..good() };
-        assert!(plan(&[unpriced], &Ask { priced_only: true, ..ASK }).attempts.is_empty());
-        assert_eq!(plan(&[unpriced], &ASK).attempts.as_slice(), [0]);
-    }
-
-    #[test]
-    fn when_only_health_is_wrong_everywhere_one_is_tried_nevertheless() {
-        let offers = [
-            OfferView { health: Health::Open(at(9)), ..good() },
-            OfferView { health: Health::Recovering, ..good() },
-        ];
-        assert_eq!(plan(&offers, &ASK).attempts.as_slice(), [1]);
-    }
-
-    fn any_view() -> impl Strategy<Value = OfferView> {
-        let health = prop_oneof![
-            Just(Health::Good),
-            Just(Health::Probe),
-            Just(Health::Recovering),
-            (0_i64..100).prop_map(|secs| Health::Open(at(secs))),
-            (0_i64..100).prop_map(|secs| Health::Aside(at(secs))),
-        ];
-        (health, any::<[bool; 6]>(), prop::option::of(0_u64..2_000)).prop_map(
-            |(health, flags, max_input)| {
-                let [allowed, serves, lossy, priced, credential, retired] = flags;
-                OfferView {
-                    role: Role::Core,
-                    health,
-                    allowed,
-                    serves,
-                    lossy,
-                    max_input,
-                    priced,
-                    credential,
-                    retired,
-                }
-            },
-        )
-    }
-
-    proptest! {
-        /// Every offer is explained exactly once, and exactly the taken ones are tried, in order.
-        #[test]
-        fn every_offer_is_explained(offers in prop::collection::vec(any_view(), 0..20)) {
-            let plan = plan(&offers, &ASK);
-            let explained: Vec<u16> = plan.explanation.candidates.iter().map(|it| it.offer).collect();
-            let all: Vec<u16> = (0..u16::try_from(offers.len()).unwrap()).collect();
-            prop_assert_eq!(explained, all);
-            let taken: Vec<u16> = plan.explanation.candidates.iter()
-                .filter(|it| it.reason().taken()).map(|it| it.offer).collect();
-            prop_assert_eq!(taken.as_slice(), plan.attempts.as_slice());
-        }
-    }
+/// The first feature in `wanted` that is not in `given`.
+fn missing(wanted: Features, given: Features) -> Option<Feature> {
+    Features::from_bits(wanted.bits() & !given.bits()).iter().next()
 }

@@ -1,61 +1,147 @@
-//! How many retries there may be: a share of the requests, so that trouble never multiplies load.
+//! Whether a failed attempt is repeated at the same offer, and after how long.
+//!
+//! The first failover of a request to a *different* offer is no retry and needs no permission. A second try at the
+//! same offer does: at most two of them, drawn from a budget that each request fills by a tenth, so that an offer
+//! never sees more than 1.10 times the requests planned to it. The caller makes no retry once a byte of the answer
+//! has reached the client; nothing here can know that.
 
-/// One retry, in the bucket's units.
-const RETRY: u64 = 10_000;
-/// Retries that a quiet system may always make.
-const FLOOR: u64 = 2 * RETRY;
-/// Most retries saved up.
-const CEILING: u64 = 100 * RETRY;
+use domain::{ErrorClass, RateHint, UnixMicros};
 
-/// A bucket that requests fill and retries empty.
-#[derive(Clone, Debug)]
-pub struct RetryBudget {
-    /// What a request adds: the share in hundredths of a percent.
-    share_basis_points: u64,
-    level: u64,
+/// Numbers of the retry rules; times in microseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RetryConfig {
+    /// Most further tries at one offer for one request.
+    pub tries_max: u8,
+    /// Retries per hundred requests.
+    pub percent: u32,
+    /// Retries that a quiet time can save up.
+    pub saved_max: u32,
+    /// A system that is too quiet to earn a retry gets one this often.
+    pub floor_every: u64,
+    /// The first wait is random between 0 and this; each further one doubles it.
+    pub wait_first: u64,
+    /// No wait is longer; a provider that asks for more is not waited for.
+    pub wait_max: u64,
 }
+
+impl Default for RetryConfig {
+    fn default() -> Self {
+        Self {
+            tries_max: 2,
+            percent: 10,
+            saved_max: 10,
+            floor_every: 60_000_000,
+            wait_first: 250_000,
+            wait_max: 4_000_000,
+        }
+    }
+}
+
+/// Retries that may still be made, in hundredths of one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RetryBudget {
+    hundredths: u64,
+    floor_at: UnixMicros,
+}
+
+const ONE: u64 = 100;
 
 impl RetryBudget {
-    /// A budget of that share of requests, in hundredths of a percent: 1,000 is 10 %.
-    pub fn new(share_basis_points: u32) -> Self {
-        let level = if share_basis_points == 0 { 0 } else { FLOOR };
-        Self { share_basis_points: share_basis_points.into(), level }
+    /// One retry to begin with.
+    pub fn new(now: UnixMicros) -> Self {
+        Self { hundredths: ONE, floor_at: now }
     }
 
-    /// A request came in.
-    pub fn request(&mut self) {
-        self.level = (self.level + self.share_basis_points).min(CEILING);
+    /// A request was planned to the offer.
+    pub fn earn(&mut self, config: &RetryConfig) {
+        let most = u64::from(config.saved_max.max(1)).saturating_mul(ONE);
+        self.hundredths = self.hundredths.saturating_add(u64::from(config.percent)).min(most);
     }
 
-    /// Takes one retry, if there is one left.
-    pub fn take(&mut self) -> bool {
-        let enough = self.level >= RETRY;
-        if enough {
-            self.level -= RETRY;
+    /// Takes one retry, if there is one.
+    pub fn draw(&mut self, config: &RetryConfig, now: UnixMicros) -> bool {
+        let floor = i64::try_from(config.floor_every).unwrap_or(i64::MAX);
+        if config.percent == 0 {
+            return false;
         }
-        enough
+        if self.hundredths < ONE && now.micros_since(self.floor_at) >= floor {
+            self.hundredths = ONE;
+        }
+        if self.hundredths < ONE {
+            return false;
+        }
+        self.hundredths -= ONE;
+        self.floor_at = now;
+        true
+    }
+
+    /// What is left, in parts of what can be saved: 0 to 1000. For metrics.
+    pub fn permille_left(&self, config: &RetryConfig) -> u32 {
+        let most = u64::from(config.saved_max.max(1)).saturating_mul(ONE);
+        u32::try_from(self.hundredths.min(most) * 1_000 / most).unwrap_or(1_000)
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// What to do after a failed attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Ask the same offer again after so many microseconds.
+    Same {
+        /// The wait.
+        wait_micros: u64,
+    },
+    /// Go on to the next offer of the plan, if any.
+    NextOffer,
+    /// No other offer would do better: tell the client.
+    Stop,
+}
 
-    #[test]
-    fn retries_stay_below_their_share_of_requests() {
-        let mut budget = RetryBudget::new(1_000);
-        let mut retries = 0;
-        for _ in 0..10_000 {
-            budget.request();
-            retries += u32::from(budget.take());
-        }
-        assert!((1_000..=1_002).contains(&retries), "{retries}");
+/// A failed attempt.
+#[derive(Clone, Copy, Debug)]
+pub struct Failure {
+    /// What went wrong.
+    pub class: ErrorClass,
+    /// What the provider said about when to come back.
+    pub hint: RateHint,
+    /// Further tries already made at this offer for this request.
+    pub tries_made: u8,
+    /// Whether another offer follows in the plan: then it is asked at once rather than this one again.
+    pub has_next: bool,
+}
+
+/// The wait before a further try, or `None` if the rules allow none (the budget is not looked at).
+pub fn wait(config: &RetryConfig, failure: &Failure, random: u64) -> Option<u64> {
+    if failure.tries_made >= config.tries_max || !failure.class.may_retry_same() {
+        return None;
     }
+    let least = failure.hint.retry_after_ms.map_or(0, |ms| ms.saturating_mul(1_000));
+    if least > config.wait_max {
+        return None;
+    }
+    let doubled = config.wait_first.checked_shl(u32::from(failure.tries_made)).unwrap_or(u64::MAX);
+    let range = doubled.min(config.wait_max);
+    // Full jitter: anywhere in the range, so that clients that failed together do not come back together. The
+    // product of two 64-bit numbers picks without bias worth mentioning.
+    let jitter = ((u128::from(random) * (u128::from(range) + 1)) >> 64) as u64;
+    Some(least.saturating_add(jitter).min(config.wait_max.max(least)))
+}
 
-    #[test]
-    fn a_share_of_nothing_is_no_retry() {
-        let mut budget = RetryBudget::new(0);
-        budget.request();
-        assert!(!budget.take());
+/// Decides. Draws from `budget` only when the same offer is to be asked again.
+pub fn next(
+    config: &RetryConfig,
+    budget: &mut RetryBudget,
+    now: UnixMicros,
+    failure: &Failure,
+    random: u64,
+) -> Next {
+    if !failure.class.may_fail_over() {
+        return Next::Stop;
+    }
+    if failure.has_next {
+        return Next::NextOffer;
+    }
+    match wait(config, failure, random) {
+        Some(wait_micros) if budget.draw(config, now) => Next::Same { wait_micros },
+        _ => Next::NextOffer,
     }
 }
