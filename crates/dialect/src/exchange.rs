@@ -83,6 +83,9 @@ pub enum Speaker {
 /// One turn.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Message {
+    /// Where it stands among the client's own messages, for errors: system messages and several tool results
+    /// in a row don't stand here one to one.
+    pub at: usize,
     /// Who speaks.
     pub speaker: Speaker,
     /// The participant's name (OpenAI).

@@ -61,7 +61,7 @@ corners! {
         => Approximated "citations of earlier answers are left out",
     /// A forced choice of a tool that isn't sent.
     ToolChoice = "tool_choice" | "tool_choice"
-        => Dropped "the chosen tool is not among those that can be sent",
+        => Dropped "the provider takes no such choice, or the tool can't be sent to it",
     /// Tool fields that only the client's vendor knows.
     ToolFields = "tools[].function" | "tools[].defer_loading"
         => Dropped "tool options that only their vendor knows are left out",
@@ -88,7 +88,7 @@ corners! {
         => Approximated "JSON is asked for in the system prompt",
     /// A schema at a host that has none.
     JsonSchema = "response_format" | "output_config.format"
-        => Approximated "the schema is given in the system prompt and JSON mode is on",
+        => Approximated "the schema is given in the system prompt",
     /// Objects that the schema leaves open.
     OpenSchema = "response_format.json_schema.schema" | "output_config.format.schema"
         => Approximated "objects of the schema are closed (additionalProperties: false)",

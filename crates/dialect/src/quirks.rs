@@ -41,19 +41,20 @@ pub enum EffortForm {
     None,
 }
 
-/// A provider's peculiarities. The default is the vendor's own service with a current model.
+/// A provider's peculiarities. The default is a compatible host that takes what most do, or Anthropic with a
+/// current model; OpenAI itself has words of its own.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Quirks {
-    /// `max_tokens`: chat hosts that don't know `max_completion_tokens`.
-    pub max_tokens: bool,
+    /// `max_completion_tokens`: the chat host takes that name (OpenAI); others take `max_tokens`.
+    pub max_completion_tokens: bool,
     /// `no_sampling`: temperature, top_p, top_k and penalties are refused (reasoning models).
     pub no_sampling: bool,
     /// `no_penalties`: frequency and presence penalty are refused.
     pub no_penalties: bool,
     /// `no_stop`: stop sequences are refused.
     pub no_stop: bool,
-    /// `no_developer_role`: chat hosts that know only `system`.
-    pub no_developer_role: bool,
+    /// `developer_role`: the chat host knows the role (OpenAI); others know only `system`.
+    pub developer_role: bool,
     /// `mid_system`: a Messages model that takes `role: system` in the middle of a conversation.
     pub mid_system: bool,
     /// `no_stream_options`: usage can't be asked for in a stream.
@@ -68,14 +69,26 @@ pub struct Quirks {
     pub no_custom_tools: bool,
     /// `no_allowed_tools`: chat hosts without the `allowed_tools` choice.
     pub no_allowed_tools: bool,
-    /// `no_logprobs`: neither logprobs nor logit_bias.
+    /// `no_logprobs`: no log probabilities.
     pub no_logprobs: bool,
-    /// `no_n`: one answer a call.
-    pub no_n: bool,
+    /// `no_logit_bias`: no token biases.
+    pub no_logit_bias: bool,
+    /// `single_answer`: one answer a call.
+    pub single_answer: bool,
+    /// `reasoning_refuses_stop`: with reasoning on, neither stop sequences nor penalties (xAI).
+    pub reasoning_refuses_stop: bool,
+    /// `tools_exclude_response_format`: no `response_format` beside tools (Fireworks).
+    pub tools_exclude_response_format: bool,
+    /// `tool_choice_any`: a required choice is spelled `any` (Mistral).
+    pub tool_choice_any: bool,
+    /// `no_messages_tool_choice`: a Messages host without `tool_choice` (Ollama).
+    pub no_messages_tool_choice: bool,
+    /// `no_remote_images`: images must be inline.
+    pub no_remote_images: bool,
     /// `random_seed`: the seed's name at Mistral.
     pub random_seed: bool,
-    /// `tool_ids_9`: tool call ids of exactly nine letters and digits (Mistral).
-    pub tool_ids_9: bool,
+    /// `tool_id_nine_alphanumeric`: tool call ids of exactly nine letters and digits (Mistral).
+    pub tool_id_nine_alphanumeric: bool,
     /// `cache_breakpoints`: the chat model takes `prompt_cache_breakpoint` (gpt-5.6 and later).
     pub cache_breakpoints: bool,
     /// `no_openai_fields`: `metadata`, `store`, `service_tier`, `safety_identifier`, `prompt_cache_key`,
@@ -83,13 +96,13 @@ pub struct Quirks {
     pub no_openai_fields: bool,
     /// `text_content`: message content must be a string where it is only text.
     pub text_content: bool,
-    /// `reasoning_content`, `reasoning`: the field that carries reasoning in the history.
+    /// `reasoning_content_field`, `reasoning_field`: the field that carries reasoning in the history.
     pub reasoning_field: ReasoningField,
     /// `reasoning_details`: the host takes signed reasoning back as `reasoning_details` (OpenRouter).
     pub reasoning_details: bool,
-    /// `reasoning_echo`: assistant turns with tool calls need the reasoning field (DeepSeek).
-    pub reasoning_echo: bool,
-    /// `thinking_switch`, `no_effort`: how reasoning is asked for.
+    /// `reasoning_content_required_back`: assistant turns with tool calls need the reasoning field (DeepSeek).
+    pub reasoning_content_required_back: bool,
+    /// `no_thinking_budget` (a switch only), `no_effort`: how reasoning is asked for.
     pub effort: EffortForm,
     /// `thinking_budget`, `no_thinking`: how a Messages model is asked to think.
     pub thinking: ThinkingForm,
@@ -107,45 +120,65 @@ impl Quirks {
         Ok(quirks)
     }
 
-    /// Every word, sorted.
+    /// Every word that changes what is written, sorted.
     pub const WORDS: &'static [&'static str] = &[
         "cache_breakpoints",
-        "max_tokens",
+        "developer_role",
+        "max_completion_tokens",
         "mid_system",
         "no_allowed_tools",
         "no_custom_tools",
-        "no_developer_role",
         "no_effort",
         "no_json_schema",
+        "no_logit_bias",
         "no_logprobs",
-        "no_n",
+        "no_messages_tool_choice",
         "no_openai_fields",
         "no_parallel_tool_calls",
         "no_penalties",
+        "no_remote_images",
         "no_sampling",
         "no_stop",
         "no_stream_options",
         "no_strict_tools",
         "no_thinking",
+        "no_thinking_budget",
         "random_seed",
-        "reasoning",
-        "reasoning_content",
+        "reasoning_content_field",
+        "reasoning_content_required_back",
         "reasoning_details",
-        "reasoning_echo",
+        "reasoning_field",
+        "reasoning_refuses_stop",
+        "single_answer",
         "text_content",
         "thinking_budget",
-        "thinking_switch",
-        "tool_ids_9",
+        "tool_choice_any",
+        "tool_id_nine_alphanumeric",
+        "tools_exclude_response_format",
+    ];
+
+    /// Words that are known and change nothing here: other crates act on them, or the readers cope with every
+    /// host's way anyway.
+    pub const INFORMATIVE: &'static [&'static str] = &[
+        "cache_hit_miss_usage",
+        "completion_excludes_reasoning",
+        "content_chunks",
+        "midstream_error_chunk",
+        "no_count_tokens",
+        "no_schema_ref",
+        "project_header",
+        "reseller",
+        "sse_comments",
     ];
 
     /// Sets one by its word; `false` when there is no such word.
     pub fn set(&mut self, word: &str) -> bool {
         let flag = match word {
-            "max_tokens" => &mut self.max_tokens,
+            "max_completion_tokens" => &mut self.max_completion_tokens,
             "no_sampling" => &mut self.no_sampling,
             "no_penalties" => &mut self.no_penalties,
             "no_stop" => &mut self.no_stop,
-            "no_developer_role" => &mut self.no_developer_role,
+            "developer_role" => &mut self.developer_role,
             "mid_system" => &mut self.mid_system,
             "no_stream_options" => &mut self.no_stream_options,
             "no_json_schema" => &mut self.no_json_schema,
@@ -154,14 +187,20 @@ impl Quirks {
             "no_custom_tools" => &mut self.no_custom_tools,
             "no_allowed_tools" => &mut self.no_allowed_tools,
             "no_logprobs" => &mut self.no_logprobs,
-            "no_n" => &mut self.no_n,
+            "no_logit_bias" => &mut self.no_logit_bias,
+            "single_answer" => &mut self.single_answer,
+            "reasoning_refuses_stop" => &mut self.reasoning_refuses_stop,
+            "tools_exclude_response_format" => &mut self.tools_exclude_response_format,
+            "tool_choice_any" => &mut self.tool_choice_any,
+            "no_messages_tool_choice" => &mut self.no_messages_tool_choice,
+            "no_remote_images" => &mut self.no_remote_images,
             "random_seed" => &mut self.random_seed,
-            "tool_ids_9" => &mut self.tool_ids_9,
+            "tool_id_nine_alphanumeric" => &mut self.tool_id_nine_alphanumeric,
             "cache_breakpoints" => &mut self.cache_breakpoints,
             "no_openai_fields" => &mut self.no_openai_fields,
             "text_content" => &mut self.text_content,
             "reasoning_details" => &mut self.reasoning_details,
-            "reasoning_echo" => &mut self.reasoning_echo,
+            "reasoning_content_required_back" => &mut self.reasoning_content_required_back,
             _ => return self.set_form(word),
         };
         *flag = true;
@@ -170,13 +209,13 @@ impl Quirks {
 
     fn set_form(&mut self, word: &str) -> bool {
         match word {
-            "reasoning_content" => self.reasoning_field = ReasoningField::ReasoningContent,
-            "reasoning" => self.reasoning_field = ReasoningField::Reasoning,
-            "thinking_switch" => self.effort = EffortForm::Switch,
+            "reasoning_content_field" => self.reasoning_field = ReasoningField::ReasoningContent,
+            "reasoning_field" => self.reasoning_field = ReasoningField::Reasoning,
+            "no_thinking_budget" => self.effort = EffortForm::Switch,
             "no_effort" => self.effort = EffortForm::None,
             "thinking_budget" => self.thinking = ThinkingForm::Budget,
             "no_thinking" => self.thinking = ThinkingForm::None,
-            _ => return false,
+            _ => return Self::INFORMATIVE.contains(&word),
         }
         true
     }
@@ -192,6 +231,9 @@ mod tests {
             assert_ne!(Quirks::from_words([*word]), Ok(Quirks::default()), "{word}");
         }
         assert!(Quirks::WORDS.is_sorted());
+        for word in Quirks::INFORMATIVE {
+            assert_eq!(Quirks::from_words([*word]), Ok(Quirks::default()), "{word}");
+        }
         assert_eq!(Quirks::from_words(["max_token"]), Err(UnknownQuirk("max_token".into())));
     }
 }

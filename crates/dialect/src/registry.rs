@@ -91,6 +91,11 @@ pub trait Dialect: Sync + Send {
         loss: &mut LossReport,
     ) -> Result<UpstreamRequest, FieldError>;
 
+    /// How many calls the exchange takes at that target: more than one where several answers are asked for and
+    /// the provider gives one a call. The same written request goes out each time;
+    /// [`crate::StreamMerge`] and [`Answer::combine`] make one answer of them.
+    fn calls(&self, exchange: &Exchange, target: &Target<'_>) -> u32;
+
     /// A provider's whole (not streamed) success body.
     fn read_answer(&self, body: &[u8]) -> Result<Answer, BadAnswer>;
 

@@ -132,6 +132,8 @@ impl Unwrapper {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write;
+
     use super::*;
     use proptest::prelude::*;
 
@@ -157,16 +159,16 @@ mod tests {
 
     /// Every letter beyond ASCII as `\u` escapes, as some servers write them.
     fn ascii(json: &str) -> String {
-        let mut units = [0; 2];
-        json.chars()
-            .map(|letter| match letter {
-                ' '..='~' => letter.to_string(),
-                _ => letter
-                    .encode_utf16(&mut units)
-                    .iter()
-                    .map(|unit| format!("\\u{unit:04x}"))
-                    .collect(),
-            })
-            .collect()
+        let mut out = String::new();
+        for letter in json.chars() {
+            if matches!(letter, ' '..='~') {
+                out.push(letter);
+                continue;
+            }
+            for unit in letter.encode_utf16(&mut [0; 2]) {
+                write!(out, "\\u{unit:04x}").unwrap();
+            }
+        }
+        out
     }
 }

@@ -78,6 +78,10 @@ impl Dialect for AnthropicMessages {
         write_request::write(exchange, target, loss)
     }
 
+    fn calls(&self, exchange: &Exchange, _target: &Target<'_>) -> u32 {
+        exchange.answers
+    }
+
     fn read_answer(&self, body: &[u8]) -> Result<Answer, BadAnswer> {
         read_answer::read(body)
     }

@@ -78,7 +78,7 @@ fn read_conversation(fields: &mut Fields, exchange: &mut Exchange) -> Result<(),
             .value("content")
             .ok_or_else(|| message.wrong("content", "this field is required"))?;
         let parts = read_content(content, &message.at("content"))?;
-        exchange.messages.push(Message { speaker, name: None, parts });
+        exchange.messages.push(Message { at: index, speaker, name: None, parts });
     }
     Ok(())
 }

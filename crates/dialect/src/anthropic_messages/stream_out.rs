@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::usage;
 use super::write_answer::{answer_id, put_stop};
 use crate::exchange::{BlockKind, Delta, Reasoning, StreamEvent};
-use crate::json::{Object, to_text};
+use crate::json::{Object, append};
 use crate::registry::StreamWriter;
 use crate::wire::{AnswerContext, FinishReason};
 
@@ -113,7 +113,7 @@ impl Writer {
             Delta::Text(text) if open.thinking => {
                 json!({"type": "thinking_delta", "thinking": text})
             }
-            Delta::Text(text) => json!({"type": "text_delta", "text": text}),
+            Delta::Text(text) => return write_text(index, text, out),
             Delta::Signature(signature) => {
                 json!({"type": "signature_delta", "signature": signature})
             }
@@ -153,8 +153,19 @@ fn write(name: &str, event: &Value, out: &mut Vec<u8>) {
     out.extend_from_slice(b"event: ");
     out.extend_from_slice(name.as_bytes());
     out.extend_from_slice(b"\ndata: ");
-    out.extend_from_slice(to_text(event).as_bytes());
+    append(out, event);
     out.extend_from_slice(b"\n\n");
+}
+
+/// A text delta, by far the most frequent event, without a tree.
+fn write_text(index: u32, text: &str, out: &mut Vec<u8>) {
+    out.extend_from_slice(
+        b"event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":",
+    );
+    append(out, &index);
+    out.extend_from_slice(b",\"delta\":{\"type\":\"text_delta\",\"text\":");
+    append(out, text);
+    out.extend_from_slice(b"}}\n\n");
 }
 
 impl StreamWriter for Writer {

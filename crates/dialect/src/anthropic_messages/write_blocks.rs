@@ -52,8 +52,8 @@ pub(super) fn messages(
 ) -> Result<Vec<Value>, FieldError> {
     let mut writer = Writer { exchange, target, loss };
     let mut turns: Vec<(&'static str, Vec<Value>)> = Vec::new();
-    for (index, message) in exchange.messages.iter().enumerate() {
-        let (role, blocks) = writer.turn(message, &format!("messages[{index}]"))?;
+    for message in &exchange.messages {
+        let (role, blocks) = writer.turn(message, &format!("messages[{}].content", message.at))?;
         match turns.last_mut() {
             Some((last, said)) if *last == role => said.extend(blocks),
             _ if blocks.is_empty() => {}
@@ -172,6 +172,9 @@ impl Writer<'_, '_> {
         match media {
             Media::Base64 { media_type, data } => {
                 Ok(json!({"type": "base64", "media_type": media_type, "data": data}))
+            }
+            Media::Url(_) if self.target.quirks.no_remote_images => {
+                Err(FieldError::new(path, "this offer takes images and documents inline only"))
             }
             Media::Url(url) => Ok(json!({"type": "url", "url": url})),
             Media::Text(text) => {

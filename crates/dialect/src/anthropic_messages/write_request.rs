@@ -132,7 +132,11 @@ impl Writer<'_, '_> {
             }
             return;
         }
-        self.write_choice(choice.as_ref(), &tools);
+        if !self.target.quirks.no_messages_tool_choice {
+            self.write_choice(choice.as_ref(), &tools);
+        } else if !matches!(choice, None | Some(ToolChoice::Auto)) {
+            self.note(Corner::ToolChoice);
+        }
         self.body.put("tools", tools);
     }
 

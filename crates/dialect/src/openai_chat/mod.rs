@@ -79,6 +79,10 @@ impl Dialect for OpenaiChat {
         write_request::write(exchange, target, loss)
     }
 
+    fn calls(&self, exchange: &Exchange, target: &Target<'_>) -> u32 {
+        if target.quirks.single_answer { exchange.answers } else { 1 }
+    }
+
     fn read_answer(&self, body: &[u8]) -> Result<Answer, BadAnswer> {
         read_answer::read(body)
     }

@@ -32,18 +32,23 @@ pub(super) fn read_messages(
                     exchange.system.extend(parts);
                 } else {
                     let speaker = if developer { Speaker::Developer } else { Speaker::System };
-                    exchange.messages.push(Message { speaker, name, parts });
+                    exchange.messages.push(Message { at: index, speaker, name, parts });
                 }
             }
             "user" => {
                 let parts = read_content(&mut fields, long)?;
-                exchange.messages.push(Message { speaker: Speaker::User, name, parts });
+                exchange.messages.push(Message { at: index, speaker: Speaker::User, name, parts });
             }
             "assistant" => {
                 let parts = read_assistant(&mut fields, long)?;
-                exchange.messages.push(Message { speaker: Speaker::Assistant, name, parts });
+                exchange.messages.push(Message {
+                    at: index,
+                    speaker: Speaker::Assistant,
+                    name,
+                    parts,
+                });
             }
-            "tool" | "function" => read_tool_result(&mut fields, &role, long, exchange)?,
+            "tool" | "function" => read_tool_result(index, &mut fields, &role, long, exchange)?,
             _ => {
                 return Err(
                     fields.wrong("role", "expected developer, system, user, assistant or tool")
@@ -179,6 +184,7 @@ fn read_call(mut call: Fields) -> Result<ToolUse, FieldError> {
 }
 
 fn read_tool_result(
+    at: usize,
     fields: &mut Fields,
     role: &str,
     long: bool,
@@ -197,6 +203,7 @@ fn read_tool_result(
     match exchange.messages.last_mut() {
         Some(last) if is_results(last) => last.parts.push(part),
         _ => exchange.messages.push(Message {
+            at,
             speaker: Speaker::User,
             name: None,
             parts: vec![part],

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::write_answer::{answer_id, finish_word};
 use super::{reasoning_fields, usage};
 use crate::exchange::{BlockKind, Delta, StreamEvent, Tool};
-use crate::json::{to_bytes, to_text};
+use crate::json::{append, to_bytes};
 use crate::registry::StreamWriter;
 use crate::unwrap_input::Unwrapper;
 use crate::wire::{AnswerContext, FinishReason};
@@ -32,6 +32,9 @@ struct ChoiceState {
     calls: usize,
     details: usize,
 }
+
+/// A chunk that neither ends its choice nor has log probabilities.
+const PLAIN: (&Value, Option<&str>) = (&Value::Null, None);
 
 /// What a block is written as.
 enum Block {
@@ -69,15 +72,39 @@ impl Writer {
     }
 
     /// A chunk of one choice.
-    fn chunk(&mut self, choice: u32, delta: &Value, rest: (Value, Value), out: &mut Vec<u8>) {
-        let (logprobs, finish) = rest;
-        let choice = json!({
-            "index": choice, "delta": delta, "logprobs": logprobs, "finish_reason": finish,
-        });
-        self.raw_chunk(&[choice], &Value::Null, out);
+    fn chunk(
+        &mut self,
+        choice: u32,
+        delta: &Value,
+        rest: (&Value, Option<&str>),
+        out: &mut Vec<u8>,
+    ) {
+        self.chunk_with(choice, rest, out, |out| append(out, delta));
     }
 
-    fn raw_chunk(&mut self, choices: &[Value], usage: &Value, out: &mut Vec<u8>) {
+    /// The same with a delta that writes itself: text needs no tree.
+    fn chunk_with(
+        &mut self,
+        choice: u32,
+        (logprobs, finish): (&Value, Option<&str>),
+        out: &mut Vec<u8>,
+        delta: impl FnOnce(&mut Vec<u8>),
+    ) {
+        self.begin_chunk(out);
+        out.extend_from_slice(b"{\"index\":");
+        append(out, &choice);
+        out.extend_from_slice(b",\"delta\":");
+        delta(out);
+        out.extend_from_slice(b",\"logprobs\":");
+        append(out, logprobs);
+        out.extend_from_slice(b",\"finish_reason\":");
+        append(out, &finish);
+        out.push(b'}');
+        self.end_chunk(None, out);
+    }
+
+    /// Writes up to the opening bracket of the choices.
+    fn begin_chunk(&mut self, out: &mut Vec<u8>) {
         if self.head.is_empty() {
             let head = json!({
                 "id": self.id, "object": "chat.completion.chunk", "created": self.created,
@@ -88,17 +115,21 @@ impl Writer {
         }
         out.extend_from_slice(b"data: ");
         out.extend_from_slice(&self.head);
-        out.extend_from_slice(b",\"choices\":");
-        out.extend_from_slice(to_text(&Value::from(choices)).as_bytes());
+        out.extend_from_slice(b",\"choices\":[");
+    }
+
+    /// Writes from the closing bracket on.
+    fn end_chunk(&self, usage: Option<&Value>, out: &mut Vec<u8>) {
+        out.push(b']');
         if self.include_usage {
             out.extend_from_slice(b",\"usage\":");
-            out.extend_from_slice(to_text(usage).as_bytes());
+            append(out, &usage);
         }
         out.extend_from_slice(b"}\n\n");
     }
 
     fn delta(&mut self, choice: u32, delta: &Value, out: &mut Vec<u8>) {
-        self.chunk(choice, delta, (Value::Null, Value::Null), out);
+        self.chunk(choice, delta, PLAIN, out);
     }
 
     /// The first chunk of a choice says who speaks.
@@ -151,7 +182,13 @@ impl Writer {
         let state = self.choices.get_mut(&choice);
         let Some(block) = state.and_then(|state| state.blocks.get_mut(&block)) else { return };
         let delta = match (block, delta) {
-            (Block::Text, Delta::Text(text)) => json!({"content": text}),
+            (Block::Text, Delta::Text(text)) => {
+                return self.chunk_with(choice, PLAIN, out, |out| {
+                    out.extend_from_slice(b"{\"content\":");
+                    append(out, text);
+                    out.push(b'}');
+                });
+            }
             (Block::Refusal, Delta::Text(text)) => json!({"refusal": text}),
             (Block::Thinking(detail), Delta::Text(text)) => {
                 let mut delta = json!({"reasoning_content": text, "reasoning": text});
@@ -203,12 +240,13 @@ impl Writer {
             FinishReason::Refusal(Some(why)) => json!({"refusal": why}),
             _ => json!({}),
         };
-        self.chunk(choice, &delta, (Value::Null, finish_word(reason).into()), out);
+        self.chunk(choice, &delta, (&Value::Null, Some(finish_word(reason))), out);
     }
 
     fn end(&mut self, out: &mut Vec<u8>) {
         if let (true, Some(usage)) = (self.include_usage, self.usage) {
-            self.raw_chunk(&[], &usage::write(&usage), out);
+            self.begin_chunk(out);
+            self.end_chunk(Some(&usage::write(&usage)), out);
         }
         out.extend_from_slice(b"data: [DONE]\n\n");
     }
@@ -241,7 +279,7 @@ impl StreamWriter for Writer {
             StreamEvent::BlockEnd { choice, block } => self.close(*choice, *block, out),
             StreamEvent::Logprobs { choice, value } => {
                 self.ensure_role(*choice, out);
-                self.chunk(*choice, &json!({}), (value.clone(), Value::Null), out);
+                self.chunk(*choice, &json!({}), (value, None), out);
             }
             StreamEvent::Finish { choice, reason } => self.finish(*choice, reason, out),
             StreamEvent::Usage(usage) => self.usage = Some(*usage),

@@ -22,8 +22,8 @@ pub(super) fn write(
 ) -> Result<Vec<Value>, FieldError> {
     let mut writer = Writer { exchange, target, loss, out: Vec::new() };
     writer.write_system()?;
-    for (index, message) in exchange.messages.iter().enumerate() {
-        let path = format!("messages[{index}]");
+    for message in &exchange.messages {
+        let path = format!("messages[{}].content", message.at);
         match message.speaker {
             Speaker::System | Speaker::Developer => writer.write_plain(message, &path)?,
             Speaker::User => writer.write_user(message, &path)?,
@@ -74,7 +74,7 @@ impl Writer<'_, '_> {
         if !developer {
             return "system";
         }
-        if self.target.quirks.no_developer_role {
+        if !self.target.quirks.developer_role {
             self.note(Corner::DeveloperRole);
             return "system";
         }
@@ -154,7 +154,7 @@ impl Writer<'_, '_> {
     }
 
     fn tool_id(&mut self, id: &str) -> String {
-        if !self.target.quirks.tool_ids_9 {
+        if !self.target.quirks.tool_id_nine_alphanumeric {
             return id.to_owned();
         }
         let fitted = tool_ids::of_nine(id);
@@ -252,7 +252,7 @@ impl Writer<'_, '_> {
         };
         match text {
             Some(text) => object.put(field, text),
-            None if quirks.reasoning_echo && has_calls => object.put(field, ""),
+            None if quirks.reasoning_content_required_back && has_calls => object.put(field, ""),
             None => {}
         }
     }
@@ -295,6 +295,9 @@ impl Writer<'_, '_> {
                 let url = match &image.source {
                     Media::Base64 { media_type, data } => {
                         format!("data:{media_type};base64,{data}")
+                    }
+                    Media::Url(_) if self.target.quirks.no_remote_images => {
+                        return Err(FieldError::new(path, "this offer takes images inline only"));
                     }
                     Media::Url(url) => url.clone(),
                     Media::Text(_) | Media::FileId(_) => return Err(bound_to_vendor(path)),

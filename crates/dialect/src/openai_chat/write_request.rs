@@ -58,7 +58,7 @@ impl Writer<'_, '_> {
         self.body.put("model", self.target.model);
         let mut messages = write_messages::write(self.exchange, self.target, self.loss)?;
         if let Some(instruction) = self.write_format() {
-            add_instruction(&mut messages, instruction);
+            add_instruction(&mut messages, &instruction);
         }
         self.body.put("messages", messages);
         self.write_tools();
@@ -80,14 +80,24 @@ impl Writer<'_, '_> {
 
     /// Writes the format; returns an instruction where the host can't be told so.
     fn write_format(&mut self) -> Option<String> {
+        let alone = self.exchange.tools.is_empty();
+        let apart = self.target.quirks.tools_exclude_response_format && !alone;
         match self.exchange.format.as_ref()? {
+            OutputFormat::JsonObject if apart => {
+                self.note(Corner::JsonObject);
+                Some("Answer with one JSON object and nothing else.".to_owned())
+            }
             OutputFormat::JsonObject => {
                 self.body.put("response_format", json!({"type": "json_object"}));
                 None
             }
-            OutputFormat::JsonSchema { schema, .. } if self.target.quirks.no_json_schema => {
+            OutputFormat::JsonSchema { schema, .. }
+                if apart || self.target.quirks.no_json_schema =>
+            {
                 self.note(Corner::JsonSchema);
-                self.body.put("response_format", json!({"type": "json_object"}));
+                if !apart {
+                    self.body.put("response_format", json!({"type": "json_object"}));
+                }
                 let schema = to_text(schema);
                 Some(format!(
                     "Answer with one JSON object that satisfies this JSON Schema: {schema}"
@@ -192,6 +202,7 @@ impl Writer<'_, '_> {
         let value = match choice {
             ToolChoice::Auto => json!("auto"),
             ToolChoice::None => json!("none"),
+            ToolChoice::Required if self.target.quirks.tool_choice_any => json!("any"),
             ToolChoice::Required => json!("required"),
             ToolChoice::Named(name) if self.is_sent(name) => self.named(name),
             ToolChoice::Named(_) => return self.note(Corner::ToolChoice),
@@ -224,13 +235,16 @@ impl Writer<'_, '_> {
     }
 
     fn write_limits(&mut self) {
-        let name =
-            if self.target.quirks.max_tokens { "max_tokens" } else { "max_completion_tokens" };
+        let name = if self.target.quirks.max_completion_tokens {
+            "max_completion_tokens"
+        } else {
+            "max_tokens"
+        };
         self.body.put_some(name, self.exchange.max_output);
         if self.exchange.stop.is_empty() {
             return;
         }
-        if self.target.quirks.no_stop {
+        if self.target.quirks.no_stop || self.reasons_only() {
             return self.note(Corner::Stop);
         }
         if self.exchange.stop.len() > STOP_MAX && !self.is_same() {
@@ -243,7 +257,7 @@ impl Writer<'_, '_> {
     fn write_sampling(&mut self) {
         let sampling = self.exchange.sampling.clone();
         let quirks = self.target.quirks;
-        let penalties = !quirks.no_sampling && !quirks.no_penalties;
+        let penalties = !quirks.no_sampling && !quirks.no_penalties && !self.reasons_only();
         let numbers = [
             ("temperature", sampling.temperature, Corner::Temperature, !quirks.no_sampling),
             ("top_p", sampling.top_p, Corner::TopP, !quirks.no_sampling),
@@ -259,7 +273,7 @@ impl Writer<'_, '_> {
         self.body.put_some(seed, sampling.seed);
         if self.exchange.answers > 1 {
             let answers = Some(u64::from(self.exchange.answers));
-            self.put_or_note("n", answers, Corner::ManyAnswers, !quirks.no_n);
+            self.put_or_note("n", answers, Corner::ManyAnswers, !quirks.single_answer);
         }
         if let Some(top) = self.exchange.logprobs {
             if quirks.no_logprobs {
@@ -268,6 +282,11 @@ impl Writer<'_, '_> {
             self.body.put("logprobs", true);
             self.body.put_some("top_logprobs", top);
         }
+    }
+
+    /// Whether reasoning is on at a host that then refuses stop sequences and penalties.
+    fn reasons_only(&self) -> bool {
+        self.target.quirks.reasoning_refuses_stop && self.exchange.reasoning.is_on()
     }
 
     fn put_or_note<T: Into<Value>>(
@@ -375,7 +394,7 @@ impl Writer<'_, '_> {
         let exchange = self.exchange;
         for (name, value) in &exchange.extras {
             let refused = self.target.quirks.no_openai_fields && OPENAI_ONLY.contains(name)
-                || self.target.quirks.no_logprobs && *name == "logit_bias"
+                || self.target.quirks.no_logit_bias && *name == "logit_bias"
                 || !self.target.quirks.cache_breakpoints && *name == "prompt_cache_options";
             if refused {
                 loss::note_extra(self.loss, name, value);
@@ -388,13 +407,13 @@ impl Writer<'_, '_> {
 }
 
 /// Adds to the system prompt: many chat templates take no second one.
-fn add_instruction(messages: &mut Vec<Value>, instruction: String) {
+fn add_instruction(messages: &mut Vec<Value>, instruction: &str) {
     let first =
         messages.first_mut().filter(|it| it["role"] == "system" || it["role"] == "developer");
     match first.map(|first| &mut first["content"]) {
         Some(Value::String(text)) => {
             text.push_str("\n\n");
-            text.push_str(&instruction);
+            text.push_str(instruction);
         }
         Some(Value::Array(parts)) => parts.push(json!({"type": "text", "text": instruction})),
         _ => messages.insert(0, json!({"role": "system", "content": instruction})),

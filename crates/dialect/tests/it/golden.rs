@@ -45,8 +45,6 @@ fn requests() {
 #[test]
 fn requests_to_peculiar_targets() {
     let words = [
-        "max_tokens",
-        "no_developer_role",
         "no_openai_fields",
         "no_json_schema",
         "no_custom_tools",
@@ -54,21 +52,29 @@ fn requests_to_peculiar_targets() {
         "no_strict_tools",
         "no_parallel_tool_calls",
         "no_logprobs",
-        "no_n",
+        "no_logit_bias",
+        "single_answer",
         "no_penalties",
         "no_stop",
         "random_seed",
-        "tool_ids_9",
+        "tool_id_nine_alphanumeric",
         "text_content",
-        "reasoning_content",
-        "reasoning_echo",
-        "thinking_switch",
+        "reasoning_content_field",
+        "reasoning_content_required_back",
+        "no_thinking_budget",
         "no_stream_options",
         "thinking_budget",
         "mid_system",
+        "tool_choice_any",
     ];
     let poor = Quirks::from_words(words).expect("known words");
-    let rich = Quirks::from_words(["cache_breakpoints", "reasoning_details", "mid_system"]);
+    let rich = Quirks::from_words([
+        "max_completion_tokens",
+        "developer_role",
+        "cache_breakpoints",
+        "reasoning_details",
+        "mid_system",
+    ]);
     let rich = rich.expect("known words");
     for from in BOTH {
         for (name, body) in fixtures(from, "request") {

@@ -410,8 +410,8 @@ fn what_would_falsify_the_request_is_refused() {
             .field
     };
     let audio = json!({"type": "input_audio", "input_audio": {"data": "AA==", "format": "wav"}});
-    assert_eq!(part(audio), "messages[0]");
-    assert_eq!(part(json!({"type": "file", "file": {"file_id": "file-1"}})), "messages[0]");
+    assert_eq!(part(audio), "messages[0].content");
+    assert_eq!(part(json!({"type": "file", "file": {"file_id": "file-1"}})), "messages[0].content");
 }
 
 /// Every loss of the fixtures is spelled as a field of the client's own request, or stands for one.
