@@ -1,0 +1,88 @@
+//! Calls of cargo.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::Result;
+
+use crate::report::Outcome;
+use crate::tools;
+
+/// The cargo that runs us, in the repository.
+pub(crate) fn cargo() -> Command {
+    let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(program);
+    command.current_dir(tools::root());
+    command
+}
+
+pub(crate) fn fmt() -> Result<Outcome> {
+    tools::output(cargo().args(["fmt", "--all", "--check"]))?;
+    Ok(Outcome::Pass(String::new()))
+}
+
+pub(crate) fn clippy() -> Result<Outcome> {
+    tools::output(cargo().args([
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--all-features",
+        "--locked",
+        "--quiet",
+        "--",
+        "-D",
+        "warnings",
+    ]))?;
+    Ok(Outcome::Pass(String::new()))
+}
+
+/// Unit and integration tests of every crate.
+pub(crate) fn unit(long: bool) -> Result<Outcome> {
+    let mut command = cargo();
+    if tools::has("cargo-nextest", "--version") {
+        command.args([
+            "nextest",
+            "run",
+            "--workspace",
+            "--all-features",
+            "--locked",
+            "--no-fail-fast",
+            "--status-level",
+            "fail",
+        ]);
+    } else {
+        command.args(["test", "--workspace", "--all-features", "--locked", "--no-fail-fast"]);
+    }
+    if long {
+        command.env("OUTRIGGER_TEST_LONG", "1");
+    }
+    command.env("INSTA_UPDATE", "no");
+    tools::pass_through(&mut command)?;
+    Ok(Outcome::Pass(String::new()))
+}
+
+/// Hands over to the benchmark program.
+pub(crate) fn bench(args: &[&str]) -> Result<()> {
+    tools::pass_through(
+        cargo()
+            .args(["run", "--release", "--locked", "--quiet", "--package", "bench", "--"])
+            .args(args),
+    )
+}
+
+/// Builds a binary for use by other steps and gives its place.
+pub(crate) fn release_binary(package: &str, binary: &str) -> Result<PathBuf> {
+    tools::output(cargo().args([
+        "build",
+        "--release",
+        "--locked",
+        "--quiet",
+        "--package",
+        package,
+        "--bin",
+        binary,
+    ]))?;
+    let folder = tools::target();
+    let folder = if folder.is_absolute() { folder } else { tools::root().join(folder) };
+    Ok(folder.join("release").join(binary))
+}

@@ -1,0 +1,54 @@
+//! System tests: scripts of `tests/system` that drive the built programs from outside, with real processes and real
+//! kills. A script gets its tools by the environment, prints what it finds, and ends with 0; 77 means that it can't run
+//! here, with the reason as its last line.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, Result};
+
+use crate::cargo;
+use crate::gateway::fresh_folder;
+use crate::report::{Outcome, Tally};
+use crate::tools;
+
+/// Runs one script, a step of its own name.
+pub(crate) fn one(name: &str, long: bool, tally: &mut Tally) {
+    tally.step(name, || {
+        let script = tools::root().join("tests/system").join(format!("{name}.py"));
+        if !script.exists() {
+            return Ok(Outcome::Skip(format!("there is no tests/system/{name}.py")));
+        }
+        if !tools::has("python3", "--version") {
+            return Ok(Outcome::Skip("python3 is not installed".to_owned()));
+        }
+        run(name, &script, long)
+    });
+}
+
+fn run(name: &str, script: &Path, long: bool) -> Result<Outcome> {
+    let gateway = cargo::release_binary("cli", "outrigger")?;
+    let partner = cargo::release_binary("fake-provider", "fake-provider")?;
+    let folder = fresh_folder(&format!("system-{name}"))?;
+    let done = Command::new("python3")
+        .arg(script)
+        .current_dir(&folder)
+        .env("OUTRIGGER_BIN", gateway)
+        .env("FAKE_PROVIDER_BIN", partner)
+        .env("OUTRIGGER_TEST_LONG", if long { "1" } else { "0" })
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .stdin(Stdio::null())
+        .output()
+        .context("python3")?;
+    let out = String::from_utf8_lossy(&done.stdout);
+    let last = out.lines().last().unwrap_or_default().to_owned();
+    match done.status.code() {
+        Some(0) => Ok(Outcome::Pass(last)),
+        Some(77) => Ok(Outcome::Skip(last)),
+        _ => Ok(Outcome::Fail(format!(
+            "{}\n{}",
+            tools::tail(&out, 40),
+            tools::tail(&String::from_utf8_lossy(&done.stderr), 40)
+        ))),
+    }
+}
