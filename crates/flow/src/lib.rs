@@ -15,4 +15,4 @@ mod account;
 mod machine;
 
 pub use account::{Ended, Evidence, Verdict, estimate_tokens, verdict};
-pub use machine::{Action, Attempt, Event, Flow, GiveUp, Rules, State, Why};
+pub use machine::{Action, Attempt, Event, Flow, GiveUp, State, Why};

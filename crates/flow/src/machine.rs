@@ -1,6 +1,7 @@
 //! Attempts, retries and failover.
 
 use domain::{ErrorClass, RateHint};
+use policy::retry::{Failure, Next};
 
 /// Most attempts of one request over all offers: a stop for loops that a rule below should have ended.
 const ATTEMPTS_MAX: u16 = 8;
@@ -25,8 +26,8 @@ pub struct Attempt<Offer> {
     pub number: u16,
     /// Why.
     pub why: Why,
-    /// How long to wait first, in milliseconds.
-    pub wait_ms: u64,
+    /// How long to wait first, in microseconds.
+    pub wait_micros: u64,
 }
 
 /// Why nothing more is tried.
@@ -103,39 +104,20 @@ pub enum State {
     Over,
 }
 
-/// The rules for trying again; from the configuration.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rules {
-    /// Most further tries at the same offer.
-    pub same_offer_max: u16,
-    /// Longest wait before a try at the same offer; a provider that asks for more is left.
-    pub wait_max_ms: u64,
-    /// Base of the exponential backoff.
-    pub backoff_ms: u64,
-}
-
-impl Default for Rules {
-    fn default() -> Self {
-        Self { same_offer_max: 2, wait_max_ms: 2_000, backoff_ms: 100 }
-    }
-}
-
 /// The state machine of one request over the planned offers, best first.
 #[derive(Clone, Debug)]
 pub struct Flow<'plan, Offer> {
     offers: &'plan [Offer],
-    rules: Rules,
     state: State,
     at: usize,
     attempts: u16,
-    tries_here: u16,
+    tries_here: u8,
 }
 
 impl<'plan, Offer: Copy> Flow<'plan, Offer> {
     /// Begins with the plan's offers and says what to do first.
-    pub fn begin(offers: &'plan [Offer], rules: Rules) -> (Self, Action<Offer>) {
-        let mut flow =
-            Self { offers, rules, state: State::Preparing, at: 0, attempts: 0, tries_here: 0 };
+    pub fn begin(offers: &'plan [Offer]) -> (Self, Action<Offer>) {
+        let mut flow = Self { offers, state: State::Preparing, at: 0, attempts: 0, tries_here: 0 };
         let action = match offers.first() {
             Some(offer) => flow.prepare(*offer, Why::First, 0),
             None => flow.fail(GiveUp::NoCandidate),
@@ -153,14 +135,10 @@ impl<'plan, Offer: Copy> Flow<'plan, Offer> {
         self.attempts
     }
 
-    /// Takes an event and says what to do. `may_retry` draws from the retry budget and is asked only when a retry at
-    /// the same offer is wanted; `random` feeds the jitter of its wait.
-    pub fn on(
-        &mut self,
-        event: Event,
-        random: u64,
-        may_retry: impl FnOnce() -> bool,
-    ) -> Action<Offer> {
+    /// Takes an event and says what to do. `decide` is the policy's answer to a failed attempt
+    /// ([`policy::Health::after_failure`]); it is asked only when there is a choice, since its answer draws from the
+    /// retry budget.
+    pub fn on(&mut self, event: Event, decide: impl FnOnce(&Failure) -> Next) -> Action<Offer> {
         match (self.state, event) {
             (State::Over, _) => Action::Done,
             (_, Event::ClientLeft | Event::Finished) => {
@@ -181,7 +159,7 @@ impl<'plan, Offer: Copy> Flow<'plan, Offer> {
                 self.state = State::Over;
                 Action::Abort
             }
-            (_, Event::Failed { class, hint }) => self.next(class, hint, random, may_retry),
+            (_, Event::Failed { class, hint }) => self.next(class, hint, decide),
             // Events that don't fit the state come from a driver's mistake; keeping course is the safe answer.
             (State::Relaying, _) => Action::Relay,
             (State::Waiting | State::Preparing, _) => {
@@ -194,48 +172,46 @@ impl<'plan, Offer: Copy> Flow<'plan, Offer> {
         &mut self,
         class: ErrorClass,
         hint: RateHint,
-        random: u64,
-        may_retry: impl FnOnce() -> bool,
+        decide: impl FnOnce(&Failure) -> Next,
     ) -> Action<Offer> {
         let fault = GiveUp::Fault { class, hint };
         if self.attempts >= ATTEMPTS_MAX {
             return self.fail(fault);
         }
-        // A different offer first: it needs no wait and does not add to the load of one that is in trouble.
-        if class.may_fail_over()
-            && let Some(offer) = self.offers.get(self.at + 1).copied()
-        {
+        let next = self.offers.get(self.at + 1).copied();
+        let tries_made = self.tries_here.saturating_sub(1);
+        match (decide(&Failure { class, hint, tries_made, has_next: next.is_some() }), next) {
+            (Next::Same { wait_micros }, _) => match self.offers.get(self.at).copied() {
+                Some(offer) => self.prepare(offer, Why::Retry, wait_micros),
+                None => self.fail(fault),
+            },
+            (Next::NextOffer, Some(offer)) => {
+                self.at += 1;
+                self.tries_here = 0;
+                self.prepare(offer, Why::Failover, 0)
+            }
+            (Next::NextOffer, None) | (Next::Stop, _) => self.fail(fault),
+        }
+    }
+
+    /// The offer that is to be prepared can't be asked after all (its breaker opened meanwhile): on to the next one.
+    pub fn skip(&mut self) -> Action<Offer> {
+        if let Some(offer) = self.offers.get(self.at + 1).copied() {
             self.at += 1;
             self.tries_here = 0;
-            return self.prepare(offer, Why::Failover, 0);
+            self.attempts = self.attempts.saturating_sub(1);
+            let why = if self.attempts == 0 { Why::First } else { Why::Failover };
+            return self.prepare(offer, why, 0);
         }
-        let wait_ms = self.wait_ms(hint, random);
-        let worth_it = class.may_retry_same()
-            && self.tries_here <= self.rules.same_offer_max
-            && wait_ms <= self.rules.wait_max_ms;
-        match self.offers.get(self.at).copied() {
-            Some(offer) if worth_it && may_retry() => self.prepare(offer, Why::Retry, wait_ms),
-            _ => self.fail(fault),
-        }
+        self.fail(GiveUp::NoCandidate)
     }
 
-    /// What the provider asked for, else full jitter over an exponential backoff.
-    fn wait_ms(&self, hint: RateHint, random: u64) -> u64 {
-        if let Some(asked) = hint.retry_after_ms {
-            return asked;
-        }
-        let doublings = u32::from(self.tries_here.saturating_sub(1)).min(16);
-        let ceiling =
-            self.rules.backoff_ms.saturating_mul(1 << doublings).min(self.rules.wait_max_ms);
-        random % ceiling.saturating_add(1)
-    }
-
-    fn prepare(&mut self, offer: Offer, why: Why, wait_ms: u64) -> Action<Offer> {
+    fn prepare(&mut self, offer: Offer, why: Why, wait_micros: u64) -> Action<Offer> {
         let number = self.attempts;
         self.attempts += 1;
         self.tries_here += 1;
         self.state = State::Preparing;
-        Action::Prepare(Attempt { offer, number, why, wait_ms })
+        Action::Prepare(Attempt { offer, number, why, wait_micros })
     }
 
     fn fail(&mut self, why: GiveUp) -> Action<Offer> {
@@ -247,6 +223,7 @@ impl<'plan, Offer: Copy> Flow<'plan, Offer> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use policy::retry::{self, RetryBudget, RetryConfig};
     use proptest::prelude::*;
 
     const HINT: RateHint = RateHint { retry_after_ms: None };
@@ -255,73 +232,79 @@ mod tests {
         Event::Failed { class, hint: HINT }
     }
 
+    fn nothing_to_decide(_: &Failure) -> Next {
+        panic!("there is no choice here")
+    }
+
+    fn by_policy(failure: &Failure) -> Next {
+        let now = domain::UnixMicros::from_secs(1);
+        retry::next(&RetryConfig::default(), &mut RetryBudget::new(now), now, failure, 0)
+    }
+
     #[test]
-    fn the_next_offer_takes_over_before_the_first_byte_without_the_retry_budget() {
-        let (mut flow, first) = Flow::begin(&['a', 'b'], Rules::default());
+    fn the_next_offer_takes_over_before_the_first_byte() {
+        let (mut flow, first) = Flow::begin(&['a', 'b']);
         assert_eq!(
             first,
-            Action::Prepare(Attempt { offer: 'a', number: 0, why: Why::First, wait_ms: 0 })
+            Action::Prepare(Attempt { offer: 'a', number: 0, why: Why::First, wait_micros: 0 })
         );
-        assert_eq!(flow.on(Event::Prepared, 0, || false), Action::Dispatch);
-        let next = flow.on(failed(ErrorClass::ServerError), 0, || panic!("failover is no retry"));
+        assert_eq!(flow.on(Event::Prepared, nothing_to_decide), Action::Dispatch);
+        let next = flow.on(failed(ErrorClass::ServerError), by_policy);
         assert_eq!(
             next,
-            Action::Prepare(Attempt { offer: 'b', number: 1, why: Why::Failover, wait_ms: 0 })
+            Action::Prepare(Attempt { offer: 'b', number: 1, why: Why::Failover, wait_micros: 0 })
         );
     }
 
     #[test]
     fn nothing_is_retried_once_a_byte_went_out() {
-        let (mut flow, _) = Flow::begin(&['a', 'b'], Rules::default());
-        flow.on(Event::Prepared, 0, || true);
-        assert_eq!(flow.on(Event::FirstByte, 0, || true), Action::Relay);
-        assert_eq!(flow.on(failed(ErrorClass::Stall), 0, || true), Action::Abort);
-        assert_eq!(flow.on(Event::Prepared, 0, || true), Action::Done);
+        let (mut flow, _) = Flow::begin(&['a', 'b']);
+        flow.on(Event::Prepared, nothing_to_decide);
+        assert_eq!(flow.on(Event::FirstByte, nothing_to_decide), Action::Relay);
+        assert_eq!(flow.on(failed(ErrorClass::Stall), nothing_to_decide), Action::Abort);
+        assert_eq!(flow.on(Event::Prepared, nothing_to_decide), Action::Done);
     }
 
     #[test]
     fn a_client_error_is_nobody_elses_business() {
-        let (mut flow, _) = Flow::begin(&['a', 'b'], Rules::default());
-        flow.on(Event::Prepared, 0, || true);
+        let (mut flow, _) = Flow::begin(&['a', 'b']);
+        flow.on(Event::Prepared, nothing_to_decide);
         let class = ErrorClass::InvalidRequest;
         assert_eq!(
-            flow.on(failed(class), 0, || true),
+            flow.on(failed(class), by_policy),
             Action::Fail(GiveUp::Fault { class, hint: HINT })
         );
     }
 
     #[test]
-    fn a_provider_that_asks_for_a_long_wait_is_left() {
-        let (mut flow, _) = Flow::begin(&['a'], Rules::default());
-        flow.on(Event::Prepared, 0, || true);
-        let hint = RateHint { retry_after_ms: Some(60_000) };
-        let class = ErrorClass::RateLimited;
-        assert_eq!(
-            flow.on(Event::Failed { class, hint }, 0, || true),
-            Action::Fail(GiveUp::Fault { class, hint })
-        );
-    }
-
-    #[test]
-    fn the_last_offer_is_retried_only_from_the_budget() {
-        let (mut flow, _) = Flow::begin(&['a'], Rules::default());
-        flow.on(Event::Prepared, 0, || true);
-        let retried = flow.on(failed(ErrorClass::Overloaded), 7, || true);
+    fn the_last_offer_is_asked_again_when_the_policy_says_so() {
+        let (mut flow, _) = Flow::begin(&['a']);
+        flow.on(Event::Prepared, nothing_to_decide);
+        let retried = flow.on(failed(ErrorClass::Overloaded), by_policy);
         assert_eq!(
             retried,
-            Action::Prepare(Attempt { offer: 'a', number: 1, why: Why::Retry, wait_ms: 7 })
+            Action::Prepare(Attempt { offer: 'a', number: 1, why: Why::Retry, wait_micros: 0 })
         );
-        flow.on(Event::Prepared, 0, || true);
+        flow.on(Event::Prepared, nothing_to_decide);
         let class = ErrorClass::Overloaded;
+        let stopped = flow.on(failed(class), |_| Next::Stop);
+        assert_eq!(stopped, Action::Fail(GiveUp::Fault { class, hint: HINT }));
+    }
+
+    #[test]
+    fn an_offer_that_may_not_be_asked_after_all_is_skipped_without_counting() {
+        let (mut flow, _) = Flow::begin(&['a', 'b']);
+        let next = flow.skip();
         assert_eq!(
-            flow.on(failed(class), 7, || false),
-            Action::Fail(GiveUp::Fault { class, hint: HINT })
+            next,
+            Action::Prepare(Attempt { offer: 'b', number: 0, why: Why::First, wait_micros: 0 })
         );
+        assert_eq!(flow.skip(), Action::Fail(GiveUp::NoCandidate));
     }
 
     #[test]
     fn no_offer_is_no_candidate() {
-        let (flow, action) = Flow::<char>::begin(&[], Rules::default());
+        let (flow, action) = Flow::<char>::begin(&[]);
         assert_eq!(action, Action::Fail(GiveUp::NoCandidate));
         assert_eq!(flow.state(), State::Over);
     }
@@ -345,10 +328,10 @@ mod tests {
         #[test]
         fn it_always_ends(events in prop::collection::vec(any_event(), 0..60), offers in 0_usize..5) {
             let offers: Vec<usize> = (0..offers).collect();
-            let (mut flow, _) = Flow::begin(&offers, Rules::default());
+            let (mut flow, _) = Flow::begin(&offers);
             let mut relayed = false;
             for event in events {
-                let action = flow.on(event, 3, || true);
+                let action = flow.on(event, |_| Next::Same { wait_micros: 0 });
                 relayed |= action == Action::Relay;
                 prop_assert!(!(relayed && matches!(action, Action::Prepare(_))));
                 prop_assert!(flow.attempts() <= ATTEMPTS_MAX);
