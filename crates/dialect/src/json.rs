@@ -39,11 +39,6 @@ impl Fields {
         FieldError::new(self.at(key), message)
     }
 
-    /// Looks without taking.
-    pub(crate) fn peek_str(&self, key: &str) -> Option<&str> {
-        self.map.get(key).and_then(Value::as_str)
-    }
-
     pub(crate) fn value(&mut self, key: &str) -> Option<Value> {
         self.map.shift_remove(key).filter(|value| !value.is_null())
     }

@@ -9,7 +9,7 @@ use super::refuses_sampling;
 use crate::exchange::{
     Exchange, Message, OutputFormat, Speaker, ThinkingMode, Tier, Tool, ToolChoice,
 };
-use crate::json::Fields;
+use crate::json::{Fields, str_at};
 use crate::reasoning::Effort;
 use crate::registry::DialectId;
 use crate::wire::{FieldError, Headers};
@@ -85,9 +85,8 @@ fn read_conversation(fields: &mut Fields, exchange: &mut Exchange) -> Result<(),
 
 fn read_tools(fields: &mut Fields, exchange: &mut Exchange) -> Result<(), FieldError> {
     for (index, raw) in fields.array("tools")?.unwrap_or_default().into_iter().enumerate() {
-        let mut tool = Fields::of(raw.clone(), format!("tools[{index}]"))?;
-        exchange.tools.push(match tool.peek_str("type") {
-            None | Some("custom") => read_tool(&mut tool)?,
+        exchange.tools.push(match str_at(&raw, "type") {
+            None | Some("custom") => read_tool(&mut Fields::of(raw, format!("tools[{index}]"))?)?,
             Some(_) => Tool::Hosted(raw),
         });
     }

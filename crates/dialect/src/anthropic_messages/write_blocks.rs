@@ -60,12 +60,22 @@ pub(super) fn messages(
             _ => turns.push((role, blocks)),
         }
     }
-    if exchange.from != DialectId::AnthropicMessages && exchange.prefill().is_some() {
-        writer.note(Corner::Prefill);
-        trim_prefill(&mut turns);
+    if exchange.from != DialectId::AnthropicMessages {
+        results_first(&mut turns);
+        if exchange.prefill().is_some() {
+            writer.note(Corner::Prefill);
+            trim_prefill(&mut turns);
+        }
     }
     let turns = turns.into_iter();
     Ok(turns.map(|(role, said)| json!({"role": role, "content": content(said)})).collect())
+}
+
+/// The provider wants the results directly after the calls; elsewhere a system message may stand between.
+fn results_first(turns: &mut [(&'static str, Vec<Value>)]) {
+    for (_, said) in turns {
+        said.sort_by_key(|block| str_at(block, "type") != Some("tool_result"));
+    }
 }
 
 /// The provider refuses a trailing assistant turn that ends in white space.

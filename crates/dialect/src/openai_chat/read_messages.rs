@@ -7,7 +7,7 @@ use crate::exchange::{
     CacheHint, Document, Exchange, Image, Media, Message, Part, PartKind, Speaker, ToolResult,
     ToolUse,
 };
-use crate::json::Fields;
+use crate::json::{Fields, str_at};
 use crate::wire::FieldError;
 
 /// Reads all messages: system and developer messages before the conversation become the system prompt, tool
@@ -73,7 +73,11 @@ fn read_content(fields: &mut Fields, long: bool) -> Result<Vec<Part>, FieldError
 }
 
 fn read_part(raw: Value, path: String, long: bool) -> Result<Part, FieldError> {
-    let mut part = Fields::of(raw.clone(), path)?;
+    let known = ["text", "refusal", "image_url", "input_audio", "file"];
+    if str_at(&raw, "type").is_some_and(|kind| !known.contains(&kind)) {
+        return Ok(Part::new(PartKind::Vendor(raw)));
+    }
+    let mut part = Fields::of(raw, path)?;
     let cache = part.value("prompt_cache_breakpoint").map(|hint| {
         match hint.get("ttl").and_then(Value::as_str) {
             Some("12h") => CacheHint::Long,
@@ -92,8 +96,7 @@ fn read_part(raw: Value, path: String, long: bool) -> Result<Part, FieldError> {
                 format: audio.required_string("format")?,
             }
         }
-        "file" => read_file(&mut part)?,
-        _ => PartKind::Vendor(raw),
+        _ => read_file(&mut part)?,
     };
     Ok(Part { kind, cache })
 }

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::read_messages::read_messages;
 use crate::exchange::{CacheHint, Exchange, OutputFormat, Tier, Tool, ToolChoice};
-use crate::json::Fields;
+use crate::json::{Fields, str_at};
 use crate::reasoning::Effort;
 use crate::registry::DialectId;
 use crate::wire::{FieldError, Headers};
@@ -87,8 +87,12 @@ fn read_tools(fields: &mut Fields, exchange: &mut Exchange) -> Result<(), FieldE
 }
 
 fn read_tool(raw: Value, path: String) -> Result<Tool, FieldError> {
-    let mut tool = Fields::of(raw.clone(), path)?;
-    match tool.peek_str("type") {
+    let kind = str_at(&raw, "type").map(str::to_owned);
+    if kind.as_deref().is_some_and(|kind| kind != "function" && kind != "custom") {
+        return Ok(Tool::Hosted(raw));
+    }
+    let mut tool = Fields::of(raw, path)?;
+    match kind.as_deref() {
         Some("function") => {
             let function = tool
                 .object("function")?
@@ -105,8 +109,7 @@ fn read_tool(raw: Value, path: String) -> Result<Tool, FieldError> {
                 format: custom.value("format"),
             })
         }
-        Some(_) => Ok(Tool::Hosted(raw)),
-        None => Err(tool.wrong("type", "this field is required")),
+        _ => Err(tool.wrong("type", "this field is required")),
     }
 }
 

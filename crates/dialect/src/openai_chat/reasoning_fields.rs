@@ -10,7 +10,7 @@
 use serde_json::{Value, json};
 
 use crate::exchange::{Part, PartKind, Thinking};
-use crate::json::{Fields, text_at};
+use crate::json::{Fields, str_at, text_at};
 use crate::wire::FieldError;
 
 /// OpenRouter's name for signatures and encrypted data of Anthropic.
@@ -45,8 +45,8 @@ fn parts(details: &[Value], plain: Option<&str>) -> Vec<Part> {
             parts.push(Part::new(PartKind::Redacted(data)));
             continue;
         }
-        let text = text_at(detail, "text").or_else(|| text_at(detail, "summary"));
-        add_text(&mut parts, text.unwrap_or_default(), text_at(detail, "signature"));
+        let text = detail_text(detail).unwrap_or_default().to_owned();
+        add_text(&mut parts, text, text_at(detail, "signature"));
     }
     let has_text = parts.iter().any(is_text);
     if let (false, Some(plain)) = (has_text, plain) {
@@ -57,6 +57,11 @@ fn parts(details: &[Value], plain: Option<&str>) -> Vec<Part> {
         }
     }
     parts
+}
+
+/// The text of a detail, whole or as a summary.
+pub(super) fn detail_text(detail: &Value) -> Option<&str> {
+    ["text", "summary"].iter().find_map(|key| str_at(detail, key)).filter(|text| !text.is_empty())
 }
 
 fn is_text(part: &Part) -> bool {

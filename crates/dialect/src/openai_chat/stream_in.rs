@@ -166,7 +166,7 @@ impl Cursor<'_> {
     fn reasoning(&mut self, delta: &Value) {
         let details = delta.get("reasoning_details").and_then(Value::as_array);
         let details = details.map_or(&[][..], Vec::as_slice);
-        let has_text = details.iter().any(|it| it.get("text").is_some_and(|text| text != ""));
+        let has_text = details.iter().any(|it| reasoning_fields::detail_text(it).is_some());
         if !has_text {
             let plain = [delta.get("reasoning_content").cloned(), delta.get("reasoning").cloned()];
             if let Some(text) = reasoning_fields::plain_text(&plain) {
@@ -180,8 +180,7 @@ impl Cursor<'_> {
                 self.out.push(StreamEvent::BlockEnd { choice: self.index, block });
                 continue;
             }
-            let text = str_at(detail, "text").unwrap_or_default();
-            if !text.is_empty() {
+            if let Some(text) = reasoning_fields::detail_text(detail) {
                 self.thinking(text, true);
             }
             if let Some(signature) = text_at(detail, "signature") {

@@ -18,9 +18,8 @@ fn last_usage(events: &[StreamEvent]) -> Option<Usage> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
-
-    /// T-L14: any chunking gives the same events, and so the same usage and the same bytes.
+    /// T-L14: any chunking gives the same events, and so the same usage and the same bytes. The long form
+    /// sets PROPTEST_CASES=10000.
     #[test]
     fn chunking_changes_nothing(cuts in prop::collection::vec(any::<usize>(), 0..60)) {
         for id in BOTH {
@@ -450,4 +449,66 @@ fn the_new_version_takes_no_sampling() {
         &headers,
     );
     assert_eq!(refused.expect_err("refused").field, "temperature");
+}
+
+/// Results stand directly after the calls, whatever a chat history has between; calls without tools on offer
+/// get stand-ins that can't be called.
+#[test]
+fn tool_results_follow_their_calls() {
+    let call = |id: &str| json!({"id": id, "type": "function", "function": {"name": "f", "arguments": "{}"}});
+    let body = json!({"model": "m", "messages": [
+        {"role": "user", "content": "x"},
+        {"role": "assistant", "tool_calls": [call("a"), call("b")]},
+        {"role": "tool", "tool_call_id": "a", "content": "1"},
+        {"role": "system", "content": "Be quick."},
+        {"role": "tool", "tool_call_id": "b", "content": "2"},
+    ]});
+    let exchange = read_request(DialectId::OpenaiChat, body.to_string().as_bytes());
+    let quirks = Quirks::default();
+    let (body, _, _) =
+        write_request(DialectId::AnthropicMessages, &exchange, &target(&quirks, OLD));
+    let turns = body["messages"].as_array().expect("turns");
+    assert_eq!(turns.len(), 3);
+    let kinds: Vec<&str> = turns[2]["content"]
+        .as_array()
+        .expect("blocks")
+        .iter()
+        .map(|block| block["type"].as_str().expect("type"))
+        .collect();
+    assert_eq!(kinds, ["tool_result", "tool_result", "text"]);
+    assert_eq!(body["tools"][0]["name"], "f");
+    assert_eq!(body["tool_choice"], json!({"type": "none"}));
+}
+
+/// The spellings of reasoning at chat hosts (protocols C3) are all read, and never into the content.
+#[test]
+fn every_spelling_of_reasoning_is_read() {
+    let chat = DialectId::OpenaiChat;
+    let spellings = [
+        json!({"content": "x", "reasoning_content": "why"}),
+        json!({"content": "x", "reasoning": "why"}),
+        json!({"content": "x", "reasoning": "why", "reasoning_content": "why"}),
+        json!({"content": "x", "reasoning": "why", "reasoning_details": [{"type": "reasoning.text", "text": "why"}]}),
+        json!({"content": "x", "reasoning_details": [{"type": "reasoning.summary", "summary": "why"}]}),
+        json!({"content": [{"type": "thinking", "thinking": [{"type": "text", "text": "why"}]}, {"type": "text", "text": "x"}]}),
+    ];
+    for said in spellings {
+        let body = json!({"choices": [{"message": said, "finish_reason": "stop"}]});
+        let answer = find(chat).read_answer(body.to_string().as_bytes()).expect("good");
+        let exchange = asked(chat);
+        let shown = find(chat).write_answer(&answer, &context(&exchange));
+        let shown: Value = serde_json::from_slice(&shown).expect("JSON");
+        let message = &shown["choices"][0]["message"];
+        assert_eq!(message["reasoning_content"], "why", "{said}");
+        assert_eq!(message["reasoning"], "why");
+        assert_eq!(message["content"], "x");
+
+        let chunk = json!({"choices": [{"index": 0, "delta": said, "finish_reason": "stop"}]});
+        let stream = format!("data: {chunk}\n\ndata: [DONE]\n\n");
+        let (events, result) = events(chat, [stream.as_bytes()]);
+        assert_eq!(result, Ok(()));
+        let text = written(DialectId::AnthropicMessages, &events);
+        assert!(text.contains(r#""type":"thinking_delta","thinking":"why"}"#), "{said}\n{text}");
+        assert!(text.contains(r#""type":"text_delta","text":"x"}"#), "{said}");
+    }
 }
