@@ -89,6 +89,13 @@ impl KeyRing {
         Err(NoKey { earliest: Some(self.origin + Duration::from_millis(earliest)) })
     }
 
+    /// How long until a key may be used: `None` when one may be now. Takes no turn.
+    pub fn wait(&self, now: Instant) -> Option<Duration> {
+        let at = self.millis(now);
+        let soonest = self.keys.iter().map(|it| it.aside_until.load(Ordering::Relaxed)).min()?;
+        (soonest > at).then(|| Duration::from_millis(soonest - at))
+    }
+
     /// The provider refused this key (401, 403, quota): it rests 1 min, then 2, 4, ... up to 1 h.
     /// Returns until when.
     pub fn refused(&self, index: usize, now: Instant) -> Option<Instant> {
