@@ -431,8 +431,17 @@ fn close_objects(schema: &mut Value) -> bool {
         Value::Object(map) => {
             let is_object = map.get("type").is_some_and(|kind| kind == "object")
                 || map.get("properties").is_some_and(Value::is_object);
-            for (_, inner) in map.iter_mut().filter(|(key, _)| !is_data(key)) {
-                closed |= close_objects(inner);
+            for (key, inner) in map.iter_mut().filter(|(key, _)| !is_data(key)) {
+                // The keys within are names, not keywords.
+                let named = inner.as_object_mut().filter(|_| holds_names(key));
+                match named {
+                    Some(named) => {
+                        for schema in named.values_mut() {
+                            closed |= close_objects(schema);
+                        }
+                    }
+                    None => closed |= close_objects(inner),
+                }
             }
             if is_object && map.get("additionalProperties") != Some(&Value::Bool(false)) {
                 map.insert("additionalProperties".to_owned(), false.into());
@@ -449,7 +458,33 @@ fn close_objects(schema: &mut Value) -> bool {
     closed
 }
 
+/// Keywords whose values map names to schemas.
+fn holds_names(key: &str) -> bool {
+    matches!(key, "properties" | "$defs" | "definitions" | "patternProperties" | "dependentSchemas")
+}
+
 /// Keywords whose values are data, not schemas.
 fn is_data(key: &str) -> bool {
     matches!(key, "const" | "enum" | "default" | "examples" | "required")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn objects_are_closed_and_names_are_no_keywords() {
+        let mut schema = json!({"type": "object", "properties": {
+            "properties": {"type": "object"}, "type": {"type": "string"},
+        }, "default": {"properties": {}}});
+        assert!(close_objects(&mut schema));
+        assert_eq!(
+            schema,
+            json!({"type": "object", "properties": {
+                "properties": {"type": "object", "additionalProperties": false},
+                "type": {"type": "string"},
+            }, "default": {"properties": {}}, "additionalProperties": false})
+        );
+        assert!(!close_objects(&mut schema));
+    }
 }
