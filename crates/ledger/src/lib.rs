@@ -24,6 +24,7 @@ pub mod encode;
 pub mod record;
 pub mod replay;
 pub mod storage;
+pub mod verify;
 
 pub use codec::DecodeError;
 pub use encode::{decode, encode};

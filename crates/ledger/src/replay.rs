@@ -169,6 +169,19 @@ impl Replay {
         Self { closed: track_closed.then(BTreeSet::new), ..Self::default() }
     }
 
+    /// This state, remembering closed attempts from here on.
+    pub fn tracking(self) -> Self {
+        Self { closed: Some(BTreeSet::new()), ..self }
+    }
+
+    /// Whether both hold the same sums; windows that one has forgotten already don't count.
+    pub fn same_sums(&self, other: &Self) -> bool {
+        let known = |key, window| other.windows.get(key).is_none_or(|it: &Window| it == window);
+        self.seq == other.seq
+            && self.open == other.open
+            && self.windows.iter().all(|(key, window)| known(key, window))
+    }
+
     /// Open intents of earlier processes: billed or not, nobody knows.
     pub fn unsettled(&self) -> impl Iterator<Item = &Open> {
         self.open.values().filter(|open| open.seq < self.started)

@@ -71,3 +71,5 @@ pub const META_HEAD: &str = "head";
 pub const META_SNAPSHOT: &str = "snapshot";
 /// The number of the newest checkpoint record, 8 bytes little-endian: where a pruned log's beginning is explained.
 pub const META_CHECKPOINT: &str = "checkpoint";
+/// Present when the log has repair records.
+pub const META_REPAIRED: &str = "repaired";
