@@ -20,7 +20,7 @@ pub(crate) fn all(tally: &mut Tally) {
     });
     tally.step("tidy: banned crates", || {
         let metadata = metadata()?;
-        Ok(verdict(&banned(&metadata)))
+        Ok(verdict(&banned(&metadata)?))
     });
     tally.step("tidy: unused dependencies", || {
         let metadata = metadata()?;
@@ -91,20 +91,24 @@ fn edges(metadata: &Value) -> Vec<String> {
     faults
 }
 
-fn banned(metadata: &Value) -> Vec<String> {
+fn banned(metadata: &Value) -> Result<Vec<String>> {
     let mut faults = Vec::new();
-    let resolved: BTreeSet<&str> = metadata
-        .get("resolve")
-        .map(|r| list(r, "nodes"))
-        .into_iter()
-        .flatten()
-        .map(|n| text(n, "id"))
-        .collect();
-    for package in list(metadata, "packages") {
-        let name = text(package, "name");
-        if BANNED.contains(&name) && resolved.contains(text(package, "id")) {
-            faults.push(format!("{name} is in the dependency tree and is banned"));
-        }
+    // Not from the metadata: that also lists crates that only a feature nobody turns on would bring.
+    let tree = tools::output(cargo().args([
+        "tree",
+        "--workspace",
+        "--all-features",
+        "--target",
+        "all",
+        "--prefix",
+        "none",
+        "--format",
+        "{p}",
+        "--locked",
+    ]))?;
+    let names: BTreeSet<&str> = tree.lines().filter_map(|l| l.split(' ').next()).collect();
+    for name in BANNED.iter().filter(|n| names.contains(*n)) {
+        faults.push(format!("{name} is in the dependency tree and is banned"));
     }
     for package in members(metadata) {
         for dependency in list(package, "dependencies") {
@@ -117,7 +121,7 @@ fn banned(metadata: &Value) -> Vec<String> {
             }
         }
     }
-    faults
+    Ok(faults)
 }
 
 /// Dependencies that are declared and not named in any source of the crate.
