@@ -57,6 +57,7 @@ pub(super) async fn serve_connection<H, F, B>(
     let limits = gate.limits;
     let work = async {
         let Some((stream, first, h2)) = open(tcp, gate).await else { return };
+        state.opening.set(false);
         let tls = matches!(stream, Stream::Tls(_));
         let info = ConnInfo { peer, tls, h2 };
         let service = {

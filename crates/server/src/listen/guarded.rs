@@ -204,7 +204,15 @@ impl AsyncWrite for Guarded {
                 }
                 Farewell::Finish => {
                     ready!(Pin::new(&mut this.stream).poll_shutdown(cx))?;
-                    this.farewell = Farewell::Discard { left: DISCARD_MAX };
+                    // A client that is not in the middle of something gets our last word anyway, and may keep its
+                    // half open for as long as it likes.
+                    let all_read = this.framer.as_ref().is_none_or(Framer::at_boundary);
+                    this.farewell = if all_read && this.kept.is_empty() {
+                        Farewell::Done
+                    } else {
+                        this.state.leaving.set(true);
+                        Farewell::Discard { left: DISCARD_MAX }
+                    };
                 }
                 Farewell::Discard { left } => {
                     let mut scrap = [0; 4096];

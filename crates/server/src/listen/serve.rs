@@ -21,6 +21,9 @@ use super::handler::ReqBody;
 use super::limits::ListenLimits;
 use super::state::{ConnState, Order};
 
+/// How long a client may go on sending after our last word.
+const LEAVE_TAKING: Duration = Duration::from_secs(2);
+
 /// How a serving thread ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Served {
@@ -229,10 +232,12 @@ impl Watchman {
         self.clock.set(now);
         for (number, state) in self.connections.borrow().iter() {
             let since = |then: Instant| now.saturating_duration_since(then);
-            let pressed = state
-                .pressing_since
-                .get()
-                .is_some_and(|it| since(it) > self.limits.header_deadline);
+            let patience = if state.leaving.get() {
+                self.limits.header_deadline.min(LEAVE_TAKING)
+            } else {
+                self.limits.header_deadline
+            };
+            let pressed = state.pressing_since.get().is_some_and(|it| since(it) > patience);
             let idle = state.in_flight.get() == 0
                 && since(state.idle_since.get()) > self.limits.keep_alive_idle;
             if pressed || (idle && since(state.idle_since.get()) > self.limits.keep_alive_idle * 2)

@@ -37,6 +37,10 @@ pub(super) struct ConnState {
     pub(super) requests: Cell<u64>,
     pub(super) violation: Cell<Option<Violation>>,
     pub(super) h2: Cell<bool>,
+    /// Not known yet what it speaks: nothing to finish.
+    pub(super) opening: Cell<bool>,
+    /// The last word has been said; only the client's leftovers are read.
+    pub(super) leaving: Cell<bool>,
     /// The socket took no more the last time we wrote.
     blocked: Cell<bool>,
     /// A failure waits for the socket; see [`InFlight::unsent`].
@@ -57,6 +61,8 @@ impl ConnState {
             requests: Cell::new(0),
             violation: Cell::new(None),
             h2: Cell::new(false),
+            opening: Cell::new(true),
+            leaving: Cell::new(false),
             blocked: Cell::new(false),
             waiting: Cell::new(false),
             order: Cell::new(Order::Serve),
@@ -74,6 +80,7 @@ impl ConnState {
 
     /// Gives an order (a weaker one than before is ignored) and wakes the connection.
     pub(super) fn give(&self, order: Order) {
+        let order = if self.opening.get() && order == Order::Close { Order::Cut } else { order };
         if order > self.order.get() {
             self.order.set(order);
             self.wake();

@@ -27,6 +27,7 @@ struct Script {
     end: End,
     #[expect(dead_code, reason = "held for its drop")]
     dropped: Option<Dropped>,
+    polls: Rc<Cell<usize>>,
 }
 
 #[derive(Clone, Copy)]
@@ -55,6 +56,7 @@ impl http_body::Body for Script {
         _cx: &mut Context<'_>,
     ) -> Poll<Option<Result<http_body::Frame<Bytes>, &'static str>>> {
         if !self.pieces.is_empty() {
+            self.polls.set(self.polls.get() + 1);
             let piece = Bytes::from_static(self.pieces.remove(0).as_bytes());
             return Poll::Ready(Some(Ok(http_body::Frame::data(piece))));
         }
@@ -74,10 +76,18 @@ struct Fixture {
     served: tokio::task::JoinHandle<Served>,
     dropped: mpsc::UnboundedReceiver<&'static str>,
     handled: Rc<Cell<usize>>,
+    polled: Rc<Cell<usize>>,
 }
 
+/// One piece of a large answer, and how many there are.
+const FLOOD: &str = match std::str::from_utf8(&[b'x'; 64 * 1024]) {
+    Ok(text) => text,
+    Err(_) => "",
+};
+const FLOODS: usize = 200;
+
 fn text(words: &'static str) -> Script {
-    Script { pieces: vec![words], end: End::Clean, dropped: None }
+    Script { pieces: vec![words], end: End::Clean, dropped: None, polls: Rc::default() }
 }
 
 fn start(limits: ListenLimits, tls: Option<Arc<TlsSource>>) -> Fixture {
@@ -87,19 +97,21 @@ fn start(limits: ListenLimits, tls: Option<Arc<TlsSource>>) -> Fixture {
     let (one, arrivals) = intake();
     let (tell, dropped) = mpsc::unbounded_channel();
     let handled = Rc::new(Cell::new(0));
-    let count = Rc::clone(&handled);
+    let polled = Rc::new(Cell::new(0));
+    let (count, polls) = (Rc::clone(&handled), Rc::clone(&polled));
     let handler = Rc::new(move |request: Request<ReqBody>, _info: ConnInfo| {
         count.set(count.get() + 1);
-        handle(request, tell.clone())
+        handle(request, tell.clone(), Rc::clone(&polls))
     });
     tokio::task::spawn_local(accept(listener, vec![one], Arc::clone(&gate)));
     let served = tokio::task::spawn_local(serve(arrivals, Arc::clone(&gate), handler));
-    Fixture { address, gate, shutdown, served, dropped, handled }
+    Fixture { address, gate, shutdown, served, dropped, handled, polled }
 }
 
 async fn handle(
     request: Request<ReqBody>,
     tell: mpsc::UnboundedSender<&'static str>,
+    polls: Rc<Cell<usize>>,
 ) -> Response<Script> {
     let path = request.uri().path().to_owned();
     match path.as_str() {
@@ -112,10 +124,22 @@ async fn handle(
             pieces: vec!["first"],
             end: End::Hang,
             dropped: Some(Dropped(tell, "body")),
+            polls,
         }),
-        "/fail" => Response::new(Script { pieces: vec!["first"], end: End::Fail, dropped: None }),
+        "/fail" => {
+            Response::new(Script { pieces: vec!["first"], end: End::Fail, dropped: None, polls })
+        }
         "/body-panic" => {
-            Response::new(Script { pieces: vec!["first"], end: End::Panic, dropped: None })
+            Response::new(Script { pieces: vec!["first"], end: End::Panic, dropped: None, polls })
+        }
+        "/flood" => {
+            let mut pieces = vec![FLOOD; FLOODS];
+            pieces.push("last words");
+            Response::new(Script { pieces, end: End::Fail, dropped: None, polls })
+        }
+        "/endless" => {
+            let pieces = vec![FLOOD; 100_000];
+            Response::new(Script { pieces, end: End::Clean, dropped: None, polls })
         }
         "/slow" => {
             tokio::time::sleep(Duration::from_millis(150)).await;
@@ -231,6 +255,55 @@ fn a_refused_head_is_answered_after_what_came_before_and_reaches_no_handler() {
             let (first, second) = (seen.find("200 OK"), seen.find("400 Bad Request"));
             assert!(first.is_some() && second > first, "{seen}");
         }
+    });
+}
+
+#[test]
+fn every_payload_of_the_table_is_refused_on_the_wire_and_leaves_nothing_behind() {
+    run(async {
+        let it = start(ListenLimits::default(), None);
+        for (headers, status) in super::framing::tests::framing_headers() {
+            let payload =
+                super::framing::tests::post(&headers, &format!("0\r\n\r\n{}", get("/admin")));
+            let seen = say(it.address, &payload).await;
+            assert!(seen.starts_with(&format!("HTTP/1.1 {status} ")), "{headers:?} gave {seen}");
+            assert_eq!(seen.matches("HTTP/1.1 ").count(), 1, "{headers:?} gave {seen}");
+        }
+        assert_eq!(it.handled.get(), 0);
+    });
+}
+
+#[test]
+fn the_last_words_of_a_cut_answer_reach_a_slow_reader() {
+    run(async {
+        let it = start(ListenLimits::default(), None);
+        let mut stream = TcpStream::connect(it.address).await.unwrap();
+        stream.write_all(get("/flood").as_bytes()).await.unwrap();
+        // Nothing is read until the server can't write any more.
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let mut seen = Vec::new();
+        stream.read_to_end(&mut seen).await.ok();
+        assert!(seen.len() > FLOOD.len() * FLOODS, "{}", seen.len());
+        let tail = String::from_utf8_lossy(&seen[seen.len() - 30..]).into_owned();
+        assert!(tail.ends_with("A\r\nlast words\r\n"), "{tail:?}");
+    });
+}
+
+#[test]
+fn a_reader_that_does_not_read_stops_the_source() {
+    run(async {
+        let it = start(ListenLimits::default(), None);
+        let mut stream = TcpStream::connect(it.address).await.unwrap();
+        socket2::SockRef::from(&stream).set_recv_buffer_size(16 * 1024).unwrap();
+        stream.write_all(get("/endless").as_bytes()).await.unwrap();
+        let mut before = usize::MAX;
+        // The kernel's buffers fill; then the body is not asked any more.
+        while before != it.polled.get() {
+            before = it.polled.get();
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        assert!(before > 0 && before * FLOOD.len() < 16 * 1024 * 1024, "{before}");
+        until(&mut stream, "x").await;
     });
 }
 

@@ -8,7 +8,7 @@
 mod chunked;
 mod head;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use chunked::Chunked;
 use head::{Head, HeadEnd};
@@ -66,7 +66,6 @@ impl Framer {
     }
 
     /// Between two requests: nothing of the next has come.
-    #[cfg(test)]
     pub(super) fn at_boundary(&self) -> bool {
         matches!(self.state, State::Head) && self.head.is_empty()
     }

@@ -68,14 +68,14 @@ fn is_one(name: &str, payload: &[u8]) {
     }
 }
 
-fn post(headers: &str, body: &str) -> Vec<u8> {
+pub(in super::super) fn post(headers: &str, body: &str) -> Vec<u8> {
     format!("POST /v1/messages HTTP/1.1\r\nHost: a.example\r\n{headers}\r\n{body}").into_bytes()
 }
 
 const SMUGGLED: &str = "GET /admin HTTP/1.1\r\nHost: a.example\r\n\r\n";
 
 /// Header blocks that make the end of a message doubtful, with the answer.
-fn framing_headers() -> Vec<(String, u16)> {
+pub(in super::super) fn framing_headers() -> Vec<(String, u16)> {
     let mut all = Vec::new();
     let lengths = [
         "+5",
