@@ -1,1 +1,45 @@
-fn main() {}
+//! The `outrigger` command: reads what was typed, does it, and says how it went by its exit code.
+
+#![forbid(unsafe_code)]
+
+mod cli;
+mod client;
+mod client_env;
+mod clock;
+mod commands;
+mod exit;
+mod http;
+mod output;
+mod overlay;
+mod surroundings;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+#[cfg(feature = "mimalloc")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let cli = match cli::Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version come this way too, and go to standard output. A closed pipe is no failure.
+            drop(error.print());
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    match cli.command.run(&cli.global) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            if !failure.message.is_empty() {
+                output::complain(&format!("error: {}", failure.message));
+            }
+            if let Some(hint) = &failure.hint {
+                output::complain(&format!("hint: {hint}"));
+            }
+            failure.into()
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! The environment in which official SDKs and tools find the gateway.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+
+use crate::cli::Global;
+use crate::exit::{Exit, Failure};
+use crate::surroundings;
+
+/// Stands in for a key where none is needed: SDKs refuse to start without one.
+const NO_KEY: &str = "outrigger";
+
+/// Which gateway, with which key.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Target {
+    /// Base address of the gateway (default: what the configuration says).
+    #[arg(long, value_name = "URL", env = "OUTRIGGER_API_URL", hide_env_values = true)]
+    api_url: Option<String>,
+    /// File with the virtual key (default: OUTRIGGER_API_KEY).
+    #[arg(long, value_name = "FILE")]
+    key_file: Option<PathBuf>,
+}
+
+/// Base address of the gateway, without `/v1` and without a trailing slash.
+pub(crate) fn base(target: &Target, global: &Global) -> Result<String, Failure> {
+    if let Some(url) = &target.api_url {
+        let url = url.trim_end_matches('/');
+        return Ok(url.strip_suffix("/v1").unwrap_or(url).to_owned());
+    }
+    let configuration = surroundings::load(global.config.as_deref(), global.output())?;
+    let server = &configuration.loaded.config.server;
+    let scheme = if server.tls.is_some() { "https" } else { "http" };
+    Ok(format!("{scheme}://{}", reachable(server.api)))
+}
+
+/// The address as a client on this machine uses it: an open listener is reached by loopback.
+pub(crate) fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
+}
+
+/// The virtual key: a file, else the environment, else a word that stands for none.
+pub(crate) fn key(target: &Target) -> Result<String, Failure> {
+    let Some(path) = &target.key_file else {
+        let given = std::env::var("OUTRIGGER_API_KEY").ok().filter(|key| !key.is_empty());
+        return Ok(given.unwrap_or_else(|| NO_KEY.into()));
+    };
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        let reason = surroundings::reason(&error);
+        Failure::new(Exit::Usage, format!("can't read {}: {reason}", path.display()))
+    })?;
+    Ok(text.trim().to_owned())
+}
+
+/// The variables and their values. `ANTHROPIC_BASE_URL` is without `/v1`, `OPENAI_BASE_URL` with it: so the SDKs
+/// want them.
+pub(crate) fn variables(
+    target: &Target,
+    global: &Global,
+) -> Result<Vec<(&'static str, String)>, Failure> {
+    let base = base(target, global)?;
+    let key = key(target)?;
+    Ok(vec![
+        ("OPENAI_BASE_URL", format!("{base}/v1")),
+        ("OPENAI_API_KEY", key.clone()),
+        ("ANTHROPIC_BASE_URL", base),
+        ("ANTHROPIC_API_KEY", key.clone()),
+        ("ANTHROPIC_AUTH_TOKEN", key),
+    ])
+}

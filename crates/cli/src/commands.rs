@@ -1,0 +1,20 @@
+//! One file per command: its arguments, its help, what it does.
+
+pub(crate) mod catalog;
+pub(crate) mod completion;
+pub(crate) mod config;
+pub(crate) mod doctor;
+pub(crate) mod env;
+pub(crate) mod explain;
+pub(crate) mod init;
+pub(crate) mod key;
+pub(crate) mod ledger;
+pub(crate) mod man;
+pub(crate) mod model;
+pub(crate) mod provider;
+pub(crate) mod route;
+pub(crate) mod run;
+pub(crate) mod serve;
+pub(crate) mod try_;
+pub(crate) mod usage;
+pub(crate) mod version;

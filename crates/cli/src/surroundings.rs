@@ -1,0 +1,179 @@
+//! The real environment, and where the configuration comes from.
+
+use std::path::{Path, PathBuf};
+
+use config::{Diagnostic, Env, Loaded};
+
+use crate::exit::{Exit, Failure};
+use crate::output::{Output, complain};
+
+/// The file that is read when none is named.
+pub(crate) const FILE: &str = "outrigger.yaml";
+
+/// The process's environment. A variable may be given by a file: `NAME_FILE` holds its path.
+pub(crate) struct Process;
+
+impl Env for Process {
+    fn var(&self, name: &str) -> Option<String> {
+        let given = std::env::var(name).ok().filter(|value| !value.is_empty());
+        given.or_else(|| from_file(&std::env::var(format!("{name}_FILE")).ok()?))
+    }
+
+    fn outrigger_vars(&self) -> Vec<(String, String)> {
+        let ours = |name: &str| name.starts_with("OUTRIGGER_");
+        let mut vars = Vec::new();
+        for (name, value) in std::env::vars_os() {
+            let (Some(name), Some(value)) = (name.to_str(), value.to_str()) else { continue };
+            match name.strip_suffix("_FILE") {
+                Some(twin) if ours(twin) => {
+                    vars.extend(from_file(value).map(|value| (twin.to_owned(), value)));
+                }
+                _ if ours(name) => vars.push((name.to_owned(), value.to_owned())),
+                _ => {}
+            }
+        }
+        vars
+    }
+
+    fn readable(&self, path: &str) -> Result<(), String> {
+        match std::fs::File::open(path) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(reason(&error)),
+        }
+    }
+}
+
+fn from_file(path: &str) -> Option<String> {
+    let text = std::fs::read_to_string(path).ok()?;
+    Some(text.trim().to_owned()).filter(|text| !text.is_empty())
+}
+
+/// The system's reason without its number.
+pub(crate) fn reason(error: &std::io::Error) -> String {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => "there is no such file".into(),
+        std::io::ErrorKind::PermissionDenied => "it may not be read by this user".into(),
+        _ => error.to_string(),
+    }
+}
+
+/// Where the configuration comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// This file.
+    File(PathBuf),
+    /// There is none: what was found is used.
+    Nothing,
+}
+
+/// The file that counts: the flag or `OUTRIGGER_CONFIG` (clap reads both), else `outrigger.yaml` here.
+pub(crate) fn source(named: Option<&Path>) -> Source {
+    match named {
+        Some(path) => Source::File(path.to_owned()),
+        None if Path::new(FILE).is_file() => Source::File(FILE.into()),
+        None => Source::Nothing,
+    }
+}
+
+/// A configuration that passed, and its text.
+pub(crate) struct Configuration {
+    /// What it says.
+    pub(crate) loaded: Loaded,
+    /// Where it is from.
+    pub(crate) source: Source,
+}
+
+/// Reads and checks the configuration; problems are printed. Without a file, what runs without one.
+pub(crate) fn load(named: Option<&Path>, output: Output) -> Result<Configuration, Failure> {
+    let source = source(named);
+    let (name, text) = match &source {
+        Source::File(path) => (path.display().to_string(), read(path)?),
+        Source::Nothing => ("(no file)".into(), config::zero_text(&found())),
+    };
+    match config::load(&text, &name, &Process, catalog::builtin()) {
+        Ok(loaded) => Ok(Configuration { loaded, source }),
+        Err(problems) => {
+            if output.json {
+                let list: Vec<_> = problems.iter().map(config::to_json).collect();
+                output.json(&serde_json::json!({"ok": false, "problems": list}))?;
+            } else {
+                show(&problems, &text);
+            }
+            Err(refused(&problems))
+        }
+    }
+}
+
+/// The text of a configuration file.
+pub(crate) fn read(path: &Path) -> Result<String, Failure> {
+    std::fs::read_to_string(path).map_err(|error| {
+        let message = format!("can't read {}: {}", path.display(), reason(&error));
+        Failure::new(Exit::Config, message).hint("outrigger init writes one")
+    })
+}
+
+/// Prints problems for a person.
+pub(crate) fn show(problems: &[Diagnostic], text: &str) {
+    for problem in problems {
+        complain(&config::render(problem, text));
+    }
+}
+
+/// "3 problems", as the failure that ends the command.
+pub(crate) fn refused(problems: &[Diagnostic]) -> Failure {
+    let errors = problems.iter().filter(|it| it.severity == config::Severity::Error).count();
+    let noun = if errors == 1 { "problem" } else { "problems" };
+    Failure::new(Exit::Config, format!("the configuration has {errors} {noun}"))
+}
+
+/// Providers whose usual variable holds a key. Servers are looked for only by `serve` and `init`.
+pub(crate) fn found() -> Vec<config::Found> {
+    let presets = catalog::builtin().presets();
+    let usable = presets.filter(|it| !it.base_url.is_empty() && !it.base_url.contains('{'));
+    usable
+        .filter_map(|preset| {
+            let name = preset.key_env.iter().find(|name| Process.var(name).is_some())?;
+            let by = config::FoundBy::Variable(name.to_string());
+            Some(config::Found { preset: preset.name.to_string(), by })
+        })
+        .collect()
+}
+
+/// The data folder: the flag, else what the configuration says, else the default. A faulty configuration is no
+/// reason not to find the data.
+pub(crate) fn data_dir(global: &crate::cli::Global) -> PathBuf {
+    if let Some(dir) = &global.data_dir {
+        return dir.clone();
+    }
+    let Source::File(path) = source(global.config.as_deref()) else {
+        return "outrigger-data".into();
+    };
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    match config::load(&text, "outrigger.yaml", &Process, catalog::builtin()) {
+        Ok(loaded) => loaded.config.ledger.dir.into(),
+        Err(_) => "outrigger-data".into(),
+    }
+}
+
+/// What was found: keys in the usual variables, and servers that answer on this machine.
+pub(crate) fn discover() -> Result<Vec<config::Found>, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::new(Exit::Failed, error))?;
+    Ok(runtime.block_on(server::discover(catalog::builtin(), |name| Process.var(name))))
+}
+
+/// The secret itself.
+pub(crate) fn reveal(secret: &config::Secret) -> Result<String, Failure> {
+    match secret {
+        config::Secret::Plain(text) => Ok(text.clone()),
+        config::Secret::Env(name) => Process
+            .var(name)
+            .ok_or_else(|| Failure::new(Exit::Config, format!("`{name}` is not set"))),
+        config::Secret::File(path) => match std::fs::read_to_string(path) {
+            Ok(text) => Ok(text.trim().to_owned()),
+            Err(error) => {
+                Err(Failure::new(Exit::Config, format!("can't read {path}: {}", reason(&error))))
+            }
+        },
+    }
+}
