@@ -1,12 +1,17 @@
 //! The benchmark's parts: a mock provider and a load generator, each on one thread.
 //!
-//! `bench mock ADDRESS [EVENTS] [GAP_MICROS]` serves; `bench load ADDRESS PATH CONNECTIONS SECONDS [stream] [KEY] [MODEL]`
-//! prints one JSON line. `cargo xtask bench` puts them together with gateways in between.
+//! `bench mock ADDRESS` serves. `bench load ADDRESS PATH [WORD=VALUE..]` sends requests and prints one JSON line;
+//! `bench hold ADDRESS PATH [WORD=VALUE..]` opens streams, prints a line once each has begun, and keeps them until its
+//! input ends. `cargo xtask bench` puts these together with gateways in between. Words: `connections`, `seconds`,
+//! `stream` (events of each answer; absent for a whole one), `gap` (microseconds between events), `key`, `model`,
+//! `header` (`name: value`, any number).
 
 mod http;
 mod load;
 mod mock;
 
+use std::fmt::Write as _;
+use std::io::Read as _;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -19,72 +24,118 @@ fn main() -> anyhow::Result<()> {
     match word(0) {
         Some("mock") => {
             let address = word(1).context("an address is needed")?.parse()?;
-            let options = mock::MockOptions {
-                events: word(2).unwrap_or("100").parse()?,
-                gap: Duration::from_micros(word(3).unwrap_or("0").parse()?),
-            };
-            local.block_on(&runtime, mock::serve(address, options))
+            local.block_on(&runtime, mock::serve(address))
         }
-        Some("load") => {
-            let load = load::Load {
-                address: word(1).context("an address is needed")?.parse()?,
-                request: request(
-                    word(2).context("a path is needed")?,
-                    word(5) == Some("stream"),
-                    word(6).unwrap_or(""),
-                    word(7).unwrap_or("bench/bench"),
-                ),
-                connections: word(3).context("a number of connections is needed")?.parse()?,
-                duration: Duration::from_secs_f64(
-                    word(4).context("a number of seconds is needed")?.parse()?,
-                ),
-            };
-            report(&local.block_on(&runtime, load::run(load)))
+        Some("load") => report(&local.block_on(&runtime, load::run(load(&arguments)?))),
+        Some("hold") => {
+            let held = local.block_on(&runtime, load::hold(load(&arguments)?))?;
+            say(&serde_json::json!({"held": held.len()}));
+            std::io::stdin().read_to_end(&mut Vec::new())?;
+            Ok(())
         }
-        _ => anyhow::bail!(
-            "usage: bench mock ADDRESS [EVENTS] [GAP_MICROS] | bench load ADDRESS PATH CONNECTIONS SECONDS [stream|whole] [KEY] [MODEL]"
-        ),
+        _ => {
+            anyhow::bail!("usage: bench mock ADDRESS | bench load|hold ADDRESS PATH [WORD=VALUE..]")
+        }
     }
 }
 
-/// A request of about 1 KB.
-fn request(path: &str, stream: bool, key: &str, model: &str) -> Vec<u8> {
-    let text =
-        "Summarise the following minutes in three sentences and keep every figure. ".repeat(11);
-    let mut body = serde_json::json!({
-        "model": model,
-        "max_tokens": 256,
-        "messages": [{"role": "user", "content": text}],
-    });
-    if stream && let Some(fields) = body.as_object_mut() {
-        fields.insert("stream".to_owned(), true.into());
-        if !path.ends_with("/messages") {
-            fields.insert("stream_options".to_owned(), serde_json::json!({"include_usage": true}));
+fn load(arguments: &[String]) -> anyhow::Result<load::Load> {
+    let address = arguments.get(1).context("an address is needed")?.parse()?;
+    let path = arguments.get(2).context("a path is needed")?;
+    let mut asked = Asked::default();
+    let (mut connections, mut seconds) = (1, 3.0);
+    for argument in arguments.iter().skip(3) {
+        let (name, value) = argument.split_once('=').context("a word=value is needed")?;
+        match name {
+            "connections" => connections = value.parse()?,
+            "seconds" => seconds = value.parse()?,
+            "stream" => asked.stream = Some(value.parse()?),
+            "gap" => asked.gap = value.parse()?,
+            "key" => asked.headers.push(format!("authorization: Bearer {value}")),
+            "model" => value.clone_into(&mut asked.model),
+            "header" => asked.headers.push(value.to_owned()),
+            _ => anyhow::bail!("unknown word {name}"),
         }
     }
-    let body = body.to_string();
-    let version =
-        if path.ends_with("/messages") { "anthropic-version: 2023-06-01\r\n" } else { "" };
-    let key =
-        if key.is_empty() { String::new() } else { format!("authorization: Bearer {key}\r\n") };
-    format!(
-        "POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n{version}{key}content-length: {}\r\n\r\n{body}",
-        body.len()
-    )
-    .into_bytes()
+    let request = asked.request(path)?;
+    Ok(load::Load { address, request, connections, duration: Duration::from_secs_f64(seconds) })
 }
 
-#[expect(clippy::print_stdout, reason = "the result is this program's output")]
+/// What a request asks for.
+#[derive(Debug, Default)]
+struct Asked {
+    stream: Option<u64>,
+    gap: u64,
+    model: String,
+    headers: Vec<String>,
+}
+
+impl Asked {
+    /// A request of about 1 KB.
+    fn request(&self, path: &str) -> anyhow::Result<Vec<u8>> {
+        let pace = self
+            .stream
+            .map(|events| format!("[events={events} gap={}] ", self.gap))
+            .unwrap_or_default();
+        let text =
+            "Summarise the following minutes in three sentences and keep every figure. ".repeat(11);
+        let messages = path.ends_with("/messages");
+        let mut body = serde_json::json!({
+            "model": self.model,
+            "max_tokens": 256,
+            "messages": [{"role": "user", "content": format!("{pace}{text}")}],
+        });
+        if self.stream.is_some()
+            && let Some(fields) = body.as_object_mut()
+        {
+            fields.insert("stream".to_owned(), true.into());
+            if !messages {
+                fields.insert(
+                    "stream_options".to_owned(),
+                    serde_json::json!({"include_usage": true}),
+                );
+            }
+        }
+        let body = body.to_string();
+        let mut head = format!(
+            "POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
+        );
+        if messages {
+            head.push_str("anthropic-version: 2023-06-01\r\n");
+        }
+        for header in &self.headers {
+            write!(head, "{header}\r\n")?;
+        }
+        write!(head, "content-length: {}\r\n\r\n{body}", body.len())?;
+        Ok(head.into_bytes())
+    }
+}
+
 fn report(outcome: &load::Outcome) -> anyhow::Result<()> {
-    let line = serde_json::json!({
+    say(&serde_json::json!({
         "ok": outcome.ok,
         "failed": outcome.failed,
         "events": outcome.events,
         "seconds": outcome.seconds,
-        "p50_us": outcome.percentile(50),
-        "p99_us": outcome.percentile(99),
-    });
-    println!("{line}");
+        "p50_us": load::percentile(&outcome.latencies, 50),
+        "p99_us": load::percentile(&outcome.latencies, 99),
+        "first_p50_us": load::percentile(&outcome.firsts, 50),
+        "first_p99_us": load::percentile(&outcome.firsts, 99),
+        "pause_p50_us": load::percentile(&outcome.pauses, 50),
+        "pause_p99_us": load::percentile(&outcome.pauses, 99),
+        "cpu_us": own_cpu_micros(),
+    }));
     anyhow::ensure!(outcome.ok > 0, "no request succeeded");
     Ok(())
+}
+
+/// Processor time of this one thread, where the system tells it.
+fn own_cpu_micros() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/self/schedstat").ok()?;
+    Some(text.split_whitespace().next()?.parse::<u64>().ok()? / 1000)
+}
+
+#[expect(clippy::print_stdout, reason = "the result is this program's output")]
+fn say(line: &serde_json::Value) {
+    println!("{line}");
 }

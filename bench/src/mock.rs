@@ -1,5 +1,10 @@
 //! A provider that answers at once with fixed bytes: the limit that every gateway is measured against.
+//!
+//! A streamed answer's shape is asked for in the prompt, which every gateway carries: `[events=100 gap=2000]` means 100
+//! events of text, 2,000 microseconds apart.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
@@ -10,27 +15,53 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::http::{Framing, head};
 
-/// How the mock answers.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct MockOptions {
-    /// Events of a stream.
-    pub(crate) events: usize,
+/// The shape of a streamed answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Pace {
+    /// Events of text, besides those that open and close the stream.
+    events: usize,
     /// Pause between two events.
-    pub(crate) gap: Duration,
+    gap: Duration,
 }
+
+impl Pace {
+    /// What the prompt asks for; 100 events at once where it says nothing.
+    fn asked(request: &[u8]) -> Self {
+        let number = |word: &[u8]| -> Option<u64> {
+            let at = memchr::memmem::find(request, word)? + word.len();
+            let digits = request.get(at..)?.iter().take_while(|byte| byte.is_ascii_digit());
+            Some(digits.fold(0, |sum, digit| sum * 10 + u64::from(digit - b'0')))
+        };
+        Self {
+            events: number(b"[events=").and_then(|n| usize::try_from(n).ok()).unwrap_or(100),
+            gap: Duration::from_micros(number(b" gap=").unwrap_or(0)),
+        }
+    }
+}
+
+type Events = Rc<Vec<Vec<u8>>>;
 
 struct Answers {
     chat: Vec<u8>,
     messages: Vec<u8>,
-    chat_events: Vec<Vec<u8>>,
-    messages_events: Vec<Vec<u8>>,
-    gap: Duration,
+    /// Streams by dialect and number of events, made when first asked for.
+    streams: RefCell<BTreeMap<(bool, usize), Events>>,
+}
+
+impl Answers {
+    fn stream(&self, messages: bool, events: usize) -> Events {
+        let mut streams = self.streams.borrow_mut();
+        let made = streams.entry((messages, events)).or_insert_with(|| {
+            Rc::new(if messages { messages_events(events) } else { chat_events(events) })
+        });
+        Rc::clone(made)
+    }
 }
 
 /// Serves for ever.
-pub(crate) async fn serve(address: SocketAddr, options: MockOptions) -> anyhow::Result<()> {
+pub(crate) async fn serve(address: SocketAddr) -> anyhow::Result<()> {
     let listener = TcpListener::bind(address).await.context("bind the mock's address")?;
-    let answers = Rc::new(answers(options));
+    let answers = Rc::new(answers());
     loop {
         let (socket, _) = listener.accept().await.context("accept a connection")?;
         socket.set_nodelay(true)?;
@@ -68,7 +99,8 @@ async fn connection(mut socket: TcpStream, answers: &Answers) -> anyhow::Result<
                 .is_some();
         let stream = memchr::memmem::find(request, b"\"stream\":true").is_some()
             || memchr::memmem::find(request, b"\"stream\": true").is_some();
-        answer(&mut socket, answers, messages, stream).await?;
+        let pace = stream.then(|| Pace::asked(request));
+        answer(&mut socket, answers, messages, pace).await?;
         buffer.drain(..whole);
     }
 }
@@ -77,24 +109,26 @@ async fn answer(
     socket: &mut TcpStream,
     answers: &Answers,
     messages: bool,
-    stream: bool,
+    pace: Option<Pace>,
 ) -> anyhow::Result<()> {
-    if !stream {
+    let Some(pace) = pace else {
         let whole = if messages { &answers.messages } else { &answers.chat };
         return Ok(socket.write_all(whole).await?);
-    }
-    let events = if messages { &answers.messages_events } else { &answers.chat_events };
+    };
     socket.write_all(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n").await?;
-    for event in events {
-        if !answers.gap.is_zero() {
-            tokio::time::sleep(answers.gap).await;
+    // By absolute times: a late wake-up is made up for, so that the rate asked for is the rate that flows.
+    let mut due = tokio::time::Instant::now();
+    for event in answers.stream(messages, pace.events).iter() {
+        if !pace.gap.is_zero() {
+            tokio::time::sleep_until(due).await;
+            due += pace.gap;
         }
         socket.write_all(event).await?;
     }
     Ok(socket.write_all(b"0\r\n\r\n").await?)
 }
 
-fn answers(options: MockOptions) -> Answers {
+fn answers() -> Answers {
     // About 1 KB of answer, as the request is.
     let text = "The quick brown fox jumps over the lazy dog. ".repeat(16);
     let chat = serde_json::json!({
@@ -108,13 +142,7 @@ fn answers(options: MockOptions) -> Answers {
         "content": [{"type": "text", "text": text}], "stop_reason": "end_turn", "stop_sequence": null,
         "usage": {"input_tokens": 220, "output_tokens": 180}
     });
-    Answers {
-        chat: whole(&chat),
-        messages: whole(&messages),
-        chat_events: chat_events(options.events),
-        messages_events: messages_events(options.events),
-        gap: options.gap,
-    }
+    Answers { chat: whole(&chat), messages: whole(&messages), streams: RefCell::default() }
 }
 
 fn whole(body: &serde_json::Value) -> Vec<u8> {
@@ -168,4 +196,16 @@ fn messages_events(count: usize) -> Vec<Vec<u8>> {
         chunk(&format!("event: {name}\ndata: {event}\n\n"))
     };
     events.iter().map(line).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_prompt_says_how_a_stream_flows() {
+        let pace = Pace::asked(br#"{"content":"[events=400 gap=2000] Summarise"}"#);
+        assert_eq!(pace, Pace { events: 400, gap: Duration::from_millis(2) });
+        assert_eq!(Pace::asked(b"{}"), Pace { events: 100, gap: Duration::ZERO });
+    }
 }
