@@ -57,7 +57,10 @@ pub(crate) const EDGES: &[(&str, &[&str])] = &[
     // Development.
     (
         "fuzz-targets",
-        &["domain", "catalog", "dialect", "limits", "ledger", "policy", "flow", "config"],
+        &[
+            "domain", "catalog", "dialect", "limits", "ledger", "policy", "flow", "config",
+            "store", "upstream", "server",
+        ],
     ),
     ("bench", &["fake-provider"]),
     ("xtask", &[]),
