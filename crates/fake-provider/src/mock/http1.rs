@@ -34,6 +34,17 @@ pub(crate) struct Request {
 }
 
 impl Request {
+    /// A request that came by another way than HTTP/1.1.
+    #[cfg(feature = "h2")]
+    pub(crate) fn new(
+        method: String,
+        target: String,
+        headers: Vec<(String, String)>,
+        body: Vec<u8>,
+    ) -> Self {
+        Request { method, target, header_list: headers, body }
+    }
+
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.header_list.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
     }

@@ -3,6 +3,8 @@
 mod behaviour;
 mod bomb;
 mod control;
+#[cfg(feature = "h2")]
+mod h2;
 mod http1;
 mod send;
 mod serve;
@@ -300,10 +302,18 @@ fn open(server: &Rc<Server>, number: u64, stream: TcpStream, tls: Option<Accepto
     let server = server.clone();
     let task = tokio::task::spawn_local(async move {
         match tls {
+            #[cfg(feature = "h2")]
+            None if h2::is_spoken(&stream).await => h2::serve(server.clone(), number, stream).await,
             None => server.connection(number, stream).await,
             #[cfg(feature = "tls")]
             Some(acceptor) => {
                 if let Ok(stream) = acceptor.accept(stream).await {
+                    #[cfg(feature = "h2")]
+                    if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
+                        h2::serve(server.clone(), number, stream).await;
+                        server.shared.disconnected(number);
+                        return;
+                    }
                     server.connection(number, stream).await;
                 }
             }

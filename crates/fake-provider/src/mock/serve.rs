@@ -27,11 +27,11 @@ pub(crate) struct Server {
 }
 
 /// A request read once, and its plain answer if it always gets the same.
-struct Known {
-    model: String,
-    stream: bool,
-    mark: String,
-    reply: Option<Reply>,
+pub(super) struct Known {
+    pub(super) model: String,
+    pub(super) stream: bool,
+    pub(super) mark: String,
+    pub(super) reply: Option<Reply>,
 }
 
 impl Server {
@@ -65,8 +65,7 @@ impl Server {
 
     async fn answer<S: Stream>(&self, number: u64, conn: &mut Conn<S>, request: &Request) -> bool {
         let known = self.known(request);
-        let bearer = request.header("authorization").and_then(|v| v.strip_prefix("Bearer "));
-        let key = request.header("x-api-key").or(bearer).unwrap_or_default();
+        let key = presented(request);
         let facts = Facts {
             path: request.path(),
             model: &known.model,
@@ -120,7 +119,7 @@ impl Server {
     }
 
     /// Reads what rules and journal need, or recalls it.
-    fn known(&self, request: &Request) -> Rc<Known> {
+    pub(super) fn known(&self, request: &Request) -> Rc<Known> {
         let id = fingerprint(request);
         if let Some(known) = self.cache.borrow().get(&id) {
             return known.clone();
@@ -143,6 +142,12 @@ impl Server {
         cache.insert(id, known.clone());
         known
     }
+}
+
+/// The key that a request presents.
+pub(super) fn presented(request: &Request) -> &str {
+    let bearer = request.header("authorization").and_then(|v| v.strip_prefix("Bearer "));
+    request.header("x-api-key").or(bearer).unwrap_or_default()
 }
 
 /// Hash of all that decides a plain answer.
@@ -174,17 +179,17 @@ fn mark(body: &Value) -> String {
 }
 
 /// The behaviour in the request's own `x-mock` header.
-fn told(request: &Request) -> Result<Option<Behaviour>, String> {
+pub(super) fn told(request: &Request) -> Result<Option<Behaviour>, String> {
     let Some(text) = request.header("x-mock") else { return Ok(None) };
     let value = serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned()));
     Behaviour::parse(&value).map(Some)
 }
 
-fn headers(request: &Request) -> Vec<(&str, &str)> {
+pub(super) fn headers(request: &Request) -> Vec<(&str, &str)> {
     request.headers().collect()
 }
 
-fn call<'a>(request: &'a Request, headers: &'a [(&'a str, &'a str)]) -> Call<'a> {
+pub(super) fn call<'a>(request: &'a Request, headers: &'a [(&'a str, &'a str)]) -> Call<'a> {
     Call { method: &request.method, path: &request.target, headers, body: &request.body }
 }
 
