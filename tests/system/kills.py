@@ -103,26 +103,25 @@ def arrivals_of(path):
 
 def judge(rows, acknowledged, arrivals):
     faults = []
-    by_request = collections.defaultdict(list)
-    upstream = collections.Counter()
-    for row in rows:
-        values = [v for v in row.values() if isinstance(v, str)]
-        for value in values:
-            by_request[value].append(row)
-        upstream.update({v for v in values if v.startswith("req_fake")})
+    intents = [row for row in rows if row["attempt"] is not None and not row["refusal"]]
+    settled = collections.Counter(row["request"] for row in intents if row["outcome"] and row["done_at"])
+    upstream = collections.Counter(row["upstream_id"] for row in intents if row["upstream_id"])
+    keys = collections.Counter((row["request"], row["call"], row["attempt"]) for row in intents)
     for request in acknowledged:
-        found = len(by_request.get(request, []))
-        if found != 1:
-            faults.append(f"acknowledged {request} has {found} rows")
-    twice = [name for name, n in upstream.items() if n > 1]
-    if twice:
-        faults.append(f"counted twice: {twice[:5]}")
+        if settled[request] != 1:
+            faults.append(f"acknowledged {request} has {settled[request]} settled rows")
+    for name, counts in [("attempt", keys), ("request of the partner", upstream)]:
+        twice = [it for it, n in counts.items() if n > 1]
+        if twice:
+            faults.append(f"{len(twice)} times one {name} has two rows: {twice[:3]}")
     seen = {f"req_fake{n:08x}" for n in arrivals}
-    invented = [name for name in upstream if name not in seen]
+    invented = [it for it in upstream if it not in seen]
     if invented:
-        faults.append(f"rows for requests that the partner never saw: {invented[:5]}")
-    if len(arrivals) > len(rows):
-        faults.append(f"the partner saw {len(arrivals)} requests, but there are only {len(rows)} intents")
+        faults.append(f"rows for requests that the partner never saw: {invented[:3]}")
+    if len(arrivals) > len(intents):
+        faults.append(f"the partner saw {len(arrivals)} requests, but there are only {len(intents)} intents")
+    if not upstream:
+        faults.append("no row names the partner's request id, so rows and arrivals can't be matched")
     return faults
 
 
