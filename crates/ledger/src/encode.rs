@@ -346,7 +346,7 @@ pub(crate) fn write_intent(out: &mut Out, it: &Intent) {
     out.raw(&it.prefix_key.to_le_bytes());
     out.uint(it.policy_version.into());
     out.uint(it.config_revision.into());
-    out.option(it.price_version, |out, version| out.uint(version.into()));
+    out.option(it.price_version, |out, version| out.uint(version));
     write_amount(out, &it.reserved);
     out.list(&it.charges, write_charge);
     write_candidates(out, &it.candidates);
@@ -384,7 +384,7 @@ pub(crate) fn read_intent(from: &mut In<'_>, id: AttemptKey) -> Result<Intent, D
         prefix_key: u64::from_le_bytes(from.array("prefix_key")?),
         policy_version: from.small("policy_version")?,
         config_revision: from.small("config_revision")?,
-        price_version: from.option("price_version", |from| from.small("price_version"))?,
+        price_version: from.option("price_version", |from| from.uint("price_version"))?,
         reserved: read_amount(from)?,
         charges: from.list("charges", read_charge)?,
         candidates: read_candidates(from)?,
@@ -416,7 +416,7 @@ fn write_settlement(out: &mut Out, it: &Settlement) {
     out.option(it.cost, Out::money);
     write_amount(out, &it.charged);
     write_amount(out, &it.released);
-    out.option(it.price_version, |out, version| out.uint(version.into()));
+    out.option(it.price_version, |out, version| out.uint(version));
     out.u8(it.price_tier);
     out.option(it.upstream_id.as_ref(), |out, id| out.str(clip(id, UPSTREAM_ID_LEN_MAX)));
     out.option(it.finish.as_ref(), |out, word| out.str(clip(word, 64)));
@@ -441,7 +441,7 @@ fn read_settlement(from: &mut In<'_>, id: AttemptKey) -> Result<Settlement, Deco
         cost: from.option("cost", |from| from.money("cost"))?,
         charged: read_amount(from)?,
         released: read_amount(from)?,
-        price_version: from.option("price_version", |from| from.small("price_version"))?,
+        price_version: from.option("price_version", |from| from.uint("price_version"))?,
         price_tier: from.u8("price_tier")?,
         upstream_id: from.option("upstream_id", |from| from.word("upstream_id"))?,
         finish: from.option("finish", |from| from.word("finish"))?,

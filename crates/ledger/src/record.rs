@@ -381,7 +381,7 @@ pub struct Intent {
     /// The configuration in force.
     pub config_revision: u32,
     /// The price sheet's version at admission.
-    pub price_version: Option<u32>,
+    pub price_version: Option<u64>,
     /// What is reserved, in every unit.
     pub reserved: Amount,
     /// The budget windows that it is reserved from.
@@ -414,7 +414,7 @@ pub struct Settlement {
     /// What goes back: [`Amount::released_after`] of the reservation.
     pub released: Amount,
     /// The price sheet's version at completion.
-    pub price_version: Option<u32>,
+    pub price_version: Option<u64>,
     /// The price tier that applied; 0 is the base.
     pub price_tier: u8,
     /// When it was sent.

@@ -11,7 +11,7 @@ use domain::{RequestId, UnixMicros};
 use crate::chain::Hash;
 use crate::codec::{DecodeError, In, Out};
 use crate::encode::{read_charge, read_intent, write_charge, write_intent};
-use crate::record::{Amount, AttemptKey, Charge, Intent, Record, Seq, Unit};
+use crate::record::{Amount, AttemptKey, Charge, Intent, Record, Seq, Unit, Word, WriteOff};
 
 /// How long a closed attempt is remembered, to tell a double settlement from one without an intent.
 const CLOSED_MEMORY_MICROS: i64 = 2 * 86_400_000_000;
@@ -133,6 +133,19 @@ pub struct Open {
     pub seq: Seq,
     /// Its intent.
     pub intent: Intent,
+}
+
+impl Open {
+    /// The record that gives this attempt up: charging its whole reservation, or nothing.
+    pub fn write_off(&self, charge: bool, why: Word, by: Word, at: UnixMicros) -> Record {
+        let (charged, released) = if charge {
+            (self.intent.reserved, Amount::ZERO)
+        } else {
+            (Amount::ZERO, self.intent.reserved)
+        };
+        let id = self.intent.id;
+        Record::WriteOff(Box::new(WriteOff { id, at, charged, released, why, by }))
+    }
 }
 
 /// A budget window's balance.

@@ -130,7 +130,7 @@ fn newest_checkpoint(reads: &impl Reads) -> Result<Option<Checkpoint>, StorageEr
 }
 
 /// The places that repairs emptied, from the repair records at or after `from`.
-fn repaired(reads: &impl Reads, from: Seq) -> Result<Vec<Damaged>, StorageError> {
+pub(crate) fn repaired(reads: &impl Reads, from: Seq) -> Result<Vec<Damaged>, StorageError> {
     let mut all = Vec::new();
     // Repairs are rare: only a log that says it has some is read for them.
     if reads.meta(crate::storage::META_REPAIRED)?.is_none() {
@@ -261,6 +261,8 @@ pub struct Report {
     pub in_flight: u64,
     /// Places emptied by repairs.
     pub repaired: Vec<Seq>,
+    /// Settlements whose intent is among the places emptied by a repair: no fault of their own.
+    pub orphans: u64,
     /// The prune checkpoint, if there is one: records up to it are gone, their sums are signed.
     pub pruned_through: Option<Seq>,
     /// The signed head, if its signature holds.
@@ -280,6 +282,10 @@ impl Report {
     }
 
     fn fault(&mut self, fault: Fault) {
+        if matches!(fault, Fault::NoIntent { .. }) && !self.repaired.is_empty() {
+            self.orphans += 1;
+            return;
+        }
         self.fault_count += 1;
         if self.faults.len() < FAULTS_MAX {
             self.faults.push(fault);

@@ -19,6 +19,7 @@ mod ballast;
 mod clock;
 mod files;
 pub mod keys;
+mod maintain;
 mod signing;
 mod sqlite;
 pub mod writer;
@@ -35,6 +36,7 @@ use ledger::replay::Replay;
 use ledger::storage::{Reads, Row, StorageError};
 
 pub use keys::{KeyError, KeyHasher, KeyRecord, KeyStore, NewKey, Presented, Secret};
+pub use maintain::{backup, repair};
 pub use signing::{SigningKey, check_signature};
 pub use sqlite::{SCHEMA_VERSION, SqliteStorage};
 pub use writer::{LedgerUnavailable, LedgerWriter, Receipt, WriterState};
@@ -147,7 +149,8 @@ impl Store {
             tracing::warn!(bytes = options.ballast_bytes, "no space for the ballast");
         }
         let signer = Arc::new(signer);
-        let started = writer::start(committer, Arc::clone(&signer), ballast, options.durability);
+        let started =
+            writer::start(committer, Arc::clone(&signer), ballast, options.durability, dir.clone());
         let (writer, thread) = started.map_err(OpenError::Thread)?;
         let store =
             Self { dir: dir.clone(), writer, thread: Some(thread), signer, hasher, _lock: lock };

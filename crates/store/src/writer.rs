@@ -5,6 +5,7 @@
 //! one `notify` per sleep of the thread, not one per record.
 
 use std::future::Future;
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -13,13 +14,14 @@ use std::time::{Duration, Instant};
 
 use ledger::chain::Signer;
 use ledger::commit::{Committer, GROUP_MAX, KEPT_MAX, Submission, Unavailable};
-use ledger::storage::StorageError;
+use ledger::storage::{Batch, META_SNAPSHOT, StorageError};
+use ledger::verify::make_snapshot;
 use ledger::{Durability, Record, Seq};
 use tokio::sync::oneshot;
 
 use crate::ballast::Ballast;
 use crate::clock::now;
-use crate::signing::SigningKey;
+use crate::signing::{SigningKey, check_signature};
 use crate::sqlite::SqliteStorage;
 
 /// Most records that wait for the thread; beyond it callers are shed.
@@ -32,6 +34,10 @@ const RETRY: Duration = Duration::from_millis(250);
 const SIGN_RECORDS: u64 = 4_096;
 /// or after this time when any were written.
 const SIGN_AFTER: Duration = Duration::from_secs(60);
+/// The balances are snapshotted after so many records, so that a start never replays many more.
+const SNAPSHOT_RECORDS: u64 = 50_000;
+/// At a clean stop a tail this short is left for the next start.
+const SNAPSHOT_TAIL: u64 = 1_000;
 
 /// The record is not durable: [`Unavailable::kept`] says whether it will be.
 pub type LedgerUnavailable = Unavailable;
@@ -198,6 +204,7 @@ pub(crate) fn start(
     signer: Arc<SigningKey>,
     ballast: Ballast,
     durability: Durability,
+    dir: PathBuf,
 ) -> std::io::Result<(LedgerWriter, std::thread::JoinHandle<()>)> {
     let shared = Arc::new(Shared {
         queue: Mutex::new(Queue::default()),
@@ -206,7 +213,9 @@ pub(crate) fn start(
         durability,
     });
     let writer = LedgerWriter { shared: Arc::clone(&shared) };
-    let thread = Thread { shared, committer, signer, ballast, signed_at: Instant::now() };
+    let snapshot_at = committer.chain().seq;
+    let signed_at = Instant::now();
+    let thread = Thread { shared, committer, signer, ballast, signed_at, snapshot_at, dir };
     let handle =
         std::thread::Builder::new().name("outrigger-ledger".into()).spawn(|| thread.run())?;
     Ok((writer, handle))
@@ -218,6 +227,9 @@ struct Thread {
     signer: Arc<SigningKey>,
     ballast: Ballast,
     signed_at: Instant,
+    /// The last record at the time of the last snapshot.
+    snapshot_at: Seq,
+    dir: PathBuf,
 }
 
 impl Thread {
@@ -235,6 +247,7 @@ impl Thread {
             if stop || idle {
                 self.sign();
             }
+            self.snapshot(stop);
             if stop {
                 return;
             }
@@ -316,6 +329,30 @@ impl Thread {
         }
     }
 
+    /// Takes a snapshot when one is due: beside this thread while it runs, on it at the end.
+    fn snapshot(&mut self, stop: bool) {
+        let due = if stop { SNAPSHOT_TAIL } else { SNAPSHOT_RECORDS };
+        if self.committer.chain().seq.saturating_sub(self.snapshot_at) < due {
+            return;
+        }
+        self.snapshot_at = self.committer.chain().seq;
+        if stop {
+            let made = make_snapshot(self.committer.storage(), &check_signature);
+            save_snapshot(&mut self.committer, made);
+            return;
+        }
+        let (dir, writer) = (self.dir.clone(), LedgerWriter { shared: Arc::clone(&self.shared) });
+        let task = move || {
+            let made = SqliteStorage::open_read_only(&dir)
+                .and_then(|reads| make_snapshot(&reads, &check_signature));
+            writer.work(Box::new(move |committer| save_snapshot(committer, made)));
+        };
+        let spawned = std::thread::Builder::new().name("outrigger-snapshot".into()).spawn(task);
+        if let Err(error) = spawned {
+            tracing::warn!(error = %error, "can't start the snapshot thread");
+        }
+    }
+
     fn sign(&mut self) {
         self.signed_at = Instant::now();
         if let Err(error) = self.committer.sign(&*self.signer) {
@@ -324,9 +361,25 @@ impl Thread {
     }
 }
 
+/// A snapshot only saves time: one that can't be made or written is left out.
+fn save_snapshot(
+    committer: &mut Committer<SqliteStorage>,
+    made: Result<Option<Vec<u8>>, StorageError>,
+) {
+    let saved = made.and_then(|bytes| match bytes {
+        Some(bytes) => {
+            committer.maintain(&Batch { meta: &[(META_SNAPSHOT, Some(bytes))], ..Batch::default() })
+        }
+        None => Ok(()),
+    });
+    if let Err(error) = saved {
+        tracing::warn!(error = %error, "can't save a snapshot of the balances");
+    }
+}
+
 fn reply(ticket: Option<Answer>, result: Result<Seq, Unavailable>) {
     if let Some(ticket) = ticket {
         // Nobody waits any more: the record is as durable as the result says all the same.
-        drop(ticket.send(result));
+        let _heard = ticket.send(result).is_ok();
     }
 }
