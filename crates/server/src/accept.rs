@@ -1,0 +1,690 @@
+//! accept: one request from its first byte to its answer; the steps of a request in their order.
+
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use dialect::{AnswerContext, Dialect, DialectId, Exchange, FirstEvent, TeeOptions};
+use domain::{Endpoint, ErrorClass, RequestId, UnixMicros};
+use flow::{Action, Attempt, Ended, Event, Flow, GiveUp};
+use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
+use policy::retry::Next;
+use policy::{Claim, OfferIx, Plan};
+use smallvec::SmallVec;
+use tokio::time::Instant;
+
+use crate::admit::{self, Bound};
+use crate::body::RespBody;
+use crate::dispatch::{self, Call, Fault, Reply};
+use crate::errors::{self, Failure};
+use crate::identify::{Caller, identify};
+use crate::listen::headers as allowed;
+use crate::listen::route::{self, Access, Action as RouteAction, Family, Match, NoRoute};
+use crate::listen::{BodyFault, ConnInfo, Pace, ReqBody, read_body};
+use crate::local;
+use crate::plan;
+use crate::read::{self, Ask};
+use crate::relay::{Pipe, Relay, RelayLimits, Translation};
+use crate::resolve::{self, Resolved};
+use crate::settle::{Admission, Flight, IntentFacts};
+use crate::snapshot::{Offer, Snapshot};
+use crate::worker::Worker;
+
+/// Most bytes of a whole answer that are held.
+const ANSWER_BYTES_MAX: usize = 64 << 20;
+/// Most bytes that are held of a stream before its first event is whole.
+const FIRST_EVENT_BYTES_MAX: usize = 1 << 20;
+
+/// A request as far as it is known; grows from step to step.
+pub struct Cx {
+    /// Its id.
+    pub id: RequestId,
+    /// When it came in.
+    pub at: UnixMicros,
+    /// The configuration it runs under.
+    pub snapshot: Arc<Snapshot>,
+    /// The dialect that errors are rendered in.
+    pub client: &'static dyn Dialect,
+    /// What is called.
+    pub endpoint: Endpoint,
+    /// Who calls, once known.
+    pub caller: Option<Caller>,
+    /// The model as asked, once read.
+    pub model: Option<String>,
+    /// Attempts begun.
+    pub attempts: u32,
+}
+
+/// Serves one request of the data plane.
+pub async fn handle(
+    worker: Rc<Worker>,
+    request: Request<ReqBody>,
+    conn: ConnInfo,
+) -> Response<RespBody> {
+    let now = worker.gateway.now();
+    let id = worker.request_id(now);
+    let snapshot = worker.gateway.snapshot.load_full();
+    let (parts, body) = request.into_parts();
+    let found = route::find(&parts.method, parts.uri.path(), parts.uri.query());
+    let family = match &found {
+        Ok(found) => found.route.family,
+        Err(_)
+            if parts.uri.path().contains("/messages")
+                || parts.uri.path().starts_with("/anthropic") =>
+        {
+            Family::Anthropic
+        }
+        Err(_) => Family::Either,
+    };
+    let client = match family.settle(&parts.headers) {
+        Family::Anthropic => DialectId::AnthropicMessages,
+        Family::Openai | Family::Either => DialectId::OpenaiChat,
+    };
+    let mut cx = Cx {
+        id,
+        at: now,
+        snapshot,
+        client: dialect::dialect(client),
+        endpoint: found.as_ref().map_or(Endpoint::Models, |found| endpoint(found.route.action)),
+        caller: None,
+        model: None,
+        attempts: 0,
+    };
+    let host = parts.uri.authority().map(|it| it.as_str().to_owned());
+    let result = match found {
+        Ok(found) => serve(&worker, &mut cx, &found, &parts.headers, host.as_deref(), body).await,
+        Err(error) => Err(not_routed(parts.uri.path(), error)),
+    };
+    let _conn = conn;
+    result.unwrap_or_else(|failure| refuse(&worker, &cx, &failure))
+}
+
+fn endpoint(action: RouteAction) -> Endpoint {
+    match action {
+        RouteAction::Chat => Endpoint::Chat,
+        RouteAction::CountTokens => Endpoint::CountTokens,
+        RouteAction::Embeddings => Endpoint::Embeddings,
+        _ => Endpoint::Models,
+    }
+}
+
+async fn serve(
+    worker: &Rc<Worker>,
+    cx: &mut Cx,
+    found: &Match<'_>,
+    headers: &HeaderMap,
+    authority: Option<&str>,
+    body: ReqBody,
+) -> Result<Response<RespBody>, Failure> {
+    if found.route.access == Access::Open {
+        return Ok(local::open(worker, found.route.action));
+    }
+    let required = cx.snapshot.config.auth.keys == config::KeyPolicy::Required;
+    if !required {
+        let host = authority.or_else(|| headers.get(http::header::HOST)?.to_str().ok());
+        route::keyless_allowed(host, headers)
+            .map_err(|why| Failure::new(&errors::ORIGIN_REFUSED, why))?;
+    }
+    let caller = identify(headers, &worker.gateway.keys.load(), required, cx.at)?;
+    cx.caller = Some(caller);
+    if let Some(answer) = local::answer(worker, cx, found)? {
+        return Ok(answer);
+    }
+    if worker.gateway.is_draining() {
+        return Err(Failure::new(&errors::DRAINING, "the gateway is shutting down"));
+    }
+    if let Some(coding) = allowed::body_coding(headers) {
+        let coding = coding.to_str().unwrap_or("unknown").to_owned();
+        return Err(Failure::new(&errors::BODY_CODED, format!("the body is coded as `{coding}`")));
+    }
+    let limit = cx.snapshot.config.server.limits.body;
+    let body =
+        read_body(body, limit, Pace::default()).await.map_err(|fault| body_fault(fault, limit))?;
+    let ask = read::read(cx.client, cx.endpoint, body, headers)?;
+    cx.model = Some(ask.peek.model.clone());
+    let resolved = resolve::resolve(&cx.snapshot, &ask.peek.model)?;
+    let mut exchange = None;
+    let planned = plan::plan(worker, cx, &ask, &resolved, headers, &mut exchange)?;
+    if headers.get("x-outrigger-dry-run").is_some_and(|value| value.as_bytes() == b"true") {
+        return Ok(local::dry_run(cx, &resolved, &planned));
+    }
+    if cx.endpoint == Endpoint::CountTokens && planned.attempts.is_empty() {
+        return Ok(local::count_tokens(cx, &ask));
+    }
+    let run = Run {
+        ask: &ask,
+        headers,
+        resolved: &resolved,
+        planned: &planned,
+        exchange,
+        admission: None,
+    };
+    attempts(worker, cx, run).await
+}
+
+fn body_fault(fault: BodyFault, limit: u64) -> Failure {
+    match fault {
+        BodyFault::TooLarge => Failure::new(
+            &errors::BODY_TOO_LARGE,
+            format!("the body is longer than {} MiB", limit >> 20),
+        ),
+        BodyFault::TooSlow => Failure::new(&errors::BODY_TIMEOUT, "the body came in too slowly"),
+        BodyFault::Broken => Failure::new(&errors::BAD_JSON, "the body broke off before its end"),
+    }
+}
+
+/// Everything the attempts of one request need.
+struct Run<'a> {
+    ask: &'a Ask,
+    headers: &'a HeaderMap,
+    resolved: &'a Resolved,
+    planned: &'a Plan,
+    exchange: Option<Exchange>,
+    /// The request's place in the limits, between two attempts.
+    admission: Option<Admission>,
+}
+
+impl Run<'_> {
+    fn offer(&self, ix: OfferIx) -> Result<&Arc<Offer>, Failure> {
+        let found = self.resolved.offers.iter().find(|(offer, _)| offer.ix == ix);
+        found
+            .map(|(offer, _)| offer)
+            .ok_or_else(|| Failure::new(&errors::INTERNAL, "an offer out of range"))
+    }
+}
+
+/// What the last attempt left behind, for the answer if no other is made.
+struct Last {
+    fault: Fault,
+    claim: Claim,
+    provider: String,
+    dialect: DialectId,
+}
+
+async fn attempts(
+    worker: &Rc<Worker>,
+    cx: &mut Cx,
+    mut run: Run<'_>,
+) -> Result<Response<RespBody>, Failure> {
+    let (mut flow, mut action) = Flow::begin(&run.planned.attempts);
+    let mut denied: Option<Failure> = None;
+    let mut last: Option<Last> = None;
+    loop {
+        let attempt = match action {
+            Action::Prepare(attempt) => attempt,
+            Action::Fail(why) => return give_up(cx, &run, why, denied, last),
+            Action::Dispatch | Action::Relay | Action::Abort | Action::Done => {
+                return Err(Failure::new(&errors::INTERNAL, "an action out of turn"));
+            }
+        };
+        if attempt.wait_micros > 0 {
+            tokio::time::sleep(Duration::from_micros(attempt.wait_micros)).await;
+        }
+        let Some(claim) = claim(worker, &attempt, last.as_ref()) else {
+            action = flow.skip();
+            continue;
+        };
+        cx.attempts = u32::from(attempt.number) + 1;
+        action = match prepare(worker, cx, &mut run, attempt, claim).await {
+            Ok((flight, call)) => {
+                flow.on(Event::Prepared, |_| Next::Stop);
+                match fly(worker, cx, &run, flight, &call).await {
+                    Ok(response) => return Ok(response),
+                    Err((fault, admission)) => {
+                        run.admission = admission;
+                        let (class, hint) = (fault.fault.class, fault.fault.hint);
+                        let provider = call.offer.provider.name.to_string();
+                        last = Some(Last { fault, claim, provider, dialect: call.dialect.id() });
+                        flow.on(Event::Failed { class, hint }, |failure| {
+                            let now = worker.gateway.now();
+                            worker.gateway.health().after_failure(
+                                claim,
+                                now,
+                                failure,
+                                worker.random.next(),
+                            )
+                        })
+                    }
+                }
+            }
+            Err(Refused::Ledger) => flow.on(Event::LedgerUnavailable, |_| Next::Stop),
+            Err(Refused::Limit(failure)) => {
+                denied = Some(failure);
+                flow.on(Event::BudgetRefused, |_| Next::Stop)
+            }
+            // The request can't be written for this offer: the client's mistake, or a feature that nobody carries.
+            Err(Refused::Failure(failure)) => return Err(failure),
+        };
+    }
+}
+
+/// The right to ask the offer: taken anew for each offer, kept for a further try at the same one.
+fn claim(worker: &Worker, attempt: &Attempt<OfferIx>, last: Option<&Last>) -> Option<Claim> {
+    match (attempt.why, last) {
+        (flow::Why::Retry, Some(last)) => Some(last.claim),
+        _ => worker.gateway.health().claim(attempt.offer, worker.gateway.now()),
+    }
+}
+
+/// Why an attempt could not be prepared.
+enum Refused {
+    Ledger,
+    Limit(Failure),
+    Failure(Failure),
+}
+
+/// Writes the request, reserves its worst case and makes its intent durable.
+async fn prepare(
+    worker: &Rc<Worker>,
+    cx: &Cx,
+    run: &mut Run<'_>,
+    attempt: Attempt<OfferIx>,
+    claim: Claim,
+) -> Result<(Flight, Call), Refused> {
+    let prepared = prepare_now(worker, cx, run, attempt, claim);
+    let (flight, call, receipt) = match prepared {
+        Ok(ready) => ready,
+        Err(refused) => {
+            // Not asked after all: the right goes back without having taught anything.
+            let now = worker.gateway.now();
+            worker.gateway.health().observe(
+                claim,
+                now,
+                Err(ErrorClass::None),
+                domain::RateHint::default(),
+            );
+            return Err(refused);
+        }
+    };
+    match receipt.await {
+        Ok(_) => Ok((flight, call)),
+        Err(_) => {
+            flight.never_sent();
+            Err(Refused::Ledger)
+        }
+    }
+}
+
+fn prepare_now(
+    worker: &Rc<Worker>,
+    cx: &Cx,
+    run: &mut Run<'_>,
+    attempt: Attempt<OfferIx>,
+    claim: Claim,
+) -> Result<(Flight, Call, store::Receipt), Refused> {
+    let offer = Arc::clone(run.offer(attempt.offer).map_err(Refused::Failure)?);
+    let call =
+        dispatch::prepare(run.ask, run.headers, &mut run.exchange, &offer, run.resolved.max_output)
+            .map_err(Refused::Failure)?;
+    let bound = bound(worker, cx, run, &offer).map_err(Refused::Failure)?;
+    let facts = IntentFacts {
+        ask: run.ask,
+        resolved: run.resolved,
+        planned: run.planned,
+        call: &call,
+        bound,
+        attempt,
+        claim,
+    };
+    match Flight::begin(worker, cx, &facts, run.admission.take()) {
+        Ok((flight, receipt)) => Ok((flight, call, receipt)),
+        Err((failure, admission)) => {
+            run.admission = admission;
+            Err(Refused::Limit(failure))
+        }
+    }
+}
+
+fn bound(worker: &Worker, cx: &Cx, run: &Run<'_>, offer: &Offer) -> Result<Bound, Failure> {
+    let default = cx.snapshot.config.routing.default_max_output;
+    admit::bound(run.ask, run.resolved, offer, default, worker.gateway.now()).map_err(|error| {
+        Failure::new(
+            &errors::BAD_FIELD,
+            format!("the worst case of this request can't be recorded: {error}"),
+        )
+    })
+}
+
+/// The client's answer, or what failed before anything went out and the request's place in the limits.
+type Flown = Result<Response<RespBody>, (Fault, Option<Admission>)>;
+
+/// Sends an attempt and turns its answer into the client's, or says what failed before anything went out.
+async fn fly(
+    worker: &Rc<Worker>,
+    cx: &Cx,
+    run: &Run<'_>,
+    mut flight: Flight,
+    call: &Call,
+) -> Flown {
+    flight.dispatched();
+    let started = Instant::now();
+    let reply = match dispatch::send(worker, call).await {
+        Ok(reply) => reply,
+        Err(fault) => return Err(failed(flight, fault)),
+    };
+    flight.head(&reply);
+    if run.ask.peek.stream && run.ask.endpoint == Endpoint::Chat {
+        streamed(cx, run, flight, call, reply, started).await
+    } else {
+        whole(cx, run, flight, call, reply).await
+    }
+}
+
+/// A whole answer: held until it is complete and settled, so that it is delivered whole or not at all.
+async fn whole(cx: &Cx, run: &Run<'_>, mut flight: Flight, call: &Call, mut reply: Reply) -> Flown {
+    let mut tee = tee(call, run.ask.endpoint);
+    let mut pieces: SmallVec<[Bytes; 2]> = SmallVec::new();
+    let mut held = 0;
+    let idle = call.offer.provider.idle;
+    loop {
+        let fault = match tokio::time::timeout(idle, reply.source.data()).await {
+            Ok(Some(Ok(chunk))) => {
+                flight.first_byte();
+                held += chunk.len();
+                tee.feed(chunk, &mut pieces);
+                if held <= ANSWER_BYTES_MAX {
+                    continue;
+                }
+                Fault::silent(ErrorClass::BadResponse, true, "the answer is longer than 64 MiB")
+            }
+            Ok(Some(Err(error))) => Fault::silent(error.class, true, error.message),
+            Ok(None) => break,
+            Err(_) => Fault::silent(ErrorClass::Stall, true, "the provider stopped sending"),
+        };
+        return Err(failed(flight, fault));
+    }
+    let seen = tee.finish();
+    if let Some(fault) = seen.error.clone() {
+        return Err(failed(
+            flight,
+            Fault { fault, sent: true, status: reply.status.as_u16(), raw: None },
+        ));
+    }
+    if !seen.complete {
+        let fault = Fault::silent(
+            ErrorClass::BadResponse,
+            true,
+            "the answer is not what its protocol allows",
+        );
+        return Err(failed(flight, fault));
+    }
+    let body = match translated_answer(cx, run, call, &pieces) {
+        Ok(Some(body)) => RespBody::one(body),
+        Ok(None) => RespBody::Whole(pieces),
+        Err(why) => return Err(failed(flight, Fault::silent(ErrorClass::BadResponse, true, why))),
+    };
+    let cost = flight.cost_of(&seen);
+    let settled = flight.settle(Ended::Whole, seen);
+    let mut headers = answer_headers(cx, call, &reply.headers);
+    if let Some(cost) = cost {
+        insert(&mut headers, "x-outrigger-cost", &cost.to_string());
+    }
+    if settled.await.is_err() {
+        // It is kept and will be written, but not before the client could take the answer for acknowledged.
+        return Err((
+            Fault::silent(ErrorClass::Internal, true, "the ledger can't be written"),
+            None,
+        ));
+    }
+    Ok(respond(reply.status, headers, body))
+}
+
+fn translated_answer(
+    cx: &Cx,
+    run: &Run<'_>,
+    call: &Call,
+    pieces: &[Bytes],
+) -> Result<Option<Vec<u8>>, String> {
+    let (true, Some(exchange)) = (call.translated, &run.exchange) else { return Ok(None) };
+    let joined;
+    let body: &[u8] = match pieces {
+        [only] => only,
+        several => {
+            joined = several.concat();
+            &joined
+        }
+    };
+    let answer = call.dialect.read_answer(body).map_err(|bad| bad.to_string())?;
+    let request_id = cx.id.to_string();
+    let context = AnswerContext {
+        request_id: &request_id,
+        created: cx.at,
+        model: call.offer.id.model().as_str(),
+        exchange,
+    };
+    Ok(Some(cx.client.write_answer(&answer, &context)))
+}
+
+/// A stream: held only until its first event tells that it is an answer and no error.
+async fn streamed(
+    cx: &Cx,
+    run: &Run<'_>,
+    mut flight: Flight,
+    call: &Call,
+    mut reply: Reply,
+    started: Instant,
+) -> Flown {
+    let provider = &call.offer.provider;
+    let tee = call.dialect.tee(TeeOptions { streamed: true, strip_usage_chunk: call.strip_usage });
+    let translation = run.exchange.as_ref().filter(|_| call.translated).map(|exchange| {
+        let request_id = cx.id.to_string();
+        let context = AnswerContext {
+            request_id: &request_id,
+            created: cx.at,
+            model: call.offer.id.model().as_str(),
+            exchange,
+        };
+        Translation::new(call.dialect.stream_reader(), cx.client.stream_writer(&context))
+    });
+    let mut pipe = Pipe::new(tee, translation);
+    let mut ready: VecDeque<Bytes> = VecDeque::new();
+    let mut held = 0;
+    let fault = loop {
+        match tokio::time::timeout(provider.deadlines.first_byte, reply.source.data()).await {
+            Ok(Some(Ok(chunk))) => {
+                flight.first_byte();
+                held += chunk.len();
+                if let Err(why) = pipe.feed(chunk, &mut ready) {
+                    break Fault::silent(ErrorClass::BadResponse, true, why);
+                }
+                match pipe.first() {
+                    FirstEvent::Good => {}
+                    FirstEvent::Error(fault) => {
+                        break Fault {
+                            fault,
+                            sent: true,
+                            status: reply.status.as_u16(),
+                            raw: None,
+                        };
+                    }
+                    FirstEvent::Pending if held > FIRST_EVENT_BYTES_MAX => {
+                        break Fault::silent(
+                            ErrorClass::BadResponse,
+                            true,
+                            "the first event has no end",
+                        );
+                    }
+                    FirstEvent::Pending => continue,
+                }
+                let limits =
+                    RelayLimits { idle: provider.idle, total_at: started + provider.total };
+                let headers = answer_headers(cx, call, &reply.headers);
+                let relay = Relay::new(reply.source, pipe, ready, limits, flight, cx.client);
+                return Ok(respond(reply.status, headers, RespBody::Stream(Box::new(relay))));
+            }
+            Ok(Some(Err(error))) => break Fault::silent(error.class, true, error.message),
+            Ok(None) => {
+                break Fault::silent(
+                    ErrorClass::BadResponse,
+                    true,
+                    "the stream ended before its first event",
+                );
+            }
+            Err(_) => break Fault::silent(ErrorClass::Timeout, true, "no first event in time"),
+        }
+    };
+    Err(failed(flight, fault))
+}
+
+/// Settles a failed attempt and gives the request's place in the limits back.
+fn failed(flight: Flight, fault: Fault) -> (Fault, Option<Admission>) {
+    let admission = flight.settle_fault(&fault);
+    (fault, admission)
+}
+
+/// The reader of a whole answer.
+fn tee(call: &Call, endpoint: Endpoint) -> Box<dyn dialect::Tee> {
+    match endpoint {
+        Endpoint::Embeddings => dialect::embeddings::tee(),
+        Endpoint::CountTokens => dialect::count_tokens::tee(),
+        Endpoint::Chat | Endpoint::Models => {
+            call.dialect.tee(TeeOptions { streamed: false, strip_usage_chunk: false })
+        }
+    }
+}
+
+fn answer_headers(cx: &Cx, call: &Call, upstream: &HeaderMap) -> HeaderMap {
+    let mut headers = HeaderMap::with_capacity(16);
+    allowed::to_client(upstream, &mut headers);
+    if call.translated {
+        let stream = upstream
+            .get(CONTENT_TYPE)
+            .is_some_and(|it| it.as_bytes().starts_with(b"text/event-stream"));
+        let value = if stream { "text/event-stream; charset=utf-8" } else { "application/json" };
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(value));
+    }
+    own_headers(cx, &mut headers);
+    insert(&mut headers, "x-outrigger-offer", &call.offer.id.to_string());
+    if !call.losses.is_empty() {
+        insert(&mut headers, "x-outrigger-loss", &call.losses.to_string());
+    }
+    headers
+}
+
+/// The headers that every answer bears.
+pub fn own_headers(cx: &Cx, headers: &mut HeaderMap) {
+    let id = cx.id.to_string();
+    if let Ok(value) = HeaderValue::from_str(&id) {
+        for name in ["x-request-id", "request-id", "x-outrigger-request-id"] {
+            headers.insert(HeaderName::from_static(name), value.clone());
+        }
+    }
+    headers.insert(HeaderName::from_static("x-outrigger-attempts"), HeaderValue::from(cx.attempts));
+}
+
+/// Sets a header whose value we made; one that can't be sent is left out.
+pub fn insert(headers: &mut HeaderMap, name: &'static str, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        headers.insert(HeaderName::from_static(name), value);
+    }
+}
+
+/// A response of these parts.
+pub fn respond(status: StatusCode, headers: HeaderMap, body: RespBody) -> Response<RespBody> {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    response
+}
+
+fn give_up(
+    cx: &Cx,
+    run: &Run<'_>,
+    why: GiveUp,
+    denied: Option<Failure>,
+    last: Option<Last>,
+) -> Result<Response<RespBody>, Failure> {
+    match why {
+        GiveUp::NoCandidate => Err(plan::no_candidate(run.resolved, run.planned, cx.at)),
+        GiveUp::Budget if last.is_none() => Err(denied.unwrap_or_else(|| {
+            Failure::new(&errors::BUDGET_EXCEEDED, "a budget does not cover this request")
+        })),
+        GiveUp::LedgerUnavailable => Err(Failure::new(
+            &errors::LEDGER_UNAVAILABLE,
+            "the ledger can't be written, so nothing was sent",
+        )),
+        GiveUp::Budget | GiveUp::Fault { .. } => {
+            let Some(last) = last else {
+                return Err(Failure::new(&errors::INTERNAL, "an attempt failed without a trace"));
+            };
+            Ok(own_words(cx, &last).unwrap_or_else(|| {
+                let fault = &last.fault.fault;
+                let failure = Failure::upstream(
+                    fault.class,
+                    fault.hint,
+                    &last.provider,
+                    cx.attempts,
+                    &fault.message,
+                );
+                refuse_attempted(cx, &failure)
+            }))
+        }
+    }
+}
+
+/// On a same-dialect route a provider's error keeps its status and its body. Errors about *our* credential are the
+/// exception: the client's SDK would take them for its own.
+fn own_words(cx: &Cx, last: &Last) -> Option<Response<RespBody>> {
+    let (headers, body) = last.fault.raw.as_ref()?;
+    let ours = matches!(last.fault.fault.class, ErrorClass::Auth | ErrorClass::Quota);
+    if last.dialect != cx.client.id() || ours || body.is_empty() {
+        return None;
+    }
+    let status = StatusCode::from_u16(last.fault.status).ok()?;
+    if !(status.is_client_error() || status.is_server_error()) {
+        return None;
+    }
+    let json =
+        headers.get(CONTENT_TYPE).is_some_and(|it| it.as_bytes().starts_with(b"application/json"));
+    if !json {
+        return None;
+    }
+    let mut out = HeaderMap::new();
+    allowed::to_client(headers, &mut out);
+    if let Some(value) = headers.get("x-should-retry") {
+        out.insert(HeaderName::from_static("x-should-retry"), value.clone());
+    }
+    own_headers(cx, &mut out);
+    Some(respond(status, out, RespBody::one(body.clone())))
+}
+
+/// The error answer of a request that no attempt was made for; the ledger gets a row.
+fn refuse(worker: &Worker, cx: &Cx, failure: &Failure) -> Response<RespBody> {
+    worker.gateway.refused(cx, failure);
+    refuse_attempted(cx, failure)
+}
+
+/// The error answer of a request whose attempts have rows of their own.
+fn refuse_attempted(cx: &Cx, failure: &Failure) -> Response<RespBody> {
+    let request_id = cx.id.to_string();
+    let body = cx.client.render_error(&failure.as_client_error(&request_id));
+    let status = failure.status(cx.client.id() == DialectId::AnthropicMessages);
+    let mut headers = HeaderMap::new();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    insert(&mut headers, "x-should-retry", if failure.kind.retry { "true" } else { "false" });
+    if let Some(millis) = failure.retry_after_ms {
+        insert(&mut headers, "retry-after-ms", &millis.to_string());
+        headers.insert(RETRY_AFTER, HeaderValue::from(millis.div_ceil(1_000)));
+    }
+    own_headers(cx, &mut headers);
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    respond(status, headers, RespBody::one(body))
+}
+
+fn not_routed(path: &str, error: NoRoute) -> Failure {
+    match error {
+        NoRoute::Malformed(why) => Failure::new(&errors::BAD_PATH, why),
+        NoRoute::Query => Failure::new(&errors::BAD_PATH, "this route takes no such query"),
+        NoRoute::WrongMethod { allow } => {
+            Failure::new(&errors::METHOD_NOT_ALLOWED, format!("this path is served for {allow}"))
+        }
+        NoRoute::Unknown { nearest } => Failure::new(
+            &errors::ROUTE_NOT_FOUND,
+            format!("there is no `{}`", resolve::shown(path)),
+        )
+        .fix(format!("The nearest route is `{nearest}`.")),
+    }
+}

@@ -1,0 +1,78 @@
+//! admit: the worst case of an attempt, reserved before anything is sent.
+
+use catalog::PriceSheet;
+use domain::{Endpoint, Money, MoneyError, RequestLimits, UnixMicros, WorstCase};
+
+use crate::read::Ask;
+use crate::resolve::Resolved;
+use crate::snapshot::Offer;
+
+/// Upper bound of the tokens of one image at any provider here: OpenAI's high-detail tiles and Anthropic's
+/// full-resolution images stay below it (their documentation on vision, November 2026).
+const IMAGE_TOKENS_MAX: u64 = 5_000;
+/// Encoded bytes of a document that make at most one token: text and page images of a PDF together.
+const DOCUMENT_BYTES_PER_TOKEN: u64 = 2;
+
+/// The most an attempt can use and cost.
+#[derive(Clone, Copy, Debug)]
+pub struct Bound {
+    /// In tokens, all answers together.
+    pub tokens: WorstCase,
+    /// In money; `None` when no price is known or nothing bounds the output.
+    pub money: Option<Money>,
+    /// The price sheet's version.
+    pub price_version: Option<u64>,
+}
+
+/// Bounds an attempt at `offer`. An amount beyond what a row can hold is an error: such an attempt is refused.
+pub fn bound(
+    ask: &Ask,
+    resolved: &Resolved,
+    offer: &Offer,
+    default_max_output: Option<u64>,
+    now: UnixMicros,
+) -> Result<Bound, MoneyError> {
+    let tokens = match ask.endpoint {
+        Endpoint::Chat => chat_tokens(ask, resolved, offer, default_max_output),
+        Endpoint::Embeddings => WorstCase { input: input_tokens(ask, offer), output: Some(0) },
+        // Counting is free at every provider that offers it.
+        Endpoint::CountTokens | Endpoint::Models => WorstCase { input: 0, output: Some(0) },
+    };
+    let sheet = offer.price_at(now);
+    let money = match sheet {
+        Some(sheet) => sheet.worst_case_for(&tokens, ask.peek.features)?,
+        None if tokens == (WorstCase { input: 0, output: Some(0) }) => Some(Money::ZERO),
+        None => None,
+    };
+    Ok(Bound { tokens, money, price_version: sheet.map(version) })
+}
+
+/// The version as rows keep it.
+pub fn version(sheet: &PriceSheet) -> u64 {
+    sheet.version.0
+}
+
+fn chat_tokens(
+    ask: &Ask,
+    resolved: &Resolved,
+    offer: &Offer,
+    default_max_output: Option<u64>,
+) -> WorstCase {
+    let RequestLimits { max_output, answers } = ask.peek.limits;
+    let answers = u64::from(answers.max(1));
+    let output = max_output.or(resolved.max_output).or(offer.max_output).or(default_max_output);
+    WorstCase {
+        input: input_tokens(ask, offer).saturating_mul(answers),
+        output: output.map(|tokens| tokens.saturating_mul(answers)),
+    }
+}
+
+/// No byte-level tokenizer makes more tokens than there are bytes of text; no model takes more than its context.
+fn input_tokens(ask: &Ask, offer: &Offer) -> u64 {
+    let peek = &ask.peek;
+    let images = u64::from(peek.images).saturating_mul(IMAGE_TOKENS_MAX);
+    let documents =
+        if peek.documents > 0 { peek.media_bytes / DOCUMENT_BYTES_PER_TOKEN } else { 0 };
+    let all = peek.text_bytes.saturating_add(images).saturating_add(documents);
+    offer.max_input.map_or(all, |most| all.min(most))
+}

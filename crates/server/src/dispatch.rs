@@ -1,0 +1,331 @@
+//! dispatch: one attempt as it leaves: our headers, our framing, the provider's dialect.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use catalog::AuthStyle;
+use config::ProviderKind;
+use dialect::{Dialect, DialectId, Edits, Exchange, Target as DialectTarget, UpstreamFault};
+use domain::{Endpoint, ErrorClass, LossReport, RateHint};
+use http::header::{ACCEPT, AUTHORIZATION};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use upstream::{Outgoing, Target};
+
+use crate::errors::Failure;
+use crate::listen::headers as allowed;
+use crate::listen::route::Family;
+use crate::read::{Ask, HeaderView, bad_field};
+use crate::snapshot::Offer;
+use crate::source::{DemoBody, Source};
+use crate::trace::TraceParent;
+use crate::worker::Worker;
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const EVENTS: HeaderValue = HeaderValue::from_static("text/event-stream");
+
+/// An attempt, ready to leave.
+pub struct Call {
+    /// Where it goes.
+    pub offer: Arc<Offer>,
+    /// The dialect it is written in.
+    pub dialect: &'static dyn Dialect,
+    target: Option<Target>,
+    body: Bytes,
+    headers: HeaderMap,
+    path: &'static str,
+    /// Whether the answer must be converted for the client.
+    pub translated: bool,
+    /// Whether we asked for the usage chunk that the client did not ask for.
+    pub strip_usage: bool,
+    /// What the conversion did not carry natively.
+    pub losses: LossReport,
+}
+
+/// The head of a provider's answer.
+pub struct Reply {
+    /// Its status.
+    pub status: StatusCode,
+    /// Its headers.
+    pub headers: HeaderMap,
+    /// Its body, still coming.
+    pub source: Source,
+}
+
+/// An attempt that brought no usable answer.
+#[derive(Debug)]
+pub struct Fault {
+    /// What it was.
+    pub fault: UpstreamFault,
+    /// Whether a byte of the request may have left.
+    pub sent: bool,
+    /// The provider's status, where there was one.
+    pub status: u16,
+    /// The provider's own error answer, fit to be forwarded on a same-dialect route.
+    pub raw: Option<(HeaderMap, Bytes)>,
+}
+
+impl Fault {
+    /// A fault without an answer.
+    pub fn silent(class: ErrorClass, sent: bool, message: impl Into<String>) -> Self {
+        let fault =
+            UpstreamFault { class, hint: RateHint::default(), message: message.into(), code: None };
+        Self { fault, sent, status: 0, raw: None }
+    }
+}
+
+/// Writes the request for an offer, in the client's own dialect where the provider speaks it.
+pub fn prepare(
+    ask: &Ask,
+    client_headers: &HeaderMap,
+    exchange: &mut Option<Exchange>,
+    offer: &Arc<Offer>,
+    max_output: Option<u64>,
+) -> Result<Call, Failure> {
+    let provider = &offer.provider;
+    let (id, target) = provider.dialect_for(ask.client.id()).ok_or_else(|| {
+        Failure::new(&crate::errors::NO_CANDIDATE, format!("{} speaks no dialect", provider.name))
+    })?;
+    let dialect = dialect::dialect(id);
+    let mut call = Call {
+        offer: Arc::clone(offer),
+        dialect,
+        target: target.cloned(),
+        body: Bytes::new(),
+        headers: HeaderMap::new(),
+        path: dialect.path(ask.endpoint),
+        translated: id != ask.client.id(),
+        strip_usage: false,
+        losses: LossReport::default(),
+    };
+    if call.translated {
+        translate(&mut call, ask, client_headers, exchange, max_output)?;
+    } else {
+        forward(&mut call, ask, client_headers);
+    }
+    own_headers(&mut call, ask, client_headers);
+    Ok(call)
+}
+
+/// Same dialect: the client's bytes, but for the model's name and the one exception for usage.
+fn forward(call: &mut Call, ask: &Ask, client_headers: &HeaderMap) {
+    let model = call.offer.id.model().as_str();
+    let asks_usage = ask.client.id() == DialectId::OpenaiChat
+        && ask.endpoint == Endpoint::Chat
+        && ask.peek.stream
+        && !ask.peek.wants_stream_usage
+        && !call.offer.provider.quirks.no_stream_options;
+    let edits = Edits { model: (model != ask.peek.model).then_some(model), ask_usage: asks_usage };
+    call.strip_usage = asks_usage;
+    call.body = ask.client.forward(&ask.body, &ask.peek, &edits);
+    let family = match ask.client.id() {
+        DialectId::OpenaiChat => Family::Openai,
+        DialectId::AnthropicMessages => Family::Anthropic,
+    };
+    call.headers = allowed::to_provider(family, client_headers);
+    if call.dialect.id() == DialectId::AnthropicMessages
+        && !call.headers.contains_key("anthropic-version")
+    {
+        set(&mut call.headers, "anthropic-version", &call.offer.provider.anthropic_version);
+    }
+}
+
+fn translate(
+    call: &mut Call,
+    ask: &Ask,
+    client_headers: &HeaderMap,
+    exchange: &mut Option<Exchange>,
+    max_output: Option<u64>,
+) -> Result<(), Failure> {
+    let exchange = match exchange {
+        Some(exchange) => exchange,
+        None => {
+            let read = ask
+                .client
+                .read_request(&ask.body, &HeaderView(client_headers))
+                .map_err(bad_field)?;
+            exchange.insert(read)
+        }
+    };
+    let provider = &call.offer.provider;
+    let target = DialectTarget {
+        model: call.offer.id.model().as_str(),
+        max_output: call.offer.max_output.or(max_output),
+        quirks: &provider.quirks,
+        anthropic_version: &provider.anthropic_version,
+        ask_usage: !provider.quirks.no_stream_options,
+    };
+    let written =
+        call.dialect.write_request(exchange, &target, &mut call.losses).map_err(bad_field)?;
+    call.body = written.body.into();
+    call.headers = allowed::ours();
+    for (name, value) in &written.headers {
+        set(&mut call.headers, name, value);
+    }
+    Ok(())
+}
+
+fn own_headers(call: &mut Call, ask: &Ask, client_headers: &HeaderMap) {
+    for (name, value) in &call.offer.provider.headers {
+        call.headers.insert(name.clone(), value.clone());
+    }
+    call.headers.insert(ACCEPT, if ask.peek.stream { EVENTS } else { JSON });
+    for name in ["traceparent", "tracestate"] {
+        if let Some(value) = client_headers.get(name) {
+            call.headers.insert(HeaderName::from_static(name), value.clone());
+        }
+    }
+}
+
+fn set(headers: &mut HeaderMap, name: &str, value: &str) {
+    if let (Ok(name), Ok(value)) =
+        (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(value))
+    {
+        headers.insert(name, value);
+    }
+}
+
+/// Sends an attempt and waits for the head of its answer. An error answer is read and classified here.
+pub async fn send(worker: &Worker, call: &Call) -> Result<Reply, Fault> {
+    let reply = match call.offer.provider.kind {
+        ProviderKind::Demo => demo(worker, call).await?,
+        ProviderKind::Openai | ProviderKind::Anthropic | ProviderKind::OpenaiCompatible => {
+            http(worker, call).await?
+        }
+    };
+    if !reply.status.is_success() {
+        return Err(error_answer(call, reply).await);
+    }
+    let coded = reply.headers.get(http::header::CONTENT_ENCODING);
+    if coded.is_some_and(|it| !it.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        return Err(Fault::silent(
+            ErrorClass::BadResponse,
+            true,
+            "a compressed answer, which was not asked for",
+        ));
+    }
+    Ok(reply)
+}
+
+async fn http(worker: &Worker, call: &Call) -> Result<Reply, Fault> {
+    let provider = &call.offer.provider;
+    let Some(target) = &call.target else {
+        return Err(Fault::silent(ErrorClass::Internal, false, "the provider has no address"));
+    };
+    let mut headers = call.headers.clone();
+    let key = credential(&mut headers, call)?;
+    trace(&mut headers, worker);
+    let outgoing =
+        Outgoing { method: Method::POST, path: call.path, headers, body: call.body.clone() };
+    match worker.pool.send(target, outgoing, &provider.deadlines).await {
+        Ok(incoming) => {
+            if let Some(index) = key {
+                match incoming.status.as_u16() {
+                    401 | 403 => {
+                        provider.keys.refused(index, Instant::now());
+                    }
+                    _ => provider.keys.accepted(index),
+                }
+            }
+            Ok(Reply {
+                status: incoming.status,
+                headers: incoming.headers,
+                source: Source::Http(incoming.body),
+            })
+        }
+        Err(error) => Err(Fault::silent(error.class, error.sent, error.message)),
+    }
+}
+
+/// Adds the provider's credential; `Ok(None)` where it needs none.
+fn credential(headers: &mut HeaderMap, call: &Call) -> Result<Option<usize>, Fault> {
+    let provider = &call.offer.provider;
+    if provider.keys.is_empty() {
+        return Ok(None);
+    }
+    let Ok(picked) = provider.keys.pick(Instant::now()) else {
+        return Err(Fault::silent(
+            ErrorClass::Auth,
+            false,
+            "every key of the provider was refused and rests",
+        ));
+    };
+    let (name, text) = match provider.auth {
+        AuthStyle::XApiKey => {
+            (HeaderName::from_static("x-api-key"), picked.secret.reveal().to_owned())
+        }
+        AuthStyle::Bearer | AuthStyle::None => {
+            (AUTHORIZATION, format!("Bearer {}", picked.secret.reveal()))
+        }
+    };
+    let Ok(mut value) = HeaderValue::from_str(&text) else {
+        return Err(Fault::silent(
+            ErrorClass::Auth,
+            false,
+            "the provider's key holds characters no header may",
+        ));
+    };
+    value.set_sensitive(true);
+    headers.insert(name, value);
+    Ok(Some(picked.index))
+}
+
+fn trace(headers: &mut HeaderMap, worker: &Worker) {
+    let Some(child) = headers
+        .get("traceparent")
+        .and_then(|value| TraceParent::parse(value.to_str().ok()?))
+        .map(|parent| parent.child(worker.random.next()))
+    else {
+        headers.remove("traceparent");
+        headers.remove("tracestate");
+        return;
+    };
+    set(headers, "traceparent", &child);
+}
+
+async fn demo(worker: &Worker, call: &Call) -> Result<Reply, Fault> {
+    let headers: Vec<(&str, &str)> = call
+        .headers
+        .iter()
+        .filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)))
+        .collect();
+    let path = format!("/v1{}", call.path);
+    let reply = worker.gateway.demo.respond(&fake_provider::Call {
+        method: "POST",
+        path: &path,
+        headers: &headers,
+        body: &call.body,
+    });
+    let mut map = HeaderMap::new();
+    for (name, value) in &reply.headers {
+        set(&mut map, name, value);
+    }
+    let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut source = Source::Demo(DemoBody::new(reply.body));
+    // The demo's delay before its first byte is a wait for the head, as with any provider.
+    if let Source::Demo(body) = &mut source {
+        body.first_delay().await;
+    }
+    Ok(Reply { status, headers: map, source })
+}
+
+/// Most bytes of an error answer that are read.
+const ERROR_BYTES_MAX: usize = 64 * 1024;
+
+async fn error_answer(call: &Call, mut reply: Reply) -> Fault {
+    let mut body = Vec::new();
+    let reading = async {
+        while let Some(Ok(chunk)) = reply.source.data().await {
+            let room = ERROR_BYTES_MAX.saturating_sub(body.len());
+            body.extend_from_slice(chunk.get(..chunk.len().min(room)).unwrap_or_default());
+            if room == 0 {
+                break;
+            }
+        }
+    };
+    // Whatever arrived in time is enough to tell what the error is.
+    let _whole = tokio::time::timeout(call.offer.provider.idle, reading).await.is_ok();
+    let status = reply.status.as_u16();
+    let fault = call.dialect.classify(status, &HeaderView(&reply.headers), &body);
+    Fault { fault, sent: true, status, raw: Some((reply.headers, body.into())) }
+}

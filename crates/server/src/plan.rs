@@ -1,0 +1,173 @@
+//! plan: the policy's choice for this request, and what it is told.
+
+use std::time::Instant;
+
+use dialect::Exchange;
+use domain::{Endpoint, Features, UnixMicros};
+use http::HeaderMap;
+use ledger::Candidate;
+use limits::{Denied, Scope};
+use policy::{Allowed, Ask as PolicyAsk, Availability, OfferView, Plan, Reason, Tags, Verdict};
+use smallvec::SmallVec;
+
+use crate::accept::Cx;
+use crate::dispatch;
+use crate::errors::{self, Failure};
+use crate::identify::Caller;
+use crate::read::Ask;
+use crate::resolve::Resolved;
+use crate::snapshot::Offer;
+use crate::worker::Worker;
+
+/// Bytes of text that hold at least one token of any model here: a lower bound of the input, since an upper bound would
+/// leave out offers that fit.
+const BYTES_PER_TOKEN_MOST: u64 = 16;
+
+/// The scope of a caller and what it asks for, before an offer is chosen.
+pub fn scope<'a>(caller: Option<&'a Caller>, resolved: &'a Resolved) -> Scope<'a> {
+    Scope {
+        key: caller.and_then(Caller::public),
+        app: caller.and_then(Caller::app),
+        team: caller.and_then(Caller::team),
+        provider: None,
+        capability: Some(&resolved.capability),
+    }
+}
+
+/// Asks the policy. Counts as one request of each recovering offer.
+pub fn plan(
+    worker: &Worker,
+    cx: &Cx,
+    ask: &Ask,
+    resolved: &Resolved,
+    headers: &HeaderMap,
+    exchange: &mut Option<Exchange>,
+) -> Result<Plan, Failure> {
+    let now = worker.gateway.now();
+    let mut views: SmallVec<[OfferView; 4]> = SmallVec::new();
+    for (offer, role) in &resolved.offers {
+        let carries = carries(ask, offer, headers, exchange, resolved)?;
+        views.push(OfferView {
+            role: *role,
+            endpoints: endpoints(ask, offer),
+            carries,
+            max_context: offer.max_input,
+            priced: offer.price_at(now).is_some(),
+            ..OfferView::unlimited(offer.ix)
+        });
+    }
+    {
+        let mut health = worker.gateway.health();
+        for (view, (offer, _)) in views.iter_mut().zip(&resolved.offers) {
+            view.availability =
+                credentials(offer, now).unwrap_or_else(|| health.view(offer.ix, now));
+        }
+    }
+    let unpriced = worker.gateway.unpriced(&cx.snapshot);
+    let scope = scope(cx.caller.as_ref(), resolved);
+    let money_budget =
+        unpriced == limits::Unpriced::Reject && worker.gateway.limits().has_money_budget(&scope);
+    let policy_ask = PolicyAsk {
+        endpoint: ask.endpoint,
+        features: ask.peek.features,
+        input_at_least: ask.peek.text_bytes / BYTES_PER_TOKEN_MOST,
+        on_loss: resolved.on_loss,
+        unpriced,
+        money_budget,
+        residency: Tags::default(),
+        allowed: Allowed::All,
+    };
+    Ok(policy::plan(&policy::Snapshot { now, offers: &views }, &policy_ask))
+}
+
+/// What the ledger keeps of a plan.
+pub fn candidates(plan: &Plan, resolved: &Resolved) -> Vec<Candidate> {
+    let coded = plan.explanation.codes().zip(&resolved.offers);
+    coded
+        .take(ledger::CANDIDATES_MAX)
+        .map(|((_, reason), (offer, _))| Candidate { offer: offer.code, reason })
+        .collect()
+}
+
+fn credentials(offer: &Offer, now: UnixMicros) -> Option<Availability> {
+    let keys = &offer.provider.keys;
+    if keys.is_empty() {
+        return None;
+    }
+    let wait = keys.wait(Instant::now())?;
+    let micros = i64::try_from(wait.as_micros()).unwrap_or(i64::MAX);
+    Some(Availability::NoCredential { until: Some(now.plus_micros(micros)) })
+}
+
+/// Embeddings and token counts are served in the client's own dialect only.
+fn endpoints(ask: &Ask, offer: &Offer) -> u8 {
+    if ask.endpoint == Endpoint::Chat || offer.provider.speaks(ask.client.id()) {
+        u8::MAX
+    } else {
+        0
+    }
+}
+
+/// What reaches the offer without loss of meaning. Asked in earnest only where `on_loss` is `reject`: the request is
+/// written for the offer, and if anything was lost, the offer carries nothing of it.
+fn carries(
+    ask: &Ask,
+    offer: &std::sync::Arc<Offer>,
+    headers: &HeaderMap,
+    exchange: &mut Option<Exchange>,
+    resolved: &Resolved,
+) -> Result<Features, Failure> {
+    let all = Features::from_bits(u64::MAX);
+    if resolved.on_loss == domain::OnLoss::Allow || offer.provider.speaks(ask.client.id()) {
+        return Ok(all);
+    }
+    let call = dispatch::prepare(ask, headers, exchange, offer, resolved.max_output)?;
+    Ok(if call.losses.is_lossy() { Features::NONE } else { all })
+}
+
+/// The failure of a request that no offer can serve, with every offer's reason.
+pub fn no_candidate(resolved: &Resolved, plan: &Plan, now: UnixMicros) -> Failure {
+    let left: Vec<(String, Reason)> = plan
+        .explanation
+        .candidates
+        .iter()
+        .zip(&resolved.offers)
+        .filter_map(|(candidate, (offer, _))| match candidate.verdict {
+            Verdict::Left(reason) => Some((offer.id.to_string(), reason)),
+            Verdict::Taken(..) => None,
+        })
+        .collect();
+    let all = |wanted: fn(&Reason) -> bool| {
+        !left.is_empty() && left.iter().all(|(_, reason)| wanted(reason))
+    };
+    let kind = if all(|it| matches!(it, Reason::Lossy(_))) {
+        &errors::FEATURE_NOT_PORTABLE
+    } else if all(|it| matches!(it, Reason::ContextTooLong { .. })) {
+        &errors::CONTEXT_TOO_LONG
+    } else if all(|it| matches!(it, Reason::Unpriced)) {
+        &errors::UNPRICED
+    } else if all(|it| matches!(it, Reason::NotAllowed)) {
+        &errors::MODEL_NOT_ALLOWED
+    } else if all(|it| matches!(it, Reason::SetAside { .. })) {
+        &errors::UPSTREAM_RATE_LIMITED
+    } else {
+        &errors::NO_CANDIDATE
+    };
+    let sentences: Vec<String> =
+        left.iter().map(|(offer, reason)| reason.sentence(offer)).collect();
+    let wait = plan
+        .retry_at
+        .map(|at| u64::try_from(at.micros_since(now)).unwrap_or(0).div_ceil(1_000).max(1));
+    Failure::new(kind, sentences.join(" ")).retry_after_ms(wait)
+}
+
+/// The failure of a request that a limit refused.
+pub fn denied(denied: &Denied) -> Failure {
+    let kind = match denied {
+        Denied::Budget(_) => &errors::BUDGET_EXCEEDED,
+        Denied::Unpriced { .. } => &errors::UNPRICED,
+        Denied::Rate(_) | Denied::Parallel(_) => &errors::RATE_LIMITED,
+    };
+    let wait = denied.retry_after_micros().map(|micros| micros.div_ceil(1_000));
+    Failure::new(kind, denied.to_string()).retry_after_ms(wait)
+}

@@ -1,0 +1,366 @@
+//! relay: the answer's bytes on their way to the client.
+//!
+//! Same dialect: bytes untouched, a tee reads usage. Other dialect: event by event, each written once, the tee still
+//! reads the provider's bytes. The chunk that holds the stream's success terminator waits until the settlement is
+//! durable, so that a client that has seen its answer's end finds it in the ledger whatever happens next. A client
+//! that reads slowly slows the provider: nothing is read ahead.
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use dialect::{
+    Dialect, FirstEvent, Seen, StreamEvent, StreamReader, StreamWriter, Tee, UpstreamFault,
+};
+use domain::ErrorClass;
+use flow::Ended;
+use smallvec::SmallVec;
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use crate::body::Aborted;
+use crate::errors::{self, Failure};
+use crate::settle::{Flight, Settled};
+use crate::source::Source;
+
+/// Conversion of a provider's stream into the client's dialect.
+pub struct Translation {
+    reader: Box<dyn StreamReader>,
+    writer: Box<dyn StreamWriter>,
+    events: Vec<StreamEvent>,
+}
+
+impl Translation {
+    /// Between the provider's reader and the client's writer.
+    pub fn new(reader: Box<dyn StreamReader>, writer: Box<dyn StreamWriter>) -> Self {
+        Self { reader, writer, events: Vec::new() }
+    }
+
+    /// Converts a piece; the message says why it can't go on.
+    fn feed(&mut self, chunk: &[u8], out: &mut SmallVec<[Bytes; 2]>) -> Result<(), String> {
+        let read = self.reader.feed(chunk, &mut self.events);
+        self.write(out)?;
+        read.map_err(|bad| bad.to_string())
+    }
+
+    fn end(&mut self, out: &mut SmallVec<[Bytes; 2]>) -> Result<(), String> {
+        let read = self.reader.end(&mut self.events);
+        self.write(out)?;
+        read.map_err(|bad| bad.to_string())
+    }
+
+    fn write(&mut self, out: &mut SmallVec<[Bytes; 2]>) -> Result<(), String> {
+        let mut bytes = Vec::new();
+        for event in self.events.drain(..) {
+            self.writer.event(&event, &mut bytes);
+        }
+        if !bytes.is_empty() {
+            out.push(Bytes::from(bytes));
+        }
+        self.writer.broken().map_or(Ok(()), |why| Err(why.to_owned()))
+    }
+}
+
+/// The way from the provider's bytes to the client's.
+pub struct Pipe {
+    tee: Box<dyn Tee>,
+    translation: Option<Translation>,
+    scratch: SmallVec<[Bytes; 2]>,
+}
+
+impl Pipe {
+    /// Forwards, or converts where a translation is given.
+    pub fn new(tee: Box<dyn Tee>, translation: Option<Translation>) -> Self {
+        Self { tee, translation, scratch: SmallVec::new() }
+    }
+
+    /// Takes a piece; pushes what the client gets.
+    pub fn feed(&mut self, chunk: Bytes, out: &mut VecDeque<Bytes>) -> Result<(), String> {
+        let mut pieces = SmallVec::new();
+        let result = match &mut self.translation {
+            None => {
+                self.tee.feed(chunk, &mut pieces);
+                Ok(())
+            }
+            Some(translation) => {
+                self.tee.feed(chunk.clone(), &mut self.scratch);
+                self.scratch.clear();
+                translation.feed(&chunk, &mut pieces)
+            }
+        };
+        out.extend(pieces);
+        result
+    }
+
+    /// The provider's body ended in order.
+    pub fn end(&mut self, out: &mut VecDeque<Bytes>) -> Result<(), String> {
+        let Some(translation) = &mut self.translation else { return Ok(()) };
+        let mut pieces = SmallVec::new();
+        let result = translation.end(&mut pieces);
+        out.extend(pieces);
+        result
+    }
+
+    /// What the first event was.
+    pub fn first(&self) -> FirstEvent {
+        self.tee.first()
+    }
+
+    /// Whether the success terminator has passed.
+    pub fn is_complete(&self) -> bool {
+        self.tee.is_complete()
+    }
+
+    /// What was seen so far.
+    pub fn finish(&mut self) -> Seen {
+        self.tee.finish()
+    }
+}
+
+/// Time limits of a relay.
+#[derive(Clone, Copy, Debug)]
+pub struct RelayLimits {
+    /// Longest silence of the provider.
+    pub idle: Duration,
+    /// When the whole attempt must be over.
+    pub total_at: Instant,
+}
+
+enum Phase {
+    /// Bytes flow.
+    Flowing,
+    /// The end waits for the ledger.
+    Settling(Settled),
+    /// Settled; what the provider still sends after its terminator passes.
+    Trailing,
+    /// The error event is out; the body is torn next.
+    Tearing,
+    /// Over.
+    Over,
+}
+
+/// A streamed answer. Dropped early, it settles as left by the client and cancels the provider.
+pub struct Relay {
+    source: Option<Source>,
+    pipe: Pipe,
+    ready: VecDeque<Bytes>,
+    held: VecDeque<Bytes>,
+    phase: Phase,
+    limits: RelayLimits,
+    last_data: Instant,
+    alarm: Pin<Box<Sleep>>,
+    flight: Flight,
+    client: &'static dyn Dialect,
+}
+
+impl Relay {
+    /// A relay whose first pieces are already in `ready`.
+    pub fn new(
+        source: Source,
+        pipe: Pipe,
+        ready: VecDeque<Bytes>,
+        limits: RelayLimits,
+        mut flight: Flight,
+        client: &'static dyn Dialect,
+    ) -> Self {
+        let now = Instant::now();
+        let alarm = Box::pin(sleep_until((now + limits.idle).min(limits.total_at)));
+        flight.stream_opened();
+        let mut relay = Self {
+            source: Some(source),
+            pipe,
+            ready,
+            held: VecDeque::new(),
+            phase: Phase::Flowing,
+            limits,
+            last_data: now,
+            alarm,
+            flight,
+            client,
+        };
+        if relay.pipe.is_complete() {
+            relay.settle_whole();
+        }
+        relay
+    }
+
+    /// The next bytes for the client.
+    pub fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Aborted>>> {
+        loop {
+            if let Some(bytes) = self.ready.pop_front() {
+                if !bytes.is_empty() {
+                    return Poll::Ready(Some(Ok(bytes)));
+                }
+                continue;
+            }
+            match &mut self.phase {
+                Phase::Flowing => match self.poll_provider(context) {
+                    Poll::Ready(()) => {}
+                    Poll::Pending => return Poll::Pending,
+                },
+                Phase::Settling(settled) => match Pin::new(settled).poll(context) {
+                    Poll::Ready(Ok(())) => {
+                        self.ready.append(&mut self.held);
+                        self.phase = Phase::Trailing;
+                    }
+                    Poll::Ready(Err(_)) => {
+                        self.tear(&errors::LEDGER_UNAVAILABLE, "the ledger can't be written")
+                    }
+                    Poll::Pending => return Poll::Pending,
+                },
+                Phase::Trailing => match self.poll_trailer(context) {
+                    Poll::Ready(()) => {}
+                    Poll::Pending => return Poll::Pending,
+                },
+                Phase::Tearing => {
+                    self.phase = Phase::Over;
+                    return Poll::Ready(Some(Err(Aborted)));
+                }
+                Phase::Over => return Poll::Ready(None),
+            }
+        }
+    }
+
+    fn poll_provider(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let Some(source) = &mut self.source else {
+            self.phase = Phase::Over;
+            return Poll::Ready(());
+        };
+        match source.poll_data(context) {
+            Poll::Ready(Some(Ok(chunk))) => {
+                self.last_data = Instant::now();
+                self.take(chunk);
+                Poll::Ready(())
+            }
+            Poll::Ready(Some(Err(error))) => {
+                self.cut(error.class, &error.message);
+                Poll::Ready(())
+            }
+            Poll::Ready(None) => {
+                self.provider_ended();
+                Poll::Ready(())
+            }
+            Poll::Pending => self.poll_alarm(context),
+        }
+    }
+
+    fn take(&mut self, chunk: Bytes) {
+        let mut out = VecDeque::new();
+        let fed = self.pipe.feed(chunk, &mut out);
+        if let Err(why) = fed {
+            self.ready.append(&mut out);
+            self.cut(ErrorClass::BadResponse, &why);
+        } else if self.pipe.is_complete() {
+            self.held = out;
+            self.settle_whole();
+        } else {
+            self.ready.append(&mut out);
+        }
+    }
+
+    fn provider_ended(&mut self) {
+        self.source = None;
+        let mut out = VecDeque::new();
+        let ended = self.pipe.end(&mut out);
+        let seen = self.pipe.finish();
+        if let Err(why) = ended {
+            self.ready.append(&mut out);
+            self.cut_seen(ErrorClass::BadResponse, &why, seen);
+        } else if seen.complete {
+            self.held = out;
+            self.phase = Phase::Settling(self.flight.settle(Ended::Whole, seen));
+        } else {
+            self.ready.append(&mut out);
+            self.cut_seen(ErrorClass::BadResponse, "the stream ended before its end marker", seen);
+        }
+    }
+
+    /// Never fires while data flows: it is set anew only when it rings.
+    fn poll_alarm(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        loop {
+            if self.alarm.as_mut().poll(context).is_pending() {
+                return Poll::Pending;
+            }
+            let now = Instant::now();
+            if now >= self.limits.total_at {
+                self.cut(ErrorClass::Timeout, "the answer took longer than the total limit");
+                return Poll::Ready(());
+            }
+            let due = self.last_data + self.limits.idle;
+            if now >= due {
+                self.cut(ErrorClass::Stall, "the provider stopped sending");
+                return Poll::Ready(());
+            }
+            self.alarm.as_mut().reset(due.min(self.limits.total_at));
+        }
+    }
+
+    fn settle_whole(&mut self) {
+        let seen = self.pipe.finish();
+        self.phase = Phase::Settling(self.flight.settle(Ended::Whole, seen));
+    }
+
+    /// After the terminator only the orderly end is of interest: it makes the connection fit for reuse.
+    fn poll_trailer(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let Some(source) = &mut self.source else {
+            self.phase = Phase::Over;
+            return Poll::Ready(());
+        };
+        match source.poll_data(context) {
+            Poll::Ready(Some(Ok(bytes))) => {
+                if self.pipe.translation.is_none() {
+                    self.ready.push_back(bytes);
+                }
+                self.last_data = Instant::now();
+            }
+            Poll::Ready(Some(Err(_)) | None) => self.source = None,
+            Poll::Pending => {
+                // A provider that leaves its connection open after the end must not keep the client waiting.
+                if self.alarm.as_mut().poll(context).is_pending() {
+                    return Poll::Pending;
+                }
+                self.source = None;
+            }
+        }
+        Poll::Ready(())
+    }
+
+    fn cut(&mut self, class: ErrorClass, why: &str) {
+        let seen = self.pipe.finish();
+        self.cut_seen(class, why, seen);
+    }
+
+    fn cut_seen(&mut self, class: ErrorClass, why: &str, seen: Seen) {
+        self.source = None;
+        let class = seen.error.as_ref().map_or(class, |fault: &UpstreamFault| fault.class);
+        // The receipt is not awaited: the client gets no proper end that it could take for an answer.
+        drop(self.flight.settle(Ended::Failed(class), seen));
+        self.tear(&errors::STREAM_INTERRUPTED, why);
+    }
+
+    fn tear(&mut self, kind: &'static errors::ErrorKind, why: &str) {
+        self.source = None;
+        self.held.clear();
+        let failure = Failure {
+            provider: Some(self.flight.provider_name().to_owned()),
+            attempts: self.flight.attempts(),
+            ..Failure::new(kind, format!("{}: {why}", self.flight.provider_name()))
+        };
+        let request_id = self.flight.request_id().to_string();
+        self.ready.push_back(
+            self.client.render_error_event(&failure.as_client_error(&request_id)).into(),
+        );
+        self.phase = Phase::Tearing;
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        if !self.flight.is_settled() {
+            let seen = self.pipe.finish();
+            drop(self.flight.settle(Ended::ClientLeft, seen));
+        }
+    }
+}

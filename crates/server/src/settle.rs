@@ -1,0 +1,465 @@
+//! settle: an attempt's account, from its intent to its settlement.
+//!
+//! A [`Flight`] that is dropped without having been settled settles itself: as left by the client, or as our own fault
+//! when a panic unwinds. So no path through the code, present or future, can lose an attempt.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use catalog::PriceSheet;
+use dialect::Seen;
+use domain::{AppName, ErrorClass, Money, OutcomeClass, RateHint, RequestId, UnixMicros, Usage};
+use flow::{Attempt, Ended, Evidence, Verdict, Why};
+use ledger::{Amount, AttemptKey, Intent, Marks, Record, Settlement};
+use limits::{Actual, Ask as LimitsAsk, Scope, Ticket};
+use policy::{Claim, OfferIx, Plan};
+use store::Receipt;
+use telemetry::metrics::Sample;
+
+use crate::accept::Cx;
+use crate::admit::{self, Bound};
+use crate::dispatch::{Call, Fault, Reply};
+use crate::errors::{self, Failure};
+use crate::gateway::Gateway;
+use crate::plan;
+use crate::read::Ask;
+use crate::resolve::Resolved;
+use crate::snapshot::Offer;
+use crate::worker::Worker;
+
+/// Time beyond the provider's own limit after which a reservation that is still open is a fault.
+const DEADLINE_SLACK_MICROS: i64 = 60_000_000;
+
+/// What an intent is written from.
+pub struct IntentFacts<'a> {
+    /// The request as read.
+    pub ask: &'a Ask,
+    /// What it was resolved to.
+    pub resolved: &'a Resolved,
+    /// What was considered.
+    pub planned: &'a Plan,
+    /// The attempt as written.
+    pub call: &'a Call,
+    /// Its worst case.
+    pub bound: Bound,
+    /// Which attempt, and why.
+    pub attempt: Attempt<OfferIx>,
+    /// The right to ask the offer.
+    pub claim: Claim,
+}
+
+/// A request's place in the limits; given back when dropped.
+pub struct Admission {
+    gateway: Arc<Gateway>,
+    ticket: Option<Ticket>,
+}
+
+impl Drop for Admission {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.ticket.take() {
+            // Every attempt was settled by its flight; what is left are places.
+            self.gateway.limits().finish(ticket, &Actual::NOTHING);
+        }
+    }
+}
+
+/// Resolves when a settlement is durable.
+pub struct Settled(Option<Receipt>);
+
+impl Future for Settled {
+    type Output = Result<(), store::LedgerUnavailable>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        match &mut self.0 {
+            Some(receipt) => Pin::new(receipt).poll(context).map(|result| result.map(|_| ())),
+            None => Poll::Ready(Ok(())),
+        }
+    }
+}
+
+/// One attempt under way.
+pub struct Flight {
+    gateway: Arc<Gateway>,
+    offer: Arc<Offer>,
+    admission: Option<Admission>,
+    id: AttemptKey,
+    limit_attempt: u16,
+    marks: Marks,
+    bound: Bound,
+    reserved: Amount,
+    input_bytes: u64,
+    admitted_at: UnixMicros,
+    dispatched_at: Option<UnixMicros>,
+    first_byte_at: Option<UnixMicros>,
+    status: u16,
+    upstream_id: Option<String>,
+    claim: Claim,
+    hint: RateHint,
+    settled: bool,
+    streaming: bool,
+}
+
+impl Flight {
+    /// Reserves the worst case and hands the intent to the ledger. The attempt may leave once the receipt resolves.
+    pub fn begin(
+        worker: &Worker,
+        cx: &Cx,
+        facts: &IntentFacts<'_>,
+        admission: Option<Admission>,
+    ) -> Result<(Self, Receipt), (Failure, Option<Admission>)> {
+        let gateway = &worker.gateway;
+        let now = gateway.now();
+        let requests = u32::from(facts.attempt.number == 0);
+        let bound = facts.bound;
+        let ask = LimitsAsk {
+            money: bound.money,
+            tokens: bound.tokens.output.map(|output| bound.tokens.input.saturating_add(output)),
+            requests: 1,
+            unpriced: gateway.unpriced(&cx.snapshot),
+        };
+        let caller = cx.caller.as_ref();
+        let scope = Scope {
+            provider: Some(facts.call.offer.id.provider()),
+            ..plan::scope(caller, facts.resolved)
+        };
+        let (admission, limit_attempt, charges) = reserve(gateway, now, &scope, &ask, admission)?;
+        let reserved = Amount {
+            money: bound.money.unwrap_or(Money::ZERO),
+            tokens: ask.tokens.unwrap_or(bound.tokens.input),
+            requests,
+        };
+        let marks = Marks {
+            stream: facts.ask.peek.stream,
+            retry: facts.attempt.why == Why::Retry,
+            failover: facts.attempt.why == Why::Failover,
+            unpriced: bound.money.is_none(),
+            ..Marks::default()
+        };
+        let id = AttemptKey { request: cx.id, call: 0, attempt: facts.attempt.number };
+        let flight = Self {
+            gateway: Arc::clone(gateway),
+            offer: Arc::clone(&facts.call.offer),
+            admission: Some(admission),
+            id,
+            limit_attempt,
+            marks,
+            bound,
+            reserved,
+            input_bytes: facts.ask.peek.text_bytes,
+            admitted_at: cx.at,
+            dispatched_at: None,
+            first_byte_at: None,
+            status: 0,
+            upstream_id: None,
+            claim: facts.claim,
+            hint: RateHint::default(),
+            settled: false,
+            streaming: false,
+        };
+        let intent = intent(cx, facts, &flight, charges, now);
+        let receipt = gateway.ledger.append(&Record::Intent(Box::new(intent)));
+        Ok((flight, receipt))
+    }
+
+    /// The request it belongs to.
+    pub fn request_id(&self) -> RequestId {
+        self.id.request
+    }
+
+    /// The provider's name.
+    pub fn provider_name(&self) -> &str {
+        self.offer.id.provider().as_str()
+    }
+
+    /// Attempts of the request so far.
+    pub fn attempts(&self) -> u32 {
+        u32::from(self.id.attempt) + 1
+    }
+
+    /// Whether the account is closed.
+    pub fn is_settled(&self) -> bool {
+        self.settled
+    }
+
+    /// It leaves now.
+    pub fn dispatched(&mut self) {
+        let now = self.gateway.now();
+        self.dispatched_at = Some(now);
+        self.gateway
+            .metrics
+            .overhead_seconds
+            .observe(now.micros_since(self.admitted_at) as f64 / 1e6);
+    }
+
+    /// The head of a success answer is here.
+    pub fn head(&mut self, reply: &Reply) {
+        self.status = reply.status.as_u16();
+        let header =
+            ["x-request-id", "request-id"].iter().find_map(|name| reply.headers.get(*name));
+        self.upstream_id = header.and_then(|value| value.to_str().ok()).map(str::to_owned);
+    }
+
+    /// A byte of the answer is here.
+    pub fn first_byte(&mut self) {
+        if self.first_byte_at.is_none() {
+            self.first_byte_at = Some(self.gateway.now());
+        }
+    }
+
+    /// The answer is being streamed to the client.
+    pub fn stream_opened(&mut self) {
+        self.streaming = true;
+        self.gateway.metrics.streams_active.inc();
+    }
+
+    /// What the answer costs by the price in force now; `None` when no price is known.
+    pub fn cost_of(&self, seen: &Seen) -> Option<Money> {
+        let usage = self.verdict(Ended::Whole, seen, true).usage;
+        self.price().and_then(|sheet| sheet.cost(&usage).ok())
+    }
+
+    /// Closes the account of an attempt that reached the client, wholly or in part.
+    pub fn settle(&mut self, ended: Ended, seen: Seen) -> Settled {
+        let sent = self.dispatched_at.is_some();
+        self.close(ended, &seen, sent, self.status)
+    }
+
+    /// Closes the account of an attempt that failed before anything reached the client, and gives the request's place
+    /// in the limits back for another attempt.
+    pub fn settle_fault(mut self, fault: &Fault) -> Option<Admission> {
+        let seen = Seen::default();
+        let status = if fault.status == 0 { self.status } else { fault.status };
+        // The receipt is not awaited: the client is answered by another attempt or by an error.
+        self.hint = fault.fault.hint;
+        drop(self.close(Ended::Failed(fault.fault.class), &seen, fault.sent, status));
+        self.admission.take()
+    }
+
+    /// The intent was not durable, so nothing was sent and nothing is owed.
+    pub fn never_sent(mut self) {
+        drop(self.close(Ended::Failed(ErrorClass::Internal), &Seen::default(), false, 0));
+    }
+
+    fn price(&self) -> Option<&PriceSheet> {
+        self.offer.price_at(self.gateway.now())
+    }
+
+    fn verdict(&self, ended: Ended, seen: &Seen, sent: bool) -> Verdict {
+        flow::verdict(&Evidence {
+            ended,
+            sent,
+            answered: self.first_byte_at.is_some(),
+            usage: seen.usage,
+            output_bytes: seen.output_bytes,
+            input_bytes: self.input_bytes,
+            worst: self.bound.tokens,
+        })
+    }
+
+    fn close(&mut self, ended: Ended, seen: &Seen, sent: bool, status: u16) -> Settled {
+        if self.settled {
+            return Settled(None);
+        }
+        self.settled = true;
+        let now = self.gateway.now();
+        let verdict = self.verdict(ended, seen, sent);
+        let sheet = self.price();
+        let price_version = sheet.map(admit::version);
+        let cost = sheet.and_then(|sheet| sheet.cost(&verdict.usage).ok());
+        let cost = if verdict.usage.is_zero() { cost.or(Some(Money::ZERO)) } else { cost };
+        let tier = sheet.map_or(0, |sheet| tier(sheet, &verdict.usage));
+        let charged = Amount {
+            money: cost.unwrap_or(self.reserved.money),
+            tokens: verdict.usage.total(),
+            requests: self.reserved.requests,
+        };
+        let settlement = Settlement {
+            id: self.id,
+            outcome: verdict.outcome,
+            error: verdict.error,
+            usage: verdict.usage,
+            quality: verdict.quality,
+            cost,
+            charged,
+            released: self.reserved.released_after(&charged),
+            price_version,
+            price_tier: tier,
+            dispatched_at: self.dispatched_at.unwrap_or(now),
+            first_byte_at: self.first_byte_at,
+            done_at: now,
+            upstream_id: seen
+                .upstream_id
+                .clone()
+                .or_else(|| self.upstream_id.take())
+                .map(Into::into),
+            finish: seen.finish.as_ref().map(|finish| finish.as_str().to_owned().into()),
+            upstream_code: status,
+            model: seen.model.clone().map(Into::into),
+            marks: self.marks,
+        };
+        // In this order, or the log could show a limit passed that never was: the settlement first, then the release.
+        let receipt = self.gateway.ledger.append(&Record::Settlement(Box::new(settlement)));
+        self.free(&Actual { money: cost, tokens: Some(verdict.usage.total()) });
+        self.observe(&verdict, cost, now);
+        Settled(Some(receipt))
+    }
+
+    /// Books what was used and gives the rest back.
+    fn free(&mut self, actual: &Actual) {
+        if let Some(ticket) =
+            self.admission.as_mut().and_then(|admission| admission.ticket.as_mut())
+        {
+            self.gateway.limits().settle(ticket, self.limit_attempt, actual);
+        }
+    }
+
+    fn observe(&self, verdict: &Verdict, cost: Option<Money>, now: UnixMicros) {
+        let since = self.dispatched_at.unwrap_or(now);
+        let micros = |at: UnixMicros| u64::try_from(at.micros_since(since)).unwrap_or(0);
+        self.offer.metrics.record(&Sample {
+            outcome: verdict.outcome,
+            error: verdict.error,
+            duration_micros: micros(now),
+            first_byte_micros: self.first_byte_at.map(micros),
+            usage: verdict.usage,
+            cost,
+            quality: verdict.quality,
+        });
+        if verdict.outcome == OutcomeClass::ClientGone {
+            self.gateway.metrics.client_disconnects.inc();
+        }
+        // A client that left, and a fault of our own, say nothing about the offer.
+        let learned = match verdict.outcome {
+            OutcomeClass::Ok => Ok(()),
+            OutcomeClass::Failed | OutcomeClass::Interrupted => Err(verdict.error),
+            _ => Err(ErrorClass::None),
+        };
+        self.gateway.health().observe(self.claim, now, learned, self.hint);
+    }
+}
+
+impl Drop for Flight {
+    fn drop(&mut self) {
+        if !self.settled {
+            let ended = if std::thread::panicking() { Ended::Internal } else { Ended::ClientLeft };
+            let sent = self.dispatched_at.is_some();
+            drop(self.close(ended, &Seen::default(), sent, self.status));
+        }
+        if self.streaming {
+            self.gateway.metrics.streams_active.dec();
+        }
+    }
+}
+
+type Reserved = (Admission, u16, Vec<ledger::Charge>);
+
+fn reserve(
+    gateway: &Arc<Gateway>,
+    now: UnixMicros,
+    scope: &Scope<'_>,
+    ask: &LimitsAsk,
+    admission: Option<Admission>,
+) -> Result<Reserved, (Failure, Option<Admission>)> {
+    let mut limits = gateway.limits();
+    let (admission, attempt) = match admission {
+        Some(mut admission) => {
+            let Some(ticket) = admission.ticket.as_mut() else {
+                return Err((Failure::new(&errors::INTERNAL, "a place without a ticket"), None));
+            };
+            match limits.extend(now, ticket, scope, ask) {
+                Ok(attempt) => (admission, attempt),
+                Err(denied) => {
+                    drop(limits);
+                    return Err((plan::denied(&denied), Some(admission)));
+                }
+            }
+        }
+        None => match limits.admit(now, scope, ask) {
+            Ok(ticket) => (Admission { gateway: Arc::clone(gateway), ticket: Some(ticket) }, 0),
+            Err(denied) => {
+                drop(limits);
+                return Err((plan::denied(&denied), None));
+            }
+        },
+    };
+    let charges = admission.ticket.as_ref().map_or_else(Vec::new, |ticket| {
+        limits
+            .charges(ticket, attempt)
+            .map(|charge| ledger::Charge {
+                budget: charge.budget.into(),
+                start: charge.window,
+                end: charge.window_end,
+                unit: unit(charge.unit),
+                limit: charge.limit,
+                hard: charge.hard,
+            })
+            .collect()
+    });
+    Ok((admission, attempt, charges))
+}
+
+/// A unit in the ledger's words.
+pub fn unit(unit: limits::Unit) -> ledger::Unit {
+    match unit {
+        limits::Unit::Money => ledger::Unit::Money,
+        limits::Unit::Tokens => ledger::Unit::Tokens,
+        limits::Unit::Requests => ledger::Unit::Requests,
+    }
+}
+
+/// Which tier's prices apply: 0 is the base.
+fn tier(sheet: &PriceSheet, usage: &Usage) -> u8 {
+    let above =
+        sheet.tiers.iter().filter(|tier| usage.input_total() > tier.above_input_tokens).count();
+    u8::try_from(above).unwrap_or(u8::MAX)
+}
+
+fn intent(
+    cx: &Cx,
+    facts: &IntentFacts<'_>,
+    flight: &Flight,
+    charges: Vec<ledger::Charge>,
+    now: UnixMicros,
+) -> Intent {
+    let total = i64::try_from(flight.offer.provider.total.as_micros()).unwrap_or(i64::MAX);
+    let caller = cx.caller.as_ref();
+    Intent {
+        id: flight.id,
+        admitted_at: cx.at,
+        dispatched_at: now,
+        deadline: now.plus_micros(total).plus_micros(DEADLINE_SLACK_MICROS),
+        key: caller.and_then(|it| it.public()).cloned(),
+        app: caller
+            .and_then(|it| it.app())
+            .cloned()
+            .unwrap_or_else(|| flight.gateway.local_app.clone()),
+        team: caller.and_then(|it| it.team()).cloned(),
+        capability: facts.resolved.capability.clone(),
+        offer: flight.offer.id.clone(),
+        requested_offer: facts.resolved.named.clone(),
+        endpoint: cx.endpoint,
+        client_dialect: cx.client.id().as_str().into(),
+        provider_dialect: facts.call.dialect.id().as_str().into(),
+        contract: None,
+        limits: facts.ask.peek.limits,
+        context_bound: facts.bound.tokens.input,
+        features: facts.ask.peek.features,
+        residency: Vec::new(),
+        prefix_key: facts.ask.peek.prefix_key,
+        policy_version: 1,
+        config_revision: cx.snapshot.revision,
+        price_version: facts.bound.price_version,
+        reserved: flight.reserved,
+        charges,
+        candidates: plan::candidates(facts.planned, facts.resolved),
+        marks: flight.marks,
+        losses: ledger::lost(&facts.call.losses),
+    }
+}
+
+/// The application of callers without a key.
+pub fn local_app() -> Option<AppName> {
+    AppName::new("local").ok()
+}
