@@ -1,10 +1,28 @@
 //! One validating scan of a body before anything reads it.
+//!
+//! Full JSON grammar (RFC 8259) on strict UTF-8, an object at the top, bounded nesting, and no key twice in one
+//! object: two readers that disagree on which of two `model` fields counts would route one thing and bill another.
+//! Keys are compared after unescaping, as the readers behind us compare them. No tree is built and nothing is
+//! copied; small objects are compared key by key, large ones sorted when they close.
 
 /// What a body may be.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GateLimits {
-    /// Deepest nesting.
+    /// Deepest nesting; the top level counts as one.
     pub depth: u32,
+    /// Most keys in one object.
+    pub keys_per_object: u32,
+    /// Most keys in the whole body.
+    pub keys: u32,
+    /// Longest key, in bytes as written.
+    pub key_bytes: u32,
+}
+
+impl Default for GateLimits {
+    /// Far above what a request needs, low enough that the worst body is refused in well under a second.
+    fn default() -> Self {
+        Self { depth: 64, keys_per_object: 4_096, keys: 65_536, key_bytes: 1_024 }
+    }
 }
 
 /// Why a body was refused.
@@ -29,9 +47,451 @@ pub enum GateErrorKind {
     /// Nested too deep.
     #[error("nested too deep")]
     TooDeep,
+    /// Too many keys, or a key too long.
+    #[error("more or longer keys than a request can need")]
+    TooManyKeys,
+    /// A number beyond what a double can hold.
+    #[error("a number out of range")]
+    NumberRange,
 }
 
-/// Checks a body.
-pub fn scan(_body: &[u8], _limits: GateLimits) -> Result<(), GateError> {
-    Ok(())
+impl GateErrorKind {
+    /// The code of the error catalogue (ux 6.5).
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::DuplicateField(_) => "duplicate_field",
+            _ => "bad_json",
+        }
+    }
 }
+
+/// Up to so many keys, each new one is compared with all before it; beyond, they are sorted at the end.
+const COMPARED_MAX: usize = 16;
+/// Numbers up to here are exact enough in every reader not to become infinite.
+const NUMBER_MAX: f64 = 1e308;
+
+/// Checks a body. Linear in its length, but for the sorting of large objects.
+pub fn scan(body: &[u8], limits: GateLimits) -> Result<(), GateError> {
+    if let Err(error) = std::str::from_utf8(body) {
+        return Err(GateError { offset: error.valid_up_to(), kind: GateErrorKind::BadJson });
+    }
+    Scan {
+        body,
+        at: 0,
+        limits,
+        keys: Vec::with_capacity(16),
+        seen: 0,
+        open: Vec::with_capacity(16),
+    }
+    .run()
+}
+
+/// A key as written, without its quotes.
+#[derive(Clone, Copy)]
+struct Key {
+    start: u32,
+    end: u32,
+    escaped: bool,
+}
+
+/// An open container: `None` for an array, else where its keys begin in [`Scan::keys`].
+type Open = Option<usize>;
+
+struct Scan<'a> {
+    body: &'a [u8],
+    at: usize,
+    limits: GateLimits,
+    /// Keys of all open objects, innermost last.
+    keys: Vec<Key>,
+    /// Keys so far in the whole body.
+    seen: u32,
+    open: Vec<Open>,
+}
+
+impl Scan<'_> {
+    fn run(mut self) -> Result<(), GateError> {
+        // Offsets of keys are kept in 32 bits.
+        if u32::try_from(self.body.len()).is_err() {
+            return Err(self.bad());
+        }
+        self.space();
+        if self.peek() != Some(b'{') {
+            return Err(self.bad());
+        }
+        loop {
+            // A value begins here.
+            let opened = self.value()?;
+            if opened {
+                continue;
+            }
+            // A value ended: close what closes, until another one begins.
+            loop {
+                self.space();
+                match (self.open.last().copied(), self.peek()) {
+                    (None, None) => return Ok(()),
+                    (Some(None), Some(b',')) => {
+                        self.at += 1;
+                        self.space();
+                        break;
+                    }
+                    (Some(Some(first)), Some(b',')) => {
+                        self.at += 1;
+                        self.space();
+                        self.key(first)?;
+                        break;
+                    }
+                    (Some(None), Some(b']')) => self.close(),
+                    (Some(Some(first)), Some(b'}')) => {
+                        self.check_sorted(first)?;
+                        self.close();
+                    }
+                    _ => return Err(self.bad()),
+                }
+            }
+        }
+    }
+
+    fn close(&mut self) {
+        if let Some(Some(first)) = self.open.pop() {
+            self.keys.truncate(first);
+        }
+        self.at += 1;
+    }
+
+    /// Passes a scalar or an empty container (false), or enters a container and stands before its first value
+    /// (true).
+    fn value(&mut self) -> Result<bool, GateError> {
+        match self.peek() {
+            Some(b'"') => self.string().map(|_| false),
+            Some(b'{') => {
+                self.enter(Some(self.keys.len()))?;
+                if self.peek() == Some(b'}') {
+                    self.close();
+                    return Ok(false);
+                }
+                self.key(self.keys.len())?;
+                Ok(true)
+            }
+            Some(b'[') => {
+                self.enter(None)?;
+                if self.peek() == Some(b']') {
+                    self.close();
+                    return Ok(false);
+                }
+                Ok(true)
+            }
+            Some(b't') => self.word(b"true"),
+            Some(b'f') => self.word(b"false"),
+            Some(b'n') => self.word(b"null"),
+            Some(b'-' | b'0'..=b'9') => self.number().map(|()| false),
+            _ => Err(self.bad()),
+        }
+    }
+
+    fn enter(&mut self, container: Open) -> Result<(), GateError> {
+        if self.open.len() as u64 >= u64::from(self.limits.depth) {
+            return Err(self.error(GateErrorKind::TooDeep));
+        }
+        self.open.push(container);
+        self.at += 1;
+        self.space();
+        Ok(())
+    }
+
+    /// A key and its colon; `first` is where the keys of this object begin.
+    fn key(&mut self, first: usize) -> Result<(), GateError> {
+        if self.peek() != Some(b'"') {
+            return Err(self.bad());
+        }
+        let start = self.at + 1;
+        let escaped = self.string()?;
+        let end = self.at - 1;
+        let place = |kind| GateError { offset: start - 1, kind };
+        self.seen = self.seen.saturating_add(1);
+        let count = self.keys.len() - first;
+        if count as u64 >= u64::from(self.limits.keys_per_object)
+            || self.seen > self.limits.keys
+            || (end - start) as u64 > u64::from(self.limits.key_bytes)
+        {
+            return Err(place(GateErrorKind::TooManyKeys));
+        }
+        let key = Key { start: start as u32, end: end as u32, escaped };
+        if count < COMPARED_MAX {
+            let before = self.keys.get(first..).unwrap_or_default();
+            if before.iter().any(|other| self.equal(*other, key)) {
+                return Err(place(GateErrorKind::DuplicateField(self.name(key))));
+            }
+        }
+        self.keys.push(key);
+        self.space();
+        if self.peek() != Some(b':') {
+            return Err(self.bad());
+        }
+        self.at += 1;
+        self.space();
+        Ok(())
+    }
+
+    /// The duplicates that the comparison of the first keys could not see.
+    fn check_sorted(&mut self, first: usize) -> Result<(), GateError> {
+        if self.keys.len().saturating_sub(first) <= COMPARED_MAX {
+            return Ok(());
+        }
+        let mut keys = self.keys.split_off(first);
+        keys.sort_unstable_by(|one, other| {
+            self.text(*one).cmp(self.text(*other)).then(one.start.cmp(&other.start))
+        });
+        for pair in keys.windows(2) {
+            if let [one, other] = pair
+                && self.equal(*one, *other)
+            {
+                let kind = GateErrorKind::DuplicateField(self.name(*other));
+                return Err(GateError { offset: other.start as usize - 1, kind });
+            }
+        }
+        Ok(())
+    }
+
+    fn raw(&self, key: Key) -> &[u8] {
+        self.body.get(key.start as usize..key.end as usize).unwrap_or_default()
+    }
+
+    fn text(&self, key: Key) -> impl Iterator<Item = u8> {
+        Unescaped::new(self.raw(key))
+    }
+
+    fn equal(&self, one: Key, other: Key) -> bool {
+        if one.escaped || other.escaped {
+            self.text(one).eq(self.text(other))
+        } else {
+            self.raw(one) == self.raw(other)
+        }
+    }
+
+    /// The key for people: unescaped, cut, without control characters.
+    fn name(&self, key: Key) -> String {
+        let bytes: Vec<u8> = self.text(key).take(80).collect();
+        String::from_utf8_lossy(&bytes).chars().filter(|letter| !letter.is_control()).collect()
+    }
+
+    /// Passes a string; whether it has escapes.
+    fn string(&mut self) -> Result<bool, GateError> {
+        self.at += 1;
+        let mut escaped = false;
+        loop {
+            let rest = self.body.get(self.at..).unwrap_or_default();
+            let length = plain_length(rest);
+            self.at += length;
+            match rest.get(length) {
+                Some(b'"') => {
+                    self.at += 1;
+                    return Ok(escaped);
+                }
+                Some(b'\\') => {
+                    escaped = true;
+                    self.escape()?;
+                }
+                _ => return Err(self.bad()),
+            }
+        }
+    }
+
+    fn escape(&mut self) -> Result<(), GateError> {
+        match self.body.get(self.at + 1) {
+            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => {
+                self.at += 2;
+                Ok(())
+            }
+            Some(b'u') => {
+                let unit = self.unit(self.at).ok_or_else(|| self.bad())?;
+                match unit {
+                    // A high surrogate needs its low one; alone neither is a character.
+                    0xd800..=0xdbff => match self.unit(self.at + 6) {
+                        Some(0xdc00..=0xdfff) => self.at += 12,
+                        _ => return Err(self.bad()),
+                    },
+                    0xdc00..=0xdfff => return Err(self.bad()),
+                    _ => self.at += 6,
+                }
+                Ok(())
+            }
+            _ => Err(self.bad()),
+        }
+    }
+
+    /// The UTF-16 unit of the `\uXXXX` at `at`.
+    fn unit(&self, at: usize) -> Option<u32> {
+        let digits = self.body.get(at..at + 6)?.strip_prefix(b"\\u")?;
+        hex(digits)
+    }
+
+    fn word(&mut self, word: &[u8]) -> Result<bool, GateError> {
+        let rest = self.body.get(self.at..).unwrap_or_default();
+        if !rest.starts_with(word) {
+            return Err(self.bad());
+        }
+        self.at += word.len();
+        Ok(false)
+    }
+
+    fn number(&mut self) -> Result<(), GateError> {
+        let start = self.at;
+        if self.peek() == Some(b'-') {
+            self.at += 1;
+        }
+        match self.peek() {
+            Some(b'0') => self.at += 1,
+            Some(b'1'..=b'9') => self.digits(),
+            _ => return Err(self.bad()),
+        }
+        if self.peek() == Some(b'.') {
+            self.at += 1;
+            self.some_digits()?;
+        }
+        let mut large = self.at - start > 300;
+        if matches!(self.peek(), Some(b'e' | b'E')) {
+            large = true;
+            self.at += 1;
+            if matches!(self.peek(), Some(b'+' | b'-')) {
+                self.at += 1;
+            }
+            self.some_digits()?;
+        }
+        if large {
+            let text = self.body.get(start..self.at).and_then(|it| std::str::from_utf8(it).ok());
+            let value = text.and_then(|it| it.parse::<f64>().ok()).map_or(f64::INFINITY, f64::abs);
+            if value > NUMBER_MAX {
+                return Err(GateError { offset: start, kind: GateErrorKind::NumberRange });
+            }
+        }
+        Ok(())
+    }
+
+    fn some_digits(&mut self) -> Result<(), GateError> {
+        if !matches!(self.peek(), Some(b'0'..=b'9')) {
+            return Err(self.bad());
+        }
+        self.digits();
+        Ok(())
+    }
+
+    fn digits(&mut self) {
+        while matches!(self.peek(), Some(b'0'..=b'9')) {
+            self.at += 1;
+        }
+    }
+
+    fn space(&mut self) {
+        while matches!(self.peek(), Some(b' ' | b'\n' | b'\r' | b'\t')) {
+            self.at += 1;
+        }
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.body.get(self.at).copied()
+    }
+
+    fn bad(&self) -> GateError {
+        self.error(GateErrorKind::BadJson)
+    }
+
+    fn error(&self, kind: GateErrorKind) -> GateError {
+        GateError { offset: self.at.min(self.body.len()), kind }
+    }
+}
+
+/// So many bytes are looked at one by one before the vectorised search starts: most strings are shorter.
+const SHORT: usize = 24;
+
+/// How many bytes of a string's text come before a quote, a backslash or a control character.
+fn plain_length(text: &[u8]) -> usize {
+    let special = |byte: &u8| *byte < 0x20 || *byte == b'"' || *byte == b'\\';
+    let head = text.get(..SHORT).unwrap_or(text);
+    if let Some(found) = head.iter().position(special) {
+        return found;
+    }
+    let rest = text.get(SHORT..).unwrap_or_default();
+    let end = memchr::memchr2(b'"', b'\\', rest).unwrap_or(rest.len());
+    let plain = rest.get(..end).unwrap_or_default();
+    let clean =
+        plain.chunks(64).all(|chunk| !chunk.iter().fold(false, |any, byte| any | (*byte < 0x20)));
+    let length =
+        if clean { end } else { plain.iter().position(|byte| *byte < 0x20).unwrap_or(end) };
+    head.len() + length
+}
+
+fn hex(digits: &[u8]) -> Option<u32> {
+    digits
+        .iter()
+        .try_fold(0, |unit, digit| char::from(*digit).to_digit(16).map(|digit| unit << 4 | digit))
+}
+
+/// The UTF-8 bytes that a string's raw text stands for. Expects text that [`scan`] has passed; anything else
+/// gives some bytes, never a panic.
+pub(crate) struct Unescaped<'a> {
+    raw: &'a [u8],
+    /// Bytes of the character that is being given out, last first.
+    pending: [u8; 4],
+    left: usize,
+}
+
+impl<'a> Unescaped<'a> {
+    pub(crate) fn new(raw: &'a [u8]) -> Self {
+        Self { raw, pending: [0; 4], left: 0 }
+    }
+
+    fn advance(&mut self, count: usize) {
+        self.raw = self.raw.get(count..).unwrap_or_default();
+    }
+
+    fn unit(&self, at: usize) -> Option<u32> {
+        hex(self.raw.get(at..at + 6)?.strip_prefix(b"\\u")?)
+    }
+
+    /// The character of the `\u` escape at the front, and how many raw bytes it takes.
+    fn unicode(&self) -> (char, usize) {
+        let Some(unit) = self.unit(0) else { return (char::REPLACEMENT_CHARACTER, self.raw.len()) };
+        if let (0xd800..=0xdbff, Some(low @ 0xdc00..=0xdfff)) = (unit, self.unit(6)) {
+            let code = 0x1_0000 + ((unit - 0xd800) << 10) + (low - 0xdc00);
+            return (char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER), 12);
+        }
+        (char::from_u32(unit).unwrap_or(char::REPLACEMENT_CHARACTER), 6)
+    }
+}
+
+impl Iterator for Unescaped<'_> {
+    type Item = u8;
+
+    fn next(&mut self) -> Option<u8> {
+        if self.left > 0 {
+            self.left -= 1;
+            return self.pending.get(self.left).copied();
+        }
+        let first = *self.raw.first()?;
+        if first != b'\\' {
+            self.advance(1);
+            return Some(first);
+        }
+        let simple = match self.raw.get(1)? {
+            b'b' => 8,
+            b'f' => 12,
+            b'n' => b'\n',
+            b'r' => b'\r',
+            b't' => b'\t',
+            b'u' => {
+                let (letter, length) = self.unicode();
+                self.advance(length);
+                let size = letter.encode_utf8(&mut self.pending).len();
+                self.pending.get_mut(..size)?.reverse();
+                self.left = size - 1;
+                return self.pending.get(size - 1).copied();
+            }
+            other => *other,
+        };
+        self.advance(2);
+        Some(simple)
+    }
+}
+
+#[cfg(test)]
+mod tests;

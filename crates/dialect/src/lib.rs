@@ -15,6 +15,7 @@
 mod answer;
 pub mod anthropic_messages;
 pub mod count_tokens;
+mod cursor;
 pub mod embeddings;
 pub mod exchange;
 pub mod gate;
