@@ -38,16 +38,44 @@ pub(crate) struct Global {
     #[arg(long, short, global = true, help_heading = "Everywhere")]
     pub(crate) quiet: bool,
     /// Use colour.
-    #[arg(long, global = true, value_name = "WHEN", default_value = "auto", help_heading = "Everywhere")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        default_value = "auto",
+        help_heading = "Everywhere"
+    )]
     pub(crate) color: Color,
     /// Configuration file (default: outrigger.yaml here, if there is one).
-    #[arg(long, short, global = true, value_name = "FILE", env = "OUTRIGGER_CONFIG", hide_env_values = true, help_heading = "Everywhere")]
+    #[arg(
+        long,
+        short,
+        global = true,
+        value_name = "FILE",
+        env = "OUTRIGGER_CONFIG",
+        hide_env_values = true,
+        help_heading = "Everywhere"
+    )]
     pub(crate) config: Option<PathBuf>,
     /// Data folder (default: what the configuration says, else ./outrigger-data).
-    #[arg(long, global = true, value_name = "DIR", env = "OUTRIGGER_DATA_DIR", hide_env_values = true, help_heading = "Everywhere")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        env = "OUTRIGGER_DATA_DIR",
+        hide_env_values = true,
+        help_heading = "Everywhere"
+    )]
     pub(crate) data_dir: Option<PathBuf>,
     /// Admin address of a gateway that runs elsewhere, such as http://127.0.0.1:4142.
-    #[arg(long, global = true, value_name = "URL", env = "OUTRIGGER_URL", hide_env_values = true, help_heading = "Everywhere")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "URL",
+        env = "OUTRIGGER_URL",
+        hide_env_values = true,
+        help_heading = "Everywhere"
+    )]
     pub(crate) url: Option<String>,
 }
 

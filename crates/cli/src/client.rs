@@ -36,6 +36,11 @@ pub(crate) fn running(global: &Global) -> Result<Option<Admin>, Failure> {
     Ok(Some(Admin { base, token: token(&dir)? }))
 }
 
+/// Whether a gateway owns the data folder.
+pub(crate) fn is_running(global: &Global) -> bool {
+    is_owned(&surroundings::data_dir(global))
+}
+
 /// Whether a process holds the folder's lock.
 fn is_owned(dir: &Path) -> bool {
     let Ok(lock) = std::fs::File::open(dir.join("lock")) else { return false };
@@ -55,7 +60,8 @@ fn token(dir: &Path) -> Result<String, Failure> {
         Err(error) => {
             let reason = surroundings::reason(&error);
             let message = format!("can't read the admin token from {}: {reason}", path.display());
-            Err(Failure::new(Exit::Denied, message).hint("set OUTRIGGER_ADMIN_TOKEN or OUTRIGGER_ADMIN_TOKEN_FILE"))
+            Err(Failure::new(Exit::Denied, message)
+                .hint("set OUTRIGGER_ADMIN_TOKEN or OUTRIGGER_ADMIN_TOKEN_FILE"))
         }
     }
 }
@@ -95,7 +101,9 @@ impl Admin {
 pub(crate) fn encoded(text: &str) -> String {
     text.bytes()
         .map(|byte| match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                char::from(byte).to_string()
+            }
             _ => format!("%{byte:02X}"),
         })
         .collect()

@@ -96,8 +96,10 @@ async fn exchange(call: Call<'_>, mut each: impl FnMut(&[u8])) -> Result<Answer,
         Outgoing { method: call.method, path: call.path, headers, body: call.body.into() };
     let deadlines = Deadlines { connect: Duration::from_secs(5), first_byte: call.patience };
     let began = std::time::Instant::now();
-    let mut incoming =
-        pool.send(&target, outgoing, &deadlines).await.map_err(|error| unreachable(&error.message))?;
+    let mut incoming = pool
+        .send(&target, outgoing, &deadlines)
+        .await
+        .map_err(|error| unreachable(&error.message))?;
     let mut answer = Answer {
         status: incoming.status.as_u16(),
         headers: incoming.headers.clone(),
@@ -123,7 +125,12 @@ async fn exchange(call: Call<'_>, mut each: impl FnMut(&[u8])) -> Result<Answer,
 fn headers(call: &Call<'_>) -> Result<HeaderMap, Failure> {
     let mut map = HeaderMap::new();
     for (name, value) in &call.headers {
-        let bad = || Failure::new(Exit::Usage, format!("the value for the header `{name}` has characters that no header can have"));
+        let bad = || {
+            Failure::new(
+                Exit::Usage,
+                format!("the value for the header `{name}` has characters that no header can have"),
+            )
+        };
         let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| bad())?;
         let mut value = HeaderValue::from_str(value).map_err(|_| bad())?;
         value.set_sensitive(name == AUTHORIZATION);

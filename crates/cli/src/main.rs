@@ -7,10 +7,12 @@ mod client;
 mod client_env;
 mod clock;
 mod commands;
+mod data;
 mod exit;
 mod http;
 mod output;
 mod overlay;
+mod rows;
 mod surroundings;
 
 use std::process::ExitCode;

@@ -136,7 +136,11 @@ fn written(result: io::Result<()>) -> Done {
 
 /// A cell without control characters, but with the escape sequences that [`Output::mark`] made.
 fn clean(cell: &str) -> String {
-    match cell.strip_prefix(GOOD).or_else(|| cell.strip_prefix(BAD)).and_then(|it| it.strip_suffix(PLAIN)) {
+    match cell
+        .strip_prefix(GOOD)
+        .or_else(|| cell.strip_prefix(BAD))
+        .and_then(|it| it.strip_suffix(PLAIN))
+    {
         Some(word) => cell.replacen(word, &escaped(word), 1),
         None => escaped(cell),
     }

@@ -77,10 +77,8 @@ pub(crate) fn source(named: Option<&Path>) -> Source {
 
 /// A configuration that passed, and its text.
 pub(crate) struct Configuration {
-    /// What it says.
+    /// What it says, and where each value is from.
     pub(crate) loaded: Loaded,
-    /// Where it is from.
-    pub(crate) source: Source,
 }
 
 /// Reads and checks the configuration; problems are printed. Without a file, what runs without one.
@@ -91,7 +89,7 @@ pub(crate) fn load(named: Option<&Path>, output: Output) -> Result<Configuration
         Source::Nothing => ("(no file)".into(), config::zero_text(&found())),
     };
     match config::load(&text, &name, &Process, catalog::builtin()) {
-        Ok(loaded) => Ok(Configuration { loaded, source }),
+        Ok(loaded) => Ok(Configuration { loaded }),
         Err(problems) => {
             if output.json {
                 let list: Vec<_> = problems.iter().map(config::to_json).collect();

@@ -13,7 +13,9 @@ use crate::overlay;
 
 /// Show the price table, import a newer one.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  outrigger catalog show\n  outrigger catalog import model_prices_and_context_window.json --dry-run\n  outrigger catalog import data.json")]
+#[command(
+    after_help = "Examples:\n  outrigger catalog show\n  outrigger catalog import model_prices_and_context_window.json --dry-run\n  outrigger catalog import data.json"
+)]
 pub(crate) struct Args {
     #[command(subcommand)]
     command: Command,
@@ -22,10 +24,14 @@ pub(crate) struct Args {
 #[derive(Debug, clap::Subcommand)]
 enum Command {
     /// Show what the catalog holds and how old it is.
-    #[command(after_help = "Examples:\n  outrigger catalog show\n  outrigger catalog show --json\n  outrigger catalog show --plain")]
+    #[command(
+        after_help = "Examples:\n  outrigger catalog show\n  outrigger catalog show --json\n  outrigger catalog show --plain"
+    )]
     Show,
     /// Import LiteLLM's or genai-prices' table and list every disagreement with ours.
-    #[command(after_help = "Examples:\n  outrigger catalog import model_prices_and_context_window.json --dry-run\n  outrigger catalog import data.json --dated 2026-11-01\n  outrigger catalog import data.json --json")]
+    #[command(
+        after_help = "Examples:\n  outrigger catalog import model_prices_and_context_window.json --dry-run\n  outrigger catalog import data.json --dated 2026-11-01\n  outrigger catalog import data.json --json"
+    )]
     Import {
         /// The file: LiteLLM's model_prices_and_context_window.json or genai-prices' data.json.
         file: PathBuf,
@@ -65,7 +71,8 @@ fn show(global: &Global) -> Done {
         rows.push(vec![host.into(), models.to_string(), priced.to_string(), newest.into()]);
     }
     let imported = overlay::read(global)?;
-    let import = imported.as_ref().map(|(it, from)| json!({"models": it.len(), "from": from.to_string()}));
+    let import =
+        imported.as_ref().map(|(it, from)| json!({"models": it.len(), "from": from.to_string()}));
     output.either(&json!({"hosts": list, "import": import}), || {
         output.table(&["host", "models", "priced", "checked"], &rows, &[1, 2])?;
         if let Some((it, from)) = &imported {

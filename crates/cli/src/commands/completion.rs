@@ -7,7 +7,9 @@ use crate::exit::Done;
 
 /// Print the completion script of a shell.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  outrigger completion bash > ~/.local/share/bash-completion/completions/outrigger\n  outrigger completion zsh > ~/.zfunc/_outrigger\n  outrigger completion fish > ~/.config/fish/completions/outrigger.fish")]
+#[command(
+    after_help = "Examples:\n  outrigger completion bash > ~/.local/share/bash-completion/completions/outrigger\n  outrigger completion zsh > ~/.zfunc/_outrigger\n  outrigger completion fish > ~/.config/fish/completions/outrigger.fish"
+)]
 pub(crate) struct Args {
     /// The shell.
     shell: clap_complete::Shell,

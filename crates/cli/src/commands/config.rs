@@ -8,7 +8,9 @@ use crate::surroundings::{self, Process, Source};
 
 /// Check the configuration, show what is in force, print the schema.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  outrigger config check\n  outrigger config show --origin\n  outrigger config schema > outrigger.schema.json")]
+#[command(
+    after_help = "Examples:\n  outrigger config check\n  outrigger config show --origin\n  outrigger config schema > outrigger.schema.json"
+)]
 pub(crate) struct Args {
     #[command(subcommand)]
     command: Command,
@@ -17,20 +19,28 @@ pub(crate) struct Args {
 #[derive(Debug, clap::Subcommand)]
 enum Command {
     /// Check the file and list every problem with its place.
-    #[command(after_help = "Examples:\n  outrigger config check\n  outrigger config check --config staging.yaml\n  outrigger config check --json")]
+    #[command(
+        after_help = "Examples:\n  outrigger config check\n  outrigger config check --config staging.yaml\n  outrigger config check --json"
+    )]
     Check,
     /// Print every value in force.
-    #[command(after_help = "Examples:\n  outrigger config show\n  outrigger config show --origin\n  outrigger config show --json")]
+    #[command(
+        after_help = "Examples:\n  outrigger config show\n  outrigger config show --origin\n  outrigger config show --json"
+    )]
     Show {
         /// Say where each value comes from.
         #[arg(long)]
         origin: bool,
     },
     /// Print the JSON Schema of the file, for editors.
-    #[command(after_help = "Examples:\n  outrigger config schema\n  outrigger config schema > outrigger.schema.json\n  outrigger config schema | head -20")]
+    #[command(
+        after_help = "Examples:\n  outrigger config schema\n  outrigger config schema > outrigger.schema.json\n  outrigger config schema | head -20"
+    )]
     Schema,
     /// Print which file is read and where the data is.
-    #[command(after_help = "Examples:\n  outrigger config path\n  outrigger config path --json\n  outrigger config path --config other.yaml")]
+    #[command(
+        after_help = "Examples:\n  outrigger config path\n  outrigger config path --json\n  outrigger config path --config other.yaml"
+    )]
     Path,
 }
 
@@ -110,7 +120,10 @@ fn path(global: &Global) -> Done {
     };
     let data = surroundings::data_dir(global).display().to_string();
     output.either(&json!({"config": file, "data": data}), || {
-        output.line(&format!("config  {}", file.as_deref().unwrap_or("(none: using what is found)")))?;
+        output.line(&format!(
+            "config  {}",
+            file.as_deref().unwrap_or("(none: using what is found)")
+        ))?;
         output.line(&format!("data    {data}"))
     })
 }

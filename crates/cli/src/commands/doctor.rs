@@ -13,7 +13,9 @@ use crate::surroundings::{self, Process, Source};
 
 /// Look for what is wrong and say how to fix it.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  outrigger doctor\n  outrigger doctor --json\n  outrigger doctor --offline")]
+#[command(
+    after_help = "Examples:\n  outrigger doctor\n  outrigger doctor --json\n  outrigger doctor --offline"
+)]
 pub(crate) struct Args {
     /// Ask no provider whether it answers.
     #[arg(long)]
@@ -66,7 +68,11 @@ pub(crate) fn run(args: &Args, global: &Global) -> Done {
     output.either(&json!({"findings": findings, "checks": list}), || {
         for it in &checks {
             let word = output.mark(if it.good { "ok     " } else { "FINDING" }, it.good);
-            output.data(&format!("{word}  {:<13} {}\n", it.name, crate::output::escaped(&it.said)))?;
+            output.data(&format!(
+                "{word}  {:<13} {}\n",
+                it.name,
+                crate::output::escaped(&it.said)
+            ))?;
             if let Some(fix) = &it.fix {
                 output.line(&format!("{:<9}{:<13} fix: {fix}", "", ""))?;
             }
@@ -83,7 +89,8 @@ fn configuration(global: &Global) -> (Option<config::Config>, Vec<Check>) {
         Source::File(path) => match std::fs::read_to_string(path) {
             Ok(text) => (path.display().to_string(), text),
             Err(error) => {
-                let said = format!("can't read {}: {}", path.display(), surroundings::reason(&error));
+                let said =
+                    format!("can't read {}: {}", path.display(), surroundings::reason(&error));
                 return (None, vec![Check::bad("config", said, "outrigger init")]);
             }
         },
@@ -93,7 +100,13 @@ fn configuration(global: &Global) -> (Option<config::Config>, Vec<Check>) {
             let mut checks: Vec<Check> = loaded
                 .warnings
                 .iter()
-                .map(|it| Check::bad("config", format!("{}:{}: {}", it.file, it.line, it.message), it.help.clone().unwrap_or_default()))
+                .map(|it| {
+                    Check::bad(
+                        "config",
+                        format!("{}:{}: {}", it.file, it.line, it.message),
+                        it.help.clone().unwrap_or_default(),
+                    )
+                })
                 .collect();
             if checks.is_empty() {
                 let said = match source {
@@ -124,7 +137,11 @@ fn clock_check() -> Check {
 /// Whether a file can be written and made durable, and how long that takes.
 fn disk(dir: &Path) -> Check {
     use std::io::Write as _;
-    let folder = if dir.is_dir() { dir } else { dir.parent().filter(|it| it.is_dir()).unwrap_or(Path::new(".")) };
+    let folder = if dir.is_dir() {
+        dir
+    } else {
+        dir.parent().filter(|it| it.is_dir()).unwrap_or(Path::new("."))
+    };
     let path = folder.join(format!(".outrigger-doctor-{}", std::process::id()));
     let began = std::time::Instant::now();
     let result = std::fs::File::create(&path).and_then(|mut file| {
@@ -135,7 +152,11 @@ fn disk(dir: &Path) -> Check {
     let removed = std::fs::remove_file(&path);
     match result.and(removed) {
         Ok(()) => {
-            let said = format!("{}: a durable write takes {:.1} ms", folder.display(), took.as_secs_f64() * 1e3);
+            let said = format!(
+                "{}: a durable write takes {:.1} ms",
+                folder.display(),
+                took.as_secs_f64() * 1e3
+            );
             Check::good("disk", said)
         }
         Err(error) => {
@@ -148,9 +169,11 @@ fn disk(dir: &Path) -> Check {
 fn open_files() -> Check {
     let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
     match limit.current {
-        Some(files) if files < 4096 => {
-            Check::bad("open files", format!("the limit is {files}"), "ulimit -n 65536, or LimitNOFILE=65536 in the unit")
-        }
+        Some(files) if files < 4096 => Check::bad(
+            "open files",
+            format!("the limit is {files}"),
+            "ulimit -n 65536, or LimitNOFILE=65536 in the unit",
+        ),
         Some(files) => Check::good("open files", format!("the limit is {files}")),
         None => Check::good("open files", "no limit"),
     }
@@ -159,14 +182,23 @@ fn open_files() -> Check {
 fn price_table() -> Check {
     const OLD_DAYS: i64 = 120;
     let catalog = catalog::builtin();
-    let newest = ["openai", "anthropic"].iter().flat_map(|host| catalog.models_of(host)).map(|it| &*it.checked).max();
+    let newest = ["openai", "anthropic"]
+        .iter()
+        .flat_map(|host| catalog.models_of(host))
+        .map(|it| &*it.checked)
+        .max();
     let day = newest.and_then(|it| it.parse::<jiff::civil::Date>().ok());
     let today = clock::today().parse::<jiff::civil::Date>().ok();
-    let age = day.zip(today).and_then(|(day, today)| today.since(day).ok()).map(|span| i64::from(span.get_days()));
+    let age = day
+        .zip(today)
+        .and_then(|(day, today)| today.since(day).ok())
+        .map(|span| i64::from(span.get_days()));
     match (newest, age) {
-        (Some(day), Some(age)) if age > OLD_DAYS => {
-            Check::bad("prices", format!("the table is of {day}, {age} days ago"), "outrigger catalog import FILE")
-        }
+        (Some(day), Some(age)) if age > OLD_DAYS => Check::bad(
+            "prices",
+            format!("the table is of {day}, {age} days ago"),
+            "outrigger catalog import FILE",
+        ),
         (Some(day), _) => Check::good("prices", format!("the table is of {day}")),
         (None, _) => Check::bad("prices", "the table is empty", "outrigger catalog import FILE"),
     }
@@ -176,25 +208,43 @@ fn price_table() -> Check {
 fn ports(config: &config::Config, global: &Global) -> Vec<Check> {
     let ours = matches!(client::running(global), Ok(Some(_)));
     let addresses = [("api port", config.server.api), ("admin port", config.server.admin)];
-    let check = |(name, address): (&'static str, std::net::SocketAddr)| match TcpListener::bind(address) {
-        Ok(_) => Check::good(name, format!("{address} is free")),
-        Err(_) if ours => Check::good(name, format!("{address} is used by the running gateway")),
-        Err(error) => Check::bad(name, format!("{address}: {error}"), "choose another under `server` in the configuration"),
-    };
+    let check =
+        |(name, address): (&'static str, std::net::SocketAddr)| match TcpListener::bind(address) {
+            Ok(_) => Check::good(name, format!("{address} is free")),
+            Err(_) if ours => {
+                Check::good(name, format!("{address} is used by the running gateway"))
+            }
+            Err(error) => Check::bad(
+                name,
+                format!("{address}: {error}"),
+                "choose another under `server` in the configuration",
+            ),
+        };
     addresses.map(check).into()
 }
 
 fn certificates(config: &config::Config) -> Vec<Check> {
     let Some(tls) = &config.server.tls else { return Vec::new() };
     let readable = |path: &String| std::fs::File::open(path).is_ok();
-    let (fine, said) = (readable(&tls.cert) && readable(&tls.key), format!("{}, {}", tls.cert, tls.key));
-    vec![if fine { Check::good("tls", said) } else { Check::bad("tls", format!("can't read {said}"), "check the paths and who may read them") }]
+    let (fine, said) =
+        (readable(&tls.cert) && readable(&tls.key), format!("{}, {}", tls.cert, tls.key));
+    vec![if fine {
+        Check::good("tls", said)
+    } else {
+        Check::bad("tls", format!("can't read {said}"), "check the paths and who may read them")
+    }]
 }
 
 fn keys(config: &config::Config) -> Vec<Check> {
     let missing = config.providers.iter().filter(|it| !super::provider::key_is_there(it));
     missing
-        .map(|it| Check::bad("provider key", format!("a key of `{}` is not there", it.name), "set its variable or file"))
+        .map(|it| {
+            Check::bad(
+                "provider key",
+                format!("a key of `{}` is not there", it.name),
+                "set its variable or file",
+            )
+        })
         .collect()
 }
 
@@ -205,7 +255,11 @@ fn providers(config: &config::Config) -> Vec<Check> {
         .flat_map(super::provider::ask)
         .map(|it| {
             let said = format!("{}: {}", it.name, it.said);
-            if it.good { Check::good("provider", said) } else { Check::bad("provider", said, "outrigger provider test") }
+            if it.good {
+                Check::good("provider", said)
+            } else {
+                Check::bad("provider", said, "outrigger provider test")
+            }
         })
         .collect()
 }

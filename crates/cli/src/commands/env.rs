@@ -8,7 +8,9 @@ use crate::exit::Done;
 
 /// Print the variables that point SDKs at the gateway.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  eval \"$(outrigger env)\"\n  outrigger env --shell fish | source\n  outrigger env --json")]
+#[command(
+    after_help = "Examples:\n  eval \"$(outrigger env)\"\n  outrigger env --shell fish | source\n  outrigger env --json"
+)]
 pub(crate) struct Args {
     /// Whose syntax to use.
     #[arg(long, value_enum, default_value = "sh")]
@@ -45,7 +47,9 @@ pub(crate) fn run(args: &Args, global: &Global) -> Done {
 fn statement(shell: Shell, name: &str, value: &str) -> String {
     match shell {
         Shell::Sh => format!("export {name}='{}'", value.replace('\'', r"'\''")),
-        Shell::Fish => format!("set -gx {name} '{}'", value.replace('\\', r"\\").replace('\'', r"\'")),
+        Shell::Fish => {
+            format!("set -gx {name} '{}'", value.replace('\\', r"\\").replace('\'', r"\'"))
+        }
         Shell::Powershell => format!("$env:{name} = '{}'", value.replace('\'', "''")),
         Shell::Dotenv => format!("{name}={value}"),
     }

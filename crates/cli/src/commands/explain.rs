@@ -7,7 +7,9 @@ use crate::exit::{Done, Exit, Failure};
 
 /// Explain an error code.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  outrigger explain E0102\n  outrigger explain budget_exceeded\n  outrigger explain --all")]
+#[command(
+    after_help = "Examples:\n  outrigger explain E0102\n  outrigger explain budget_exceeded\n  outrigger explain --all"
+)]
 pub(crate) struct Args {
     /// The code, such as E0102 or budget_exceeded.
     #[arg(required_unless_present = "all")]
@@ -28,13 +30,17 @@ pub(crate) fn run(args: &Args, global: &Global) -> Done {
     };
     let Some(it) = config::explain(code) else {
         let names = config::codes().map(|it| it.code);
-        let near = catalog::nearest(code, names, 1).first().map(|near| format!("did you mean `{near}`?"));
+        let near =
+            catalog::nearest(code, names, 1).first().map(|near| format!("did you mean `{near}`?"));
         let hint = near.unwrap_or_else(|| "`outrigger explain --all` lists them".into());
         return Err(Failure::new(Exit::Usage, format!("there is no code `{code}`")).hint(hint));
     };
     output.either(&to_json(it), || {
         let status = it.status.map_or_else(String::new, |status| format!(" (HTTP {status})"));
-        output.data(&format!("{}{status}: {}\n\nwhy  {}\nfix  {}\n", it.code, it.what, it.why, it.fix))
+        output.data(&format!(
+            "{}{status}: {}\n\nwhy  {}\nfix  {}\n",
+            it.code, it.what, it.why, it.fix
+        ))
     })
 }
 

@@ -1,6 +1,5 @@
 //! `outrigger init`: a first configuration file from what is found.
 
-use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use config::{Found, FoundBy};
@@ -12,7 +11,9 @@ use crate::surroundings::{self, FILE, Process};
 
 /// Write outrigger.yaml from what is found on this machine.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  outrigger init\n  outrigger init --stdout\n  outrigger init --yes --config staging.yaml")]
+#[command(
+    after_help = "Examples:\n  outrigger init\n  outrigger init --stdout\n  outrigger init --yes --config staging.yaml"
+)]
 pub(crate) struct Args {
     /// Overwrite a file that is there.
     #[arg(long)]
@@ -79,14 +80,15 @@ fn text(found: &[Found]) -> String {
 
 /// A first capability: the demo, with a note on how a real one looks.
 fn capability(found: &[Found]) -> String {
-    let mut text = String::from("capabilities:\n  hello: [demo/lorem, demo/echo] # the first is core, the rest fallback\n");
+    let mut text = String::from(
+        "capabilities:\n  hello: [demo/lorem, demo/echo] # the first is core, the rest fallback\n",
+    );
     let catalog = catalog::builtin();
     for it in found {
         let Some(preset) = catalog.preset(&it.preset) else { continue };
         let priced = catalog.entries_of(&preset.catalog_host).find(|it| it.prices.is_some());
         if let Some(model) = priced {
-            // Writing to a `String` can't fail.
-            drop(writeln!(text, "  # with-{}: [{}/{}]", it.preset, it.preset, model.facts.model));
+            text.push_str(&format!("  # with-{0}: [{0}/{1}]\n", it.preset, model.facts.model));
         }
     }
     text

@@ -1,7 +1,252 @@
-//! Stub.
+//! `outrigger key`: virtual keys. Through the running gateway, or directly in the data folder when none runs.
+
+use domain::{AppName, TeamName, UnixMicros};
+use ledger::{KeyAction, KeyEvent, Record};
+use serde_json::{Value, json};
+use store::{KeyRecord, NewKey};
+
 use crate::cli::Global;
-use crate::exit::{Done, Exit, Failure};
-/// Stub.
+use crate::exit::{Context as _, Done, Exit, Failure};
+use crate::{client, clock, data};
+
+/// Make, list, rotate and revoke virtual keys.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {}
-pub(crate) fn run(_args: &Args, _global: &Global) -> Done { Err(Failure::new(Exit::Failed, "stub")) }
+#[command(
+    after_help = "Examples:\n  outrigger key create --app search\n  outrigger key create --app ci --team agents --expires 90d --budget \"5 USD per day\"\n  outrigger key ls"
+)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Make a key. It is shown once.
+    #[command(
+        after_help = "Examples:\n  outrigger key create --app search\n  outrigger key create --app ci --expires 90d --budget \"5 USD per day\"\n  outrigger key create --app batch --team agents --json"
+    )]
+    Create {
+        /// The application that will use it.
+        #[arg(long)]
+        app: String,
+        /// The application's team.
+        #[arg(long)]
+        team: Option<String>,
+        /// When it ends by itself: a duration such as 90d.
+        #[arg(long, value_name = "DURATION")]
+        expires: Option<String>,
+        /// A budget of its own, such as "5 USD per day"; may be given several times.
+        #[arg(long, value_name = "BUDGET")]
+        budget: Vec<String>,
+    },
+    /// List keys.
+    #[command(
+        after_help = "Examples:\n  outrigger key ls\n  outrigger key ls --json\n  outrigger key ls --plain"
+    )]
+    Ls,
+    /// Give a key a new secret. It is shown once.
+    #[command(
+        after_help = "Examples:\n  outrigger key rotate aB3dE6gH9jK2\n  outrigger key rotate aB3dE6gH9jK2 --grace 24h\n  outrigger key rotate aB3dE6gH9jK2 --json"
+    )]
+    Rotate {
+        /// Its public part: the 12 characters after `or-`.
+        key: String,
+        /// How long the old secret goes on working.
+        #[arg(long, value_name = "DURATION", default_value = "0s")]
+        grace: String,
+    },
+    /// End a key at once.
+    #[command(
+        after_help = "Examples:\n  outrigger key revoke aB3dE6gH9jK2\n  outrigger key revoke aB3dE6gH9jK2 --json\n  outrigger key ls"
+    )]
+    Revoke {
+        /// Its public part: the 12 characters after `or-`.
+        key: String,
+    },
+}
+
+pub(crate) fn run(args: &Args, global: &Global) -> Done {
+    match &args.command {
+        Command::Create { app, team, expires, budget } => {
+            create(&new(app, team.as_deref(), expires.as_deref(), budget)?, global)
+        }
+        Command::Ls => ls(global),
+        Command::Rotate { key, grace } => rotate(public(key), micros(grace)?, global),
+        Command::Revoke { key } => revoke(public(key), global),
+    }
+}
+
+/// The public part of whatever was pasted: it, `or-` and it, or the whole key.
+fn public(key: &str) -> &str {
+    let rest = key.strip_prefix("or-").unwrap_or(key);
+    rest.split('-').next().unwrap_or(rest)
+}
+
+fn micros(duration: &str) -> Result<i64, Failure> {
+    let micros = limits::units::parse_duration(duration);
+    let micros = micros.map_err(|error| Failure::new(Exit::Usage, error))?;
+    Ok(i64::try_from(micros).unwrap_or(i64::MAX))
+}
+
+fn new(
+    app: &str,
+    team: Option<&str>,
+    expires: Option<&str>,
+    budgets: &[String],
+) -> Result<NewKey, Failure> {
+    let usage = |error: &dyn std::fmt::Display| Failure::new(Exit::Usage, error);
+    let mut canonical = Vec::new();
+    for budget in budgets {
+        let allowance = limits::spec::parse(budget).map_err(|error| usage(&error))?;
+        canonical.push(allowance.to_string());
+    }
+    let expires_at = expires.map(micros).transpose()?.map(|it| clock::now().plus_micros(it));
+    Ok(NewKey {
+        app: AppName::new(app).map_err(|error| usage(&error))?,
+        team: team.map(TeamName::new).transpose().map_err(|error| usage(&error))?,
+        expires_at,
+        budgets: canonical,
+    })
+}
+
+fn create(new: &NewKey, global: &Global) -> Done {
+    let value = match client::running(global)? {
+        Some(admin) => admin.post(
+            "/v1/outrigger/keys",
+            &json!({
+                "app": new.app.as_str(), "team": new.team.as_ref().map(TeamName::as_str),
+                "expires_at": new.expires_at.map(|it| it.to_string()), "budgets": new.budgets,
+            }),
+        )?,
+        None => data::write(global, "key_create", |store| {
+            let keys = store.keys().cant("open the keys")?;
+            let (record, secret) = keys.create(new, clock::now()).cant("make the key")?;
+            let value = json!({"key": shown(&record), "secret": secret.reveal()});
+            Ok((value, vec![event(&record, KeyAction::Created)]))
+        })?,
+    };
+    show_once(&value, global)
+}
+
+/// The secret goes to standard output alone, so that it can be piped into a file; the talk goes elsewhere.
+fn show_once(value: &Value, global: &Global) -> Done {
+    let output = global.output();
+    output.either(value, || {
+        output.line(value["secret"].as_str().unwrap_or_default())?;
+        let text = |key: &str| value["key"][key].as_str().unwrap_or_default();
+        output.say(&format!(
+            "key {} for {}: shown this once, keep it safe",
+            text("id"),
+            text("app")
+        ));
+        Ok(())
+    })
+}
+
+fn event(record: &KeyRecord, action: KeyAction) -> Record {
+    Record::Key(Box::new(KeyEvent {
+        at: clock::now(),
+        action,
+        key: record.public.clone(),
+        app: record.app.clone(),
+        team: record.team.clone(),
+        budgets: record.budgets.iter().cloned().map(Into::into).collect(),
+    }))
+}
+
+fn shown(record: &KeyRecord) -> Value {
+    let time = |it: Option<UnixMicros>| it.map(|it| it.to_string());
+    json!({
+        "id": record.public.as_str(), "app": record.app.as_str(),
+        "team": record.team.as_ref().map(TeamName::as_str), "state": state(record),
+        "created_at": record.created_at.to_string(), "expires_at": time(record.expires_at),
+        "revoked_at": time(record.revoked_at), "budgets": record.budgets,
+    })
+}
+
+fn state(record: &KeyRecord) -> &'static str {
+    match (record.revoked_at, record.is_live(clock::now())) {
+        (Some(_), _) => "revoked",
+        (None, true) => "live",
+        (None, false) => "expired",
+    }
+}
+
+fn ls(global: &Global) -> Done {
+    let output = global.output();
+    let value = match client::running(global)? {
+        Some(admin) => admin.get("/v1/outrigger/keys")?,
+        None if !crate::surroundings::data_dir(global).join("ledger.db").exists() => {
+            json!({"keys": []})
+        }
+        None => data::write(global, "key_ls", |store| {
+            let records = store.keys().cant("open the keys")?.list().cant("list the keys")?;
+            let list: Vec<Value> = records.iter().map(shown).collect();
+            Ok((json!({"keys": list}), Vec::new()))
+        })?,
+    };
+    output.either(&value, || {
+        let keys = value["keys"].as_array().cloned().unwrap_or_default();
+        let text = |it: &Value, key: &str| it[key].as_str().unwrap_or("-").to_owned();
+        let day = |it: &Value, key: &str| text(it, key).chars().take(10).collect::<String>();
+        let budgets = |it: &Value| {
+            let list = it["budgets"].as_array().cloned().unwrap_or_default();
+            list.iter().filter_map(Value::as_str).collect::<Vec<_>>().join("; ")
+        };
+        let rows: Vec<Vec<String>> = keys
+            .iter()
+            .map(|it| {
+                vec![
+                    text(it, "id"),
+                    text(it, "app"),
+                    text(it, "team"),
+                    text(it, "state"),
+                    day(it, "created_at"),
+                    day(it, "expires_at"),
+                    budgets(it),
+                ]
+            })
+            .collect();
+        output.table(
+            &["key", "app", "team", "state", "created", "expires", "budgets"],
+            &rows,
+            &[],
+        )?;
+        if rows.is_empty() {
+            output.say("no keys yet: outrigger key create --app NAME");
+        }
+        Ok(())
+    })
+}
+
+fn rotate(key: &str, grace: i64, global: &Global) -> Done {
+    let value = match client::running(global)? {
+        Some(admin) => {
+            let path = format!("/v1/outrigger/keys/{}/rotate", client::encoded(key));
+            admin.post(&path, &json!({"grace_seconds": grace / 1_000_000}))?
+        }
+        None => data::write(global, "key_rotate", |store| {
+            let keys = store.keys().cant("open the keys")?;
+            let now = clock::now();
+            let rotated = keys.rotate(key, now, now.plus_micros(grace));
+            let (record, secret) = rotated.cant("rotate the key")?;
+            let value = json!({"key": shown(&record), "secret": secret.reveal()});
+            Ok((value, vec![event(&record, KeyAction::Rotated)]))
+        })?,
+    };
+    show_once(&value, global)
+}
+
+fn revoke(key: &str, global: &Global) -> Done {
+    let output = global.output();
+    let value = match client::running(global)? {
+        Some(admin) => admin
+            .post(&format!("/v1/outrigger/keys/{}/revoke", client::encoded(key)), &json!({}))?,
+        None => data::write(global, "key_revoke", |store| {
+            let keys = store.keys().cant("open the keys")?;
+            let record = keys.revoke(key, clock::now()).cant("revoke the key")?;
+            Ok((json!({"key": shown(&record)}), vec![event(&record, KeyAction::Revoked)]))
+        })?,
+    };
+    output.either(&value, || output.line(&format!("revoked {key}")))
+}

@@ -1,9 +1,370 @@
-//! Stub.
+//! `outrigger ledger`: the record of every request.
+
+use domain::{Money, RequestId};
+use ledger::query::{self, Attempt, Order, What};
+use ledger::{Amount, AttemptKey, Record, WriteOff, export, verify};
+use serde_json::{Value, json};
+
 use crate::cli::Global;
-use crate::exit::{Done, Exit, Failure};
-/// Stub.
+use crate::exit::{Context as _, Done, Exit, Failure};
+use crate::rows::Choice;
+use crate::{client, clock, data, surroundings};
+
+/// Query, verify, export and keep the record of every request.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {}
-pub(crate) fn run(_args: &Args, _global: &Global) -> Done { Err(Failure::new(Exit::Failed, "stub")) }
-pub(crate) fn decision(_id: &str, _global: &Global) -> Result<serde_json::Value, Failure> { Err(Failure::new(Exit::Failed, "stub")) }
-pub(crate) fn check(_global: &Global) -> Option<Result<String, String>> { None }
+#[command(
+    after_help = "Examples:\n  outrigger ledger query --since 1h\n  outrigger ledger verify\n  outrigger ledger export --format csv > ledger.csv"
+)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// List attempts, the newest first.
+    #[command(
+        after_help = "Examples:\n  outrigger ledger query\n  outrigger ledger query --app search --since 24h --limit 100\n  outrigger ledger query --unsettled --json"
+    )]
+    Query {
+        #[command(flatten)]
+        choice: Choice,
+        /// Only attempts that nobody closed.
+        #[arg(long)]
+        unsettled: bool,
+        /// At most so many.
+        #[arg(long, default_value_t = 50)]
+        limit: usize,
+    },
+    /// Show every record of one request.
+    #[command(
+        after_help = "Examples:\n  outrigger ledger show req_0190f3a1b2c3d4e5f60718293a4b5c6d\n  outrigger ledger show req_0190f3a1b2c3d4e5f60718293a4b5c6d --json\n  outrigger ledger query --limit 1"
+    )]
+    Show {
+        /// The request's id, as in the header x-outrigger-request-id.
+        request: String,
+    },
+    /// Prove that nothing was changed, lost or counted twice.
+    #[command(
+        after_help = "Examples:\n  outrigger ledger verify\n  outrigger ledger verify --json\n  outrigger ledger verify --data-dir backup"
+    )]
+    Verify,
+    /// Print attempts for a spreadsheet or a warehouse, the oldest first.
+    #[command(
+        after_help = "Examples:\n  outrigger ledger export --format csv > ledger.csv\n  outrigger ledger export --format jsonl --since 30d\n  outrigger ledger export --format csv --team search"
+    )]
+    Export {
+        /// How it is written.
+        #[arg(long, value_enum, default_value = "csv")]
+        format: Format,
+        #[command(flatten)]
+        choice: Choice,
+    },
+    /// Give up an unsettled attempt, so that its reservation is free again.
+    #[command(
+        after_help = "Examples:\n  outrigger ledger write-off req_0190f3a1b2c3d4e5f60718293a4b5c6d/0/0 --why \"not on the provider's bill\"\n  outrigger ledger write-off req_0190f3a1b2c3d4e5f60718293a4b5c6d/0/0 --charge --why \"billed\"\n  outrigger ledger query --unsettled"
+    )]
+    WriteOff {
+        /// The attempt: request/call/attempt, as `ledger query --unsettled` shows it.
+        attempt: String,
+        /// Why.
+        #[arg(long)]
+        why: String,
+        /// Charge the whole reservation instead of nothing.
+        #[arg(long)]
+        charge: bool,
+    },
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Format {
+    /// Comma-separated values with a head.
+    Csv,
+    /// One JSON object a line.
+    Jsonl,
+}
+
+pub(crate) fn run(args: &Args, global: &Global) -> Done {
+    match &args.command {
+        Command::Query { choice, unsettled, limit } => list(choice, *unsettled, *limit, global),
+        Command::Show { request } => show(request, global),
+        Command::Verify => prove(global),
+        Command::Export { format, choice } => print_all(*format, choice, global),
+        Command::WriteOff { attempt, why, charge } => write_off(attempt, why, *charge, global),
+    }
+}
+
+fn list(choice: &Choice, unsettled: bool, limit: usize, global: &Global) -> Done {
+    let output = global.output();
+    let reader = data::read(global)?;
+    let mut filter = choice.filter()?;
+    filter.unsettled = unsettled;
+    let mut found: Vec<Attempt> = Vec::new();
+    let mut more = false;
+    query::attempts(&reader, &filter, Order::Newest, &mut |attempt| {
+        more = found.len() == limit;
+        if !more {
+            found.push(attempt);
+        }
+        !more
+    })
+    .cant("read the ledger")?;
+    let list: Vec<Value> = found.iter().map(export::json).collect();
+    output.either(&json!({"attempts": list, "more": more}), || {
+        let rows: Vec<Vec<String>> = found.iter().map(row).collect();
+        let head = ["time", "attempt", "app", "offer", "outcome", "in", "out", "USD", "quality"];
+        output.table(&head, &rows, &[5, 6, 7])?;
+        if more {
+            output.say(&format!("and more: --limit {}", limit.saturating_mul(10)));
+        }
+        Ok(())
+    })
+}
+
+fn row(it: &Attempt) -> Vec<String> {
+    let settled = it.settlement();
+    let figure = |number: Option<u64>| number.map_or_else(|| "-".into(), |it| it.to_string());
+    let offer = match &it.what {
+        What::Tried { intent, .. } => intent.offer.to_string(),
+        What::Refused(refusal) => refusal.code.to_string(),
+    };
+    let cost = settled.map_or_else(
+        || "-".into(),
+        |it| it.cost.map_or_else(|| "unknown".into(), |it| it.to_string()),
+    );
+    vec![
+        it.at.to_string(),
+        it.id.to_string(),
+        it.app().unwrap_or("-").into(),
+        offer,
+        it.outcome().as_str().into(),
+        figure(settled.map(|it| it.usage.input_total())),
+        figure(settled.map(|it| it.usage.output_total())),
+        cost,
+        settled.map_or("-", |it| it.quality.as_str()).into(),
+    ]
+}
+
+fn request_id(text: &str) -> Result<RequestId, Failure> {
+    RequestId::parse(text).map_err(|error| Failure::new(Exit::Usage, error))
+}
+
+fn attempts_of(id: &str, global: &Global) -> Result<Vec<Attempt>, Failure> {
+    let request = request_id(id)?;
+    let reader = data::read(global)?;
+    let filter = query::Filter {
+        since: Some(request.made_at()),
+        // Admission follows the id within moments; a minute is generous.
+        until: Some(request.made_at().plus_micros(60_000_000)),
+        ..query::Filter::default()
+    };
+    let mut found = Vec::new();
+    query::attempts(&reader, &filter, Order::Oldest, &mut |attempt| {
+        if attempt.id.request == request {
+            found.push(attempt);
+        }
+        true
+    })
+    .cant("read the ledger")?;
+    if found.is_empty() {
+        return Err(Failure::new(Exit::Failed, format!("the ledger has no request {id}")));
+    }
+    Ok(found)
+}
+
+fn show(id: &str, global: &Global) -> Done {
+    let output = global.output();
+    let found = attempts_of(id, global)?;
+    let list: Vec<Value> = found.iter().map(export::json).collect();
+    output.either(&json!({"request": id, "attempts": list}), || {
+        for (at, attempt) in list.iter().enumerate() {
+            if at > 0 {
+                output.line("")?;
+            }
+            let Value::Object(fields) = attempt else { continue };
+            for (name, value) in fields.iter().filter(|(_, value)| !value.is_null() && *value != "")
+            {
+                let text = value.as_str().map_or_else(|| value.to_string(), Into::into);
+                output.line(&format!("{name:<18} {text}"))?;
+            }
+        }
+        Ok(())
+    })
+}
+
+/// Why a request went where it went, from its intents; for `route why`.
+pub(crate) fn decision(id: &str, global: &Global) -> Result<Value, Failure> {
+    let found = attempts_of(id, global)?;
+    let names = offer_names(&found, global)?;
+    let Some(first) = found.first() else { return Ok(Value::Null) };
+    let candidates = match &first.what {
+        What::Tried { intent, .. } => &intent.candidates,
+        What::Refused(refusal) => &refusal.candidates,
+    };
+    let list: Vec<Value> = candidates
+        .iter()
+        .map(|it| {
+            let offer = names.iter().find(|name| ledger::offer_code(name) == it.offer);
+            let offer = offer.cloned().unwrap_or_else(|| format!("offer {:08x}", it.offer));
+            let word = policy::code_word(it.reason);
+            let taken = matches!(word, "first" | "next" | "probe" | "last_resort");
+            let (verdict, reason) = (if taken { "taken" } else { "left" }, word.replace('_', " "));
+            json!({"offer": offer, "verdict": verdict, "reason": reason})
+        })
+        .collect();
+    let tried: Vec<String> = found
+        .iter()
+        .filter_map(|it| Some(format!("{} {}", it.intent()?.offer, it.outcome().as_str())))
+        .collect();
+    let summary = if tried.is_empty() {
+        format!("{id} was refused before any attempt")
+    } else {
+        format!("{id} asked for `{}`: {}", first.capability().unwrap_or("-"), tried.join(", then "))
+    };
+    Ok(json!({"request": id, "summary": summary, "candidates": list}))
+}
+
+/// The offers' names: those tried, and those of the configuration.
+fn offer_names(found: &[Attempt], global: &Global) -> Result<Vec<String>, Failure> {
+    let mut names: Vec<String> =
+        found.iter().filter_map(|it| Some(it.intent()?.offer.to_string())).collect();
+    let source = surroundings::source(global.config.as_deref());
+    if source != surroundings::Source::Nothing {
+        let configuration = surroundings::load(global.config.as_deref(), global.output())?;
+        let capabilities = &configuration.loaded.config.capabilities;
+        names.extend(capabilities.iter().flat_map(|it| &it.offers).map(|it| it.offer.to_string()));
+    }
+    Ok(names)
+}
+
+fn report(global: &Global) -> Result<verify::Report, Failure> {
+    let reader = data::read(global)?;
+    // Where no process runs, what is open is unsettled and not stale.
+    let now = client::is_running(global).then(clock::now);
+    verify::verify(&reader, &store::check_signature, None, now).cant("read the ledger")
+}
+
+fn prove(global: &Global) -> Done {
+    let output = global.output();
+    let report = report(global)?;
+    let faults: Vec<String> = report.faults.iter().map(ToString::to_string).collect();
+    let unsettled: Vec<String> =
+        report.unsettled.iter().map(|it| it.intent.id.to_string()).collect();
+    let value = json!({
+        "ok": report.is_sound(), "records": report.records, "first": report.range.map(|it| it.0),
+        "last": report.range.map(|it| it.1), "intents": report.intents, "settlements": report.settlements,
+        "write_offs": report.write_offs, "refusals": report.refusals, "cost_usd": report.cost.to_string(),
+        "cost_estimated_usd": report.cost_estimated.to_string(), "unpriced": report.unpriced,
+        "unsettled": unsettled, "in_flight": report.in_flight, "head_signed": report.head.is_some(),
+        "pruned_through": report.pruned_through, "fault_count": report.fault_count, "faults": faults,
+    });
+    output.either(&value, || {
+        for fault in &faults {
+            output.line(fault)?;
+        }
+        let word = if report.is_sound() { "sound" } else { "NOT SOUND" };
+        output.line(&format!(
+            "{}: {} records, {} attempts, {} settled, {} refused, {} USD",
+            output.mark(word, report.is_sound()),
+            report.records,
+            report.intents,
+            report.settlements,
+            report.refusals,
+            report.cost,
+        ))?;
+        if !unsettled.is_empty() {
+            output.say(&format!(
+                "{} attempts are unsettled: outrigger ledger query --unsettled",
+                unsettled.len()
+            ));
+        }
+        Ok(())
+    })?;
+    if report.is_sound() { Ok(()) } else { Err(Failure::silent(Exit::Verification)) }
+}
+
+/// For `doctor`: whether the ledger is sound, where there is one.
+pub(crate) fn check(global: &Global) -> Option<Result<String, String>> {
+    if !surroundings::data_dir(global).join("ledger.db").exists() {
+        return None;
+    }
+    Some(match report(global) {
+        Ok(report) if report.is_sound() && report.unsettled.is_empty() => {
+            Ok(format!("{} records, sound", report.records))
+        }
+        Ok(report) if report.is_sound() => {
+            Err(format!("{} attempts are unsettled", report.unsettled.len()))
+        }
+        Ok(report) => Err(format!("{} faults", report.fault_count)),
+        Err(failure) => Err(failure.message),
+    })
+}
+
+fn print_all(format: Format, choice: &Choice, global: &Global) -> Done {
+    let output = global.output();
+    let reader = data::read(global)?;
+    let mut ended = match format {
+        Format::Csv => output.data(&(export::csv_header() + "\n")),
+        Format::Jsonl => Ok(()),
+    };
+    query::attempts(&reader, &choice.filter()?, Order::Oldest, &mut |attempt| {
+        let line = match format {
+            Format::Csv => export::csv_line(&attempt),
+            Format::Jsonl => export::jsonl_line(&attempt),
+        };
+        if ended.is_ok() {
+            ended = output.data(&(line + "\n"));
+        }
+        ended.is_ok()
+    })
+    .cant("read the ledger")?;
+    ended
+}
+
+fn write_off(attempt: &str, why: &str, charge: bool, global: &Global) -> Done {
+    let output = global.output();
+    let key = attempt_key(attempt)?;
+    let value = match client::running(global)? {
+        Some(admin) => admin.post("/v1/outrigger/ledger/write-off", &json!({
+            "request": key.request.to_string(), "call": key.call, "attempt": key.attempt, "why": why, "charge": charge,
+        }))?,
+        None => data::write(global, "write_off", |store| {
+            let reader = store.reader().cant("open the ledger")?;
+            let replay = verify::restore(&reader, &store::check_signature).cant("read the ledger")?;
+            let replay = replay.map_err(|fault| Failure::new(Exit::Verification, fault))?;
+            let open = replay.open.get(&key).ok_or_else(|| {
+                Failure::new(Exit::Failed, format!("{attempt} is not an unsettled attempt"))
+                    .hint("outrigger ledger query --unsettled")
+            })?;
+            let reserved = open.intent.reserved;
+            let charged = if charge { reserved } else { Amount { money: Money::ZERO, tokens: 0, requests: reserved.requests } };
+            let record = WriteOff {
+                id: key,
+                at: clock::now(),
+                charged,
+                released: reserved.released_after(&charged),
+                why: why.to_owned().into(),
+                by: "cli".into(),
+            };
+            let value = json!({"written_off": key.to_string(), "charged_usd": charged.money.to_string()});
+            Ok((value, vec![Record::WriteOff(Box::new(record))]))
+        })?,
+    };
+    output.either(&value, || output.line(&format!("written off {key}")))
+}
+
+fn attempt_key(text: &str) -> Result<AttemptKey, Failure> {
+    let mut parts = text.split('/');
+    let request = request_id(parts.next().unwrap_or_default())?;
+    let mut number = || match parts.next() {
+        None => Some(0),
+        Some(part) => part.parse::<u16>().ok(),
+    };
+    match (number(), number(), parts.next()) {
+        (Some(call), Some(attempt), None) => Ok(AttemptKey { request, call, attempt }),
+        _ => Err(Failure::new(
+            Exit::Usage,
+            format!("`{text}` is not an attempt: write request/call/attempt"),
+        )),
+    }
+}

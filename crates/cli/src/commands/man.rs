@@ -7,7 +7,9 @@ use crate::exit::{Context as _, Done, Exit, Failure};
 
 /// Print a manual page (roff).
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  outrigger man | man -l -\n  outrigger man key create | man -l -\n  outrigger man > outrigger.1")]
+#[command(
+    after_help = "Examples:\n  outrigger man | man -l -\n  outrigger man key create | man -l -\n  outrigger man > outrigger.1"
+)]
 pub(crate) struct Args {
     /// The command; without one, the page of outrigger itself.
     command: Vec<String>,

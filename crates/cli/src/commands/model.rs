@@ -12,7 +12,9 @@ use crate::surroundings;
 
 /// List models, show one, compute a price.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  outrigger model ls\n  outrigger model show openai/gpt-5-mini\n  outrigger model price openai/gpt-5-mini --input 1000 --output 500")]
+#[command(
+    after_help = "Examples:\n  outrigger model ls\n  outrigger model show openai/gpt-5-mini\n  outrigger model price openai/gpt-5-mini --input 1000 --output 500"
+)]
 pub(crate) struct Args {
     #[command(subcommand)]
     command: Command,
@@ -21,20 +23,26 @@ pub(crate) struct Args {
 #[derive(Debug, clap::Subcommand)]
 enum Command {
     /// List the models of the configured providers.
-    #[command(after_help = "Examples:\n  outrigger model ls\n  outrigger model ls --provider openai\n  outrigger model ls --json")]
+    #[command(
+        after_help = "Examples:\n  outrigger model ls\n  outrigger model ls --provider openai\n  outrigger model ls --json"
+    )]
     Ls {
         /// Only those of this provider.
         #[arg(long)]
         provider: Option<String>,
     },
     /// Show what is known of a model: limits, prices, life cycle, who stands behind it.
-    #[command(after_help = "Examples:\n  outrigger model show openai/gpt-5-mini\n  outrigger model show anthropic/claude-haiku-4-5\n  outrigger model show openai/gpt-5 --json")]
+    #[command(
+        after_help = "Examples:\n  outrigger model show openai/gpt-5-mini\n  outrigger model show anthropic/claude-haiku-4-5\n  outrigger model show openai/gpt-5 --json"
+    )]
     Show {
         /// The offer: provider/model.
         offer: String,
     },
     /// Compute what a request costs.
-    #[command(after_help = "Examples:\n  outrigger model price openai/gpt-5-mini --input 1000 --output 500\n  outrigger model price anthropic/claude-haiku-4-5 --input 2000 --cache-read 100000 --output 800\n  outrigger model price openai/gpt-5 --input 1000 --output 500 --mode batch")]
+    #[command(
+        after_help = "Examples:\n  outrigger model price openai/gpt-5-mini --input 1000 --output 500\n  outrigger model price anthropic/claude-haiku-4-5 --input 2000 --cache-read 100000 --output 800\n  outrigger model price openai/gpt-5 --input 1000 --output 500 --mode batch"
+    )]
     Price {
         /// The offer: provider/model.
         offer: String,
@@ -105,11 +113,18 @@ fn ls(only: Option<&str>, global: &Global) -> Done {
             };
             let tokens = |count: Option<u64>| count.map_or_else(|| "?".into(), |it| it.to_string());
             let offer = format!("{}/{model}", provider.name);
-            let (input, out) = (figure(rates.map(|it| it.input)), figure(rates.map(|it| it.output)));
+            let (input, out) =
+                (figure(rates.map(|it| it.input)), figure(rates.map(|it| it.output)));
             let context = facts.and_then(|it| it.max_input);
             list.push(json!({"offer": offer, "input_usd_per_million": input, "output_usd_per_million": out,
                 "max_input_tokens": context, "max_output_tokens": facts.and_then(|it| it.max_output)}));
-            rows.push(vec![offer, input, out, tokens(context), tokens(facts.and_then(|it| it.max_output))]);
+            rows.push(vec![
+                offer,
+                input,
+                out,
+                tokens(context),
+                tokens(facts.and_then(|it| it.max_output)),
+            ]);
         }
     }
     output.either(&json!(list), || {
@@ -206,13 +221,18 @@ fn show(offer: &str, global: &Global) -> Done {
             lines.push(("model".into(), canonical.key.clone()));
         }
         if let Some(facts) = facts {
-            let tokens = |it: Option<u64>| it.map_or_else(|| "unknown".into(), |it| format!("{it} tokens"));
+            let tokens =
+                |it: Option<u64>| it.map_or_else(|| "unknown".into(), |it| format!("{it} tokens"));
             lines.push(("input".into(), format!("at most {}", tokens(facts.max_input))));
             lines.push(("output".into(), format!("at most {}", tokens(facts.max_output))));
         }
         lines.push(("price".into(), sheet.as_ref().map_or_else(|| "unknown".into(), price_line)));
         for tier in sheet.iter().flat_map(|it| &it.tiers) {
-            let text = format!("above {} input tokens: {}", tier.above_input_tokens, rates_line(&tier.rates));
+            let text = format!(
+                "above {} input tokens: {}",
+                tier.above_input_tokens,
+                rates_line(&tier.rates)
+            );
             lines.push((String::new(), text));
         }
         if let Some(life) = life {
@@ -257,7 +277,11 @@ fn price_line(sheet: &PriceSheet) -> String {
 
 fn life_line(life: &catalog::Lifecycle) -> String {
     let mut line = life.status_on(&clock::today()).as_str().to_owned();
-    let dates = [("released", &life.released), ("deprecated", &life.deprecated), ("shutdown", &life.shutdown)];
+    let dates = [
+        ("released", &life.released),
+        ("deprecated", &life.deprecated),
+        ("shutdown", &life.shutdown),
+    ];
     for (name, date) in dates.iter().filter(|(_, date)| !date.is_empty()) {
         line.push_str(&format!(", {name} {date}"));
     }
@@ -268,7 +292,10 @@ fn life_line(life: &catalog::Lifecycle) -> String {
 }
 
 /// Each layer's nodes: the configuration's word first, else the catalog's with grade.
-pub(crate) fn layers(provider: &config::Provider, catalog: &catalog::Catalog) -> Vec<(String, String)> {
+pub(crate) fn layers(
+    provider: &config::Provider,
+    catalog: &catalog::Catalog,
+) -> Vec<(String, String)> {
     let known = provider.preset.as_deref().and_then(|name| catalog.provider_facts(name));
     let mut layers = Vec::new();
     for layer in domain::Layer::ALL {

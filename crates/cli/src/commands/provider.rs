@@ -12,7 +12,9 @@ use crate::surroundings::{self, Process};
 
 /// List providers, test whether they answer.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  outrigger provider ls\n  outrigger provider test\n  outrigger provider test openai --json")]
+#[command(
+    after_help = "Examples:\n  outrigger provider ls\n  outrigger provider test\n  outrigger provider test openai --json"
+)]
 pub(crate) struct Args {
     #[command(subcommand)]
     command: Command,
@@ -21,10 +23,14 @@ pub(crate) struct Args {
 #[derive(Debug, clap::Subcommand)]
 enum Command {
     /// List the configured providers.
-    #[command(after_help = "Examples:\n  outrigger provider ls\n  outrigger provider ls --json\n  outrigger provider ls --plain")]
+    #[command(
+        after_help = "Examples:\n  outrigger provider ls\n  outrigger provider ls --json\n  outrigger provider ls --plain"
+    )]
     Ls,
     /// Ask providers for their models: no tokens, no cost.
-    #[command(after_help = "Examples:\n  outrigger provider test\n  outrigger provider test openai\n  outrigger provider test --json")]
+    #[command(
+        after_help = "Examples:\n  outrigger provider test\n  outrigger provider test openai\n  outrigger provider test --json"
+    )]
     Test {
         /// Only this one.
         name: Option<String>,
@@ -110,7 +116,8 @@ fn test(only: Option<&str>, global: &Global) -> Done {
             vec![it.name.clone(), word, it.said.clone(), millis]
         })
         .collect();
-    output.either(&json!(list), || output.table(&["provider", "state", "", "time"], &rows, &[3]))?;
+    output
+        .either(&json!(list), || output.table(&["provider", "state", "", "time"], &rows, &[3]))?;
     if outcomes.iter().all(|it| it.good) { Ok(()) } else { Err(Failure::silent(Exit::Network)) }
 }
 

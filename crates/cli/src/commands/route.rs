@@ -10,7 +10,9 @@ use crate::surroundings;
 
 /// Explain where requests go.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  outrigger route why fast\n  outrigger route why demo/echo\n  outrigger route why req_0190f3a1b2c3d4e5f60718293a4b5c6d")]
+#[command(
+    after_help = "Examples:\n  outrigger route why fast\n  outrigger route why demo/echo\n  outrigger route why req_0190f3a1b2c3d4e5f60718293a4b5c6d"
+)]
 pub(crate) struct Args {
     #[command(subcommand)]
     command: Command,
@@ -19,7 +21,9 @@ pub(crate) struct Args {
 #[derive(Debug, clap::Subcommand)]
 enum Command {
     /// Show every candidate, and why it was taken or left.
-    #[command(after_help = "Examples:\n  outrigger route why fast\n  outrigger route why openai/gpt-5-mini\n  outrigger route why req_0190f3a1b2c3d4e5f60718293a4b5c6d --json")]
+    #[command(
+        after_help = "Examples:\n  outrigger route why fast\n  outrigger route why openai/gpt-5-mini\n  outrigger route why req_0190f3a1b2c3d4e5f60718293a4b5c6d --json"
+    )]
     Why {
         /// A capability, an offer, a model, or a request's id.
         what: String,
@@ -42,7 +46,9 @@ pub(crate) fn run(args: &Args, global: &Global) -> Done {
         let text = |it: &Value, key: &str| it[key].as_str().unwrap_or_default().to_owned();
         let rows: Vec<Vec<String>> = candidates
             .iter()
-            .map(|it| vec![text(it, "offer"), text(it, "role"), text(it, "verdict"), text(it, "reason")])
+            .map(|it| {
+                vec![text(it, "offer"), text(it, "role"), text(it, "verdict"), text(it, "reason")]
+            })
             .collect();
         output.line(&text(&value, "summary"))?;
         output.table(&["offer", "role", "verdict", "why"], &rows, &[])
@@ -66,12 +72,17 @@ fn offline(what: &str, global: &Global) -> Result<Value, Failure> {
         let summary = format!("capability `{what}`; no gateway runs, so health is not known");
         return Ok(json!({"requested": what, "summary": summary, "candidates": candidates}));
     }
-    let named = what.split_once('/').filter(|(name, _)| config.providers.iter().any(|it| it.name.as_str() == *name));
+    let named = what
+        .split_once('/')
+        .filter(|(name, _)| config.providers.iter().any(|it| it.name.as_str() == *name));
     let offers: Vec<String> = match named {
         Some(_) => vec![what.to_owned()],
         None => {
             let catalog = overlay::catalog(global)?;
-            let bearing = config.providers.iter().filter(|it| super::model::models(it, &catalog).iter().any(|model| model == what));
+            let bearing = config
+                .providers
+                .iter()
+                .filter(|it| super::model::models(it, &catalog).iter().any(|model| model == what));
             bearing.map(|it| format!("{}/{what}", it.name)).collect()
         }
     };
@@ -83,11 +94,14 @@ fn offline(what: &str, global: &Global) -> Result<Value, Failure> {
         }
         [] => {
             let names = config.capabilities.iter().map(|it| it.name.as_str());
-            let near = catalog::nearest(what, names, 1).first().map(|it| format!("did you mean `{it}`?"));
+            let near =
+                catalog::nearest(what, names, 1).first().map(|it| format!("did you mean `{it}`?"));
             let hint = near.unwrap_or_else(|| "`outrigger model ls` lists what there is".into());
             Err(Failure::new(Exit::Failed, format!("nothing is called `{what}`")).hint(hint))
         }
-        several => Err(Failure::new(Exit::Failed, format!("`{what}` could be {}", several.join(" or ")))
-            .hint("name the provider too")),
+        several => {
+            Err(Failure::new(Exit::Failed, format!("`{what}` could be {}", several.join(" or ")))
+                .hint("name the provider too"))
+        }
     }
 }

@@ -5,7 +5,9 @@ use crate::exit::{Done, Exit, Failure};
 
 /// Run the gateway.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  outrigger serve\n  outrigger serve --config outrigger.yaml\n  OPENAI_API_KEY=... outrigger serve")]
+#[command(
+    after_help = "Examples:\n  outrigger serve\n  outrigger serve --config outrigger.yaml\n  OPENAI_API_KEY=... outrigger serve"
+)]
 pub(crate) struct Args {}
 
 pub(crate) fn run(_args: &Args, _global: &Global) -> Done {

@@ -11,7 +11,9 @@ use crate::http::{self, Answer, Call};
 
 /// Send one message through the gateway and show what it cost.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  outrigger try \"hello\"\n  outrigger try \"hello\" --model openai/gpt-5-mini\n  outrigger try \"hello\" --snippet python")]
+#[command(
+    after_help = "Examples:\n  outrigger try \"hello\"\n  outrigger try \"hello\" --model openai/gpt-5-mini\n  outrigger try \"hello\" --snippet python"
+)]
 pub(crate) struct Args {
     /// The message.
     message: String,
@@ -92,7 +94,8 @@ fn summary(answer: &Answer, value: &Value) -> String {
 
 fn refused(answer: &Answer, value: &Value) -> Failure {
     let error = &value["error"];
-    let said = error["message"].as_str().map_or_else(|| format!("HTTP {}", answer.status), Into::into);
+    let said =
+        error["message"].as_str().map_or_else(|| format!("HTTP {}", answer.status), Into::into);
     let ours = &error["outrigger"];
     let exit = match answer.status {
         401 | 402 | 403 => Exit::Denied,

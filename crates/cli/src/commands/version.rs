@@ -7,7 +7,9 @@ use crate::exit::Done;
 
 /// Print the version.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  outrigger version\n  outrigger --version\n  outrigger version --json")]
+#[command(
+    after_help = "Examples:\n  outrigger version\n  outrigger --version\n  outrigger version --json"
+)]
 pub(crate) struct Args {}
 
 pub(crate) fn run(_args: &Args, global: &Global) -> Done {
