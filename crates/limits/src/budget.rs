@@ -15,6 +15,10 @@ use crate::scope::{Scope, ScopeFilter};
 use crate::table::{Entry, Table};
 use crate::windows::{Period, Span, Zone};
 
+/// How long a budget that is no longer configured keeps the balance of its last window after the end of it: past any
+/// step of the clock that is not a mistake of years.
+const KEPT_AFTER_END: i64 = 86_400_000_000;
+
 /// Names a budget while the process runs; survives reloads as long as the budget does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BudgetIx(pub(crate) u32);
@@ -148,7 +152,8 @@ impl Entry for Account {
     }
 
     fn disposable(&self, now: UnixMicros) -> bool {
-        now >= self.current.span.end && self.current.open == 0 && self.others.is_empty()
+        let ended = now.micros_since(self.current.span.end) > KEPT_AFTER_END;
+        ended && self.current.open == 0 && self.others.is_empty()
     }
 }
 
@@ -176,8 +181,12 @@ impl Account {
 
     /// The window that starts then.
     fn span_of(&self, window: UnixMicros) -> Span {
-        let known = std::iter::once(&self.current).chain(&self.others).find(|it| it.span.start == window);
-        known.map_or_else(|| Span::containing(self.spec.period, &self.spec.zone, window), |it| it.span)
+        let known =
+            std::iter::once(&self.current).chain(&self.others).find(|it| it.span.start == window);
+        known.map_or_else(
+            || Span::containing(self.spec.period, &self.spec.zone, window),
+            |it| it.span,
+        )
     }
 
     fn balance_mut(&mut self, window: UnixMicros) -> Option<&mut Balance> {
@@ -336,16 +345,16 @@ impl Budgets {
     /// Books what was used into the window of admission and gives the rest back.
     pub fn settle(&mut self, reservation: Reservation, actual: &Actual) -> SmallVec<[Overrun; 1]> {
         let mut overruns = SmallVec::new();
-        for line in &reservation.lines {
-            overruns.extend(self.close(line, actual));
+        for line in reservation.lines {
+            overruns.extend(self.close(&line, actual));
         }
         overruns
     }
 
     /// Gives everything back, requests too: nothing was sent.
     pub fn release(&mut self, reservation: Reservation) {
-        for line in &reservation.lines {
-            self.undo(line);
+        for line in reservation.lines {
+            self.undo(&line);
         }
     }
 
@@ -369,9 +378,14 @@ impl Budgets {
         ask: &Ask,
         held: &[Line],
     ) -> Result<(), Denied> {
+        // Every one enters its window before any is asked, so that a refusal by one leaves no trace in the others.
         for slot in slots {
             if let Some(account) = self.table.get_mut(*slot) {
                 account.roll(now);
+            }
+        }
+        for slot in slots {
+            if let Some(account) = self.table.get(*slot) {
                 account.room(ask, counted(held, *slot))?;
             }
         }

@@ -87,7 +87,7 @@ fn quantity(figure: &str, unit: &str) -> Result<Quantity, SpecError> {
         other => return Err(SpecError::Unit(other.chars().take(80).collect())),
     };
     let amount = match unit {
-        Unit::Money => units::decimal(figure, i128::from(PICO_PER_USD)).flatten(),
+        Unit::Money => units::decimal(figure, i128::from(PICO_PER_USD)),
         Unit::Tokens | Unit::Requests => units::parse_count(figure).ok().map(i128::from),
     };
     match amount {

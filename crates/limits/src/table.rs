@@ -77,15 +77,13 @@ impl<T: Entry> Table<T> {
     fn insert(&mut self, ident: T::Ident, entry: T) {
         let slot = Some(Slot { entry, live: true });
         let reused = self.free.pop();
-        let at = match reused.and_then(|at| Some((at, self.slots.get_mut(at as usize)?))) {
-            Some((at, place)) => {
-                *place = slot;
-                at
-            }
-            None => {
-                self.slots.push(slot);
-                slot_number(self.slots.len() - 1)
-            }
+        let place = reused.and_then(|at| Some((at, self.slots.get_mut(at as usize)?)));
+        let at = if let Some((at, place)) = place {
+            *place = slot;
+            at
+        } else {
+            self.slots.push(slot);
+            slot_number(self.slots.len() - 1)
         };
         self.by_ident.insert(ident, at);
     }

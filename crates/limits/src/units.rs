@@ -109,25 +109,27 @@ fn scaled(
     let end = text.find(|it: char| !it.is_ascii_digit() && it != '.').unwrap_or(text.len());
     let (figure, suffix) = text.split_at(end);
     let scale = unit(suffix.trim_start_matches(' ')).ok_or_else(|| malformed(text, kind))?;
-    let value = decimal(figure, i128::from(scale)).ok_or_else(|| malformed(text, kind))?;
-    value
+    if !is_decimal(figure) {
+        return Err(malformed(text, kind));
+    }
+    decimal(figure, i128::from(scale))
         .and_then(|value| u64::try_from(value).ok())
         .ok_or_else(|| UnitError::Range { text: text.chars().take(80).collect() })
 }
 
-/// `figure x scale`, exactly. The outer `None` means no decimal number, the inner that it does not fit or is no
-/// whole number.
-pub(crate) fn decimal(figure: &str, scale: i128) -> Option<Option<i128>> {
-    let (whole, fraction) = figure.split_once('.').unwrap_or((figure, "0"));
+/// Digits, perhaps with a point and more digits.
+fn is_decimal(figure: &str) -> bool {
     let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
-    if !digits(whole) || !digits(fraction) {
-        return None;
-    }
-    Some(exact(whole, fraction.trim_end_matches('0'), scale))
+    let (whole, fraction) = figure.split_once('.').unwrap_or((figure, "0"));
+    digits(whole) && digits(fraction)
 }
 
-fn exact(whole: &str, fraction: &str, scale: i128) -> Option<i128> {
+/// `figure x scale`, exactly; `None` if it is no decimal number, does not fit or is no whole number.
+pub(crate) fn decimal(figure: &str, scale: i128) -> Option<i128> {
+    is_decimal(figure).then_some(())?;
+    let (whole, fraction) = figure.split_once('.').unwrap_or((figure, ""));
     let whole = whole.parse::<i128>().ok()?.checked_mul(scale)?;
+    let fraction = fraction.trim_end_matches('0');
     if fraction.is_empty() {
         return Some(whole);
     }

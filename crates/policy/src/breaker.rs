@@ -171,13 +171,13 @@ impl Breaker {
         }
         match self.phase {
             Phase::Closed => Availability::Ready,
-            Phase::Ramp { since, .. } => match ramp_percent(config, since, now) {
-                Some(percent) => Availability::Ramp { percent },
-                None => {
-                    self.close();
-                    Availability::Ready
+            Phase::Ramp { since, .. } => {
+                if let Some(percent) = ramp_percent(config, since, now) {
+                    return Availability::Ramp { percent };
                 }
-            },
+                self.close();
+                Availability::Ready
+            }
             Phase::Open => self.open_view(config, now),
         }
     }
