@@ -102,6 +102,11 @@ impl<S: Storage> Committer<S> {
         &self.storage
     }
 
+    /// The storage. Whoever writes past the committer breaks the chain: for tests and repairs.
+    pub fn storage_mut(&mut self) -> &mut S {
+        &mut self.storage
+    }
+
     /// Commits a group, at most [`GROUP_MAX`] of it at a time, and answers every ticket. With a signer, the new
     /// head is signed in the same transaction.
     pub fn commit<T>(

@@ -118,7 +118,7 @@ pub fn values(attempt: &Attempt) -> Vec<Value> {
         text(settled.and_then(|it| it.finish.as_deref())),
         settled.map(|it| it.upstream_code).filter(|it| *it != 0).into(),
         text(settled.and_then(|it| it.upstream_id.as_deref())),
-        text(intent.map(|it| Features::to_string(&it.features))),
+        text(intent.map(|it| Features::to_string(&it.features).replace(',', " "))),
         text(intent.map(|it| losses(&it.losses))),
         text(intent.map(|it| marks(it.marks))),
         text(intent.map(|it| budgets(&it.charges))),
