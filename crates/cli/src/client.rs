@@ -26,12 +26,11 @@ pub(crate) fn running(global: &Global) -> Result<Option<Admin>, Failure> {
     if !is_owned(&dir) {
         return Ok(None);
     }
-    let base = match std::fs::read_to_string(dir.join("admin-address")) {
-        Ok(address) => format!("http://{}", address.trim()),
-        Err(_) => {
-            let configuration = surroundings::load(global.config.as_deref(), global.output())?;
-            format!("http://{}", reachable(configuration.loaded.config.server.admin))
-        }
+    let base = if let Ok(address) = std::fs::read_to_string(dir.join("admin-address")) {
+        format!("http://{}", address.trim())
+    } else {
+        let configuration = surroundings::load(global.config.as_deref(), global.output())?;
+        format!("http://{}", reachable(configuration.loaded.config.server.admin))
     };
     Ok(Some(Admin { base, token: token(&dir)? }))
 }
@@ -69,16 +68,16 @@ fn token(dir: &Path) -> Result<String, Failure> {
 impl Admin {
     /// `GET`.
     pub(crate) fn get(&self, path: &str) -> Result<Value, Failure> {
-        self.answered(http::send(Call::get(&self.base, path).bearer(&self.token), |_| ())?)
+        self.answered(&http::send(Call::get(&self.base, path).bearer(&self.token), |_| ())?)
     }
 
     /// `POST` with a JSON body.
     pub(crate) fn post(&self, path: &str, body: &Value) -> Result<Value, Failure> {
         let call = Call::post(&self.base, path, body).bearer(&self.token);
-        self.answered(http::send(call, |_| ())?)
+        self.answered(&http::send(call, |_| ())?)
     }
 
-    fn answered(&self, answer: Answer) -> Result<Value, Failure> {
+    fn answered(&self, answer: &Answer) -> Result<Value, Failure> {
         let value: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
         if (200..300).contains(&answer.status) {
             return Ok(value);

@@ -53,6 +53,7 @@ impl Color {
 
 impl Output {
     /// Prints data.
+    #[expect(clippy::unused_self, reason = "all printing goes through one value")]
     pub(crate) fn data(self, text: &str) -> Done {
         written(io::stdout().lock().write_all(text.as_bytes()))
     }

@@ -64,14 +64,11 @@ pub(crate) fn when(text: &str) -> Result<UnixMicros, Failure> {
         );
     }
     let full = if text.len() == 10 { format!("{text}T00:00:00Z") } else { text.to_owned() };
-    match full.parse::<jiff::Timestamp>() {
-        Ok(time) => Ok(UnixMicros::from_micros(time.as_microsecond())),
-        Err(_) => {
-            let message = format!("`{text}` is not a time");
-            Err(Failure::new(Exit::Usage, message)
-                .hint("such as `7d`, `2026-11-01` or `2026-11-01T12:00:00Z`"))
-        }
+    if let Ok(time) = full.parse::<jiff::Timestamp>() {
+        return Ok(UnixMicros::from_micros(time.as_microsecond()));
     }
+    let hint = "such as `7d`, `2026-11-01` or `2026-11-01T12:00:00Z`";
+    Err(Failure::new(Exit::Usage, format!("`{text}` is not a time")).hint(hint))
 }
 
 /// The calendar day of a moment in a zone.

@@ -259,7 +259,8 @@ fn range_of(form: Scalar) -> String {
 fn nearest_value(text: &str, form: Scalar) -> Option<String> {
     if form == Scalar::Zone {
         let names: Vec<_> = jiff::tz::db().available().collect();
-        return suggest::nearest(text, names.iter().map(|it| it.as_str())).map(Into::into);
+        return suggest::nearest(text, names.iter().map(jiff::tz::TimeZoneName::as_str))
+            .map(Into::into);
     }
     let end = text.find(|c: char| !(c.is_ascii_digit() || c == '.'))?;
     let (number, unit) = text.split_at_checked(end)?;

@@ -79,7 +79,7 @@ fn below_section(
         return Err(no_such(&wanted).instead(near.map(|near| near.name)));
     };
     let below = node.get(field.name).cloned().unwrap_or_else(Node::empty_map);
-    let mut path = vec![field.name.to_string()];
+    let mut path = vec![field.name.to_owned()];
     path.extend(resolve(&below, &field.kind, rest)?);
     Ok(path)
 }

@@ -33,17 +33,15 @@ pub(crate) struct Nearest {
 }
 
 /// The nearest of `names` to an unknown key, also by what other gateways call it.
-pub(crate) fn key<'a>(
-    typed: &str,
-    names: impl Iterator<Item = &'a str> + Clone,
-) -> Option<Nearest> {
-    let known = |ours: &str| names.clone().any(|name| name == ours);
+pub(crate) fn key<'a>(typed: &str, names: impl Iterator<Item = &'a str>) -> Option<Nearest> {
+    let names: Vec<&str> = names.collect();
+    let known = |ours: &str| names.contains(&ours);
     if let Some((theirs, whose, ours)) =
         FOREIGN.iter().find(|(theirs, _, ours)| *theirs == typed && known(ours))
     {
         return Some(Nearest { name: (*ours).into(), foreign: Some((whose, theirs)) });
     }
-    if let Some(name) = nearest(typed, names.clone()) {
+    if let Some(name) = nearest(typed, names.iter().copied()) {
         return Some(Nearest { name: name.into(), foreign: None });
     }
     let fitting = FOREIGN.iter().filter(|(_, _, ours)| known(ours));

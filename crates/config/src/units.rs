@@ -211,7 +211,7 @@ mod tests {
     #[test]
     fn durations_need_a_unit_and_are_exact() {
         assert_eq!(duration("1.5s"), Ok(Duration::from_millis(1_500)));
-        assert_eq!(duration("10 min"), Ok(Duration::from_secs(600)));
+        assert_eq!(duration("10 min"), Ok(Duration::from_mins(10)));
         assert_eq!(duration("30"), Err(Refused::UnitMissing));
         assert_eq!(duration("1.5ms"), Err(Refused::Malformed));
         assert_eq!(duration("999999999999d"), Err(Refused::OutOfRange));
@@ -237,7 +237,7 @@ mod tests {
         assert_eq!(budget("50 USD"), Err(Refused::UnitMissing));
         assert_eq!(budget("50 per month"), Err(Refused::UnitMissing));
         assert_eq!(budget("50 EUR per month"), Err(Refused::Malformed));
-        assert_eq!(rate("2M/min"), Ok(Rate { count: 2_000_000, per: Duration::from_secs(60) }));
+        assert_eq!(rate("2M/min"), Ok(Rate { count: 2_000_000, per: Duration::from_mins(1) }));
         assert_eq!(rate("600"), Err(Refused::UnitMissing));
         assert_eq!(price("0.05 USD per 1M").unwrap().pico_per_million(), 50_000_000_000);
         assert_eq!(price("0.05"), Err(Refused::UnitMissing));

@@ -88,7 +88,7 @@ fn capability(found: &[Found]) -> String {
         let Some(preset) = catalog.preset(&it.preset) else { continue };
         let priced = catalog.entries_of(&preset.catalog_host).find(|it| it.prices.is_some());
         if let Some(model) = priced {
-            text.push_str(&format!("  # with-{0}: [{0}/{1}]\n", it.preset, model.facts.model));
+            text = format!("{text}  # with-{0}: [{0}/{1}]\n", it.preset, model.facts.model);
         }
     }
     text

@@ -264,7 +264,7 @@ fn rates_line(rates: &Rates) -> String {
     let mut line = format!("{} in, {} out", usd(rates.input), usd(rates.output));
     for (name, price) in [("cache read", rates.cache_read), ("cache write", rates.cache_write)] {
         if let Some(price) = price {
-            line.push_str(&format!(", {} {name}", usd(price)));
+            line = format!("{line}, {} {name}", usd(price));
         }
     }
     line + " (USD per 1M tokens)"
@@ -283,10 +283,10 @@ fn life_line(life: &catalog::Lifecycle) -> String {
         ("shutdown", &life.shutdown),
     ];
     for (name, date) in dates.iter().filter(|(_, date)| !date.is_empty()) {
-        line.push_str(&format!(", {name} {date}"));
+        line = format!("{line}, {name} {date}");
     }
     if !life.replacement.is_empty() {
-        line.push_str(&format!(", replaced by {}", life.replacement));
+        line = format!("{line}, replaced by {}", life.replacement);
     }
     line
 }

@@ -131,9 +131,12 @@ pub(crate) fn ask(provider: &Provider) -> Vec<Outcome> {
         return vec![ask_with(provider, None, provider.name.to_string())];
     }
     let several = provider.keys.len() > 1;
-    let named = |key: &Secret| match several {
-        true => format!("{} ({})", provider.name, key.shown()),
-        false => provider.name.to_string(),
+    let named = |key: &Secret| {
+        if several {
+            format!("{} ({})", provider.name, key.shown())
+        } else {
+            provider.name.to_string()
+        }
     };
     provider.keys.iter().map(|key| ask_with(provider, Some(key), named(key))).collect()
 }

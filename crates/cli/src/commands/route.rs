@@ -75,16 +75,19 @@ fn offline(what: &str, global: &Global) -> Result<Value, Failure> {
     let named = what
         .split_once('/')
         .filter(|(name, _)| config.providers.iter().any(|it| it.name.as_str() == *name));
-    let offers: Vec<String> = match named {
-        Some(_) => vec![what.to_owned()],
-        None => {
-            let catalog = overlay::catalog(global)?;
-            let bearing = config
-                .providers
-                .iter()
-                .filter(|it| super::model::models(it, &catalog).iter().any(|model| model == what));
-            bearing.map(|it| format!("{}/{what}", it.name)).collect()
-        }
+    let offers: Vec<String> = if named.is_some() {
+        vec![what.to_owned()]
+    } else {
+        let catalog = overlay::catalog(global)?;
+        let bears = |it: &config::Provider| {
+            super::model::models(it, &catalog).iter().any(|model| model == what)
+        };
+        config
+            .providers
+            .iter()
+            .filter(|it| bears(it))
+            .map(|it| format!("{}/{what}", it.name))
+            .collect()
     };
     match offers.as_slice() {
         [offer] => {

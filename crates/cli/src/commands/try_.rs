@@ -52,7 +52,7 @@ pub(crate) fn run(args: &Args, global: &Global) -> Done {
     let body = json!({"model": args.model, "max_tokens": args.max_tokens,
         "messages": [{"role": "user", "content": args.message}]});
     let mut call = Call::post(&base, "/v1/chat/completions", &body).bearer(&key);
-    call.patience = Duration::from_secs(120);
+    call.patience = Duration::from_mins(2);
     let answer = http::send(call, |_| ()).map_err(|failure| match failure.hint {
         Some(_) => failure,
         None => failure.hint("start a gateway in another terminal: outrigger serve"),
@@ -98,7 +98,7 @@ fn refused(answer: &Answer, value: &Value) -> Failure {
         error["message"].as_str().map_or_else(|| format!("HTTP {}", answer.status), Into::into);
     let ours = &error["outrigger"];
     let exit = match answer.status {
-        401 | 402 | 403 => Exit::Denied,
+        401..=403 => Exit::Denied,
         400..=499 => Exit::Failed,
         _ => Exit::Network,
     };

@@ -64,7 +64,7 @@ fn a_warning_alone_does_not_refuse() {
     assert_eq!((loaded.warnings[0].code, loaded.warnings[0].line), ("W0303", 2));
     let json = config::to_json(&loaded.warnings[0]);
     assert_eq!(json["severity"], "warning");
-    assert!(!format!("{:?}", loaded).contains("sk-plain"));
+    assert!(!format!("{loaded:?}").contains("sk-plain"));
 }
 
 #[test]

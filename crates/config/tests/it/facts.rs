@@ -57,11 +57,11 @@ fn defaults_are_those_of_the_specification() {
     let config = good("providers: [demo]\n", &Fake::default()).config;
     assert_eq!(config.server.api.to_string(), "127.0.0.1:4141");
     assert_eq!(config.server.admin.to_string(), "127.0.0.1:4142");
-    assert_eq!(config.server.drain, Duration::from_secs(600));
+    assert_eq!(config.server.drain, Duration::from_mins(10));
     assert_eq!(config.server.limits.headers_timeout, Duration::from_secs(10));
     assert_eq!(config.server.limits.connections_per_ip, 1_000);
     assert_eq!(config.auth.keys, KeyPolicy::LoopbackOpen);
-    assert_eq!(config.providers[0].timeouts.first_byte, Duration::from_secs(120));
+    assert_eq!(config.providers[0].timeouts.first_byte, Duration::from_mins(2));
     assert_eq!(config.routing.retries.max, 2);
     assert_eq!(config.prices.unpriced, Unpriced::Reject);
     assert_eq!(config.ledger.durability, config::Durability::Strict);

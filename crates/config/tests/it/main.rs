@@ -1,7 +1,12 @@
 //! The configuration as its users meet it: the files of `examples/`, the messages, the typos.
 
+#[cfg(test)]
 mod examples;
+#[cfg(test)]
 mod facts;
+#[cfg(test)]
 mod origins;
+#[cfg(test)]
 mod surroundings;
+#[cfg(test)]
 mod typos;

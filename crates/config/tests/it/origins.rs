@@ -17,7 +17,7 @@ fn the_environment_wins_over_the_file_and_says_so() {
     let text = "providers: [demo]\nserver:\n  drain: 1min\n  admin: 127.0.0.1:9\n";
     let env = Fake::with(&[("OUTRIGGER__SERVER__DRAIN", "5min"), ("OUTRIGGER_API", "127.0.0.1:1")]);
     let loaded = good(text, &env);
-    assert_eq!(loaded.config.server.drain, Duration::from_secs(300));
+    assert_eq!(loaded.config.server.drain, Duration::from_mins(5));
     let variable = |name: &str| Origin::Variable(name.into());
     assert_eq!(
         origin(&loaded, "server.drain"),

@@ -1,6 +1,8 @@
 //! Every key of the complete example, misspelled in every one-letter way: each is refused at its place, and the
 //! right name comes first.
 
+#![expect(clippy::string_slice, reason = "the example is ASCII, and a panic is a failed test")]
+
 use crate::surroundings::{Fake, FewPresets};
 
 /// Keys that the user chose: no misspelling of them is wrong.

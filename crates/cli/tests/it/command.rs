@@ -1,0 +1,270 @@
+//! The command as its users meet it: what it prints where, and how it ends.
+
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// An empty folder, and the command run in it with an environment of its own.
+struct Place(TempDir);
+
+impl Place {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_outrigger"));
+        command.args(args).current_dir(self.0.path()).env_clear().stdin(Stdio::null());
+        command
+    }
+
+    fn run(&self, args: &[&str]) -> (i32, String, String) {
+        seen(&self.command(args).output().unwrap())
+    }
+
+    /// Runs what must succeed and gives its standard output.
+    fn good(&self, args: &[&str]) -> String {
+        let (code, out, err) = self.run(args);
+        assert_eq!(code, 0, "{args:?}: {out}{err}");
+        out
+    }
+
+    fn json(&self, args: &[&str]) -> Value {
+        serde_json::from_str(&self.good(args)).unwrap()
+    }
+
+    fn write(&self, text: &str) {
+        std::fs::write(self.0.path().join("outrigger.yaml"), text).unwrap();
+    }
+}
+
+fn seen(output: &Output) -> (i32, String, String) {
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
+}
+
+#[test]
+fn a_first_file_is_written_once_and_is_good() {
+    let place = Place::new();
+    assert!(place.good(&["init"]).starts_with("wrote outrigger.yaml"));
+    assert!(place.good(&["config", "check"]).contains("is good"));
+    let (code, _, err) = place.run(&["init"]);
+    assert_eq!(code, 1);
+    assert!(err.contains("--yes"), "{err}");
+    place.good(&["init", "--yes"]);
+}
+
+#[test]
+fn a_bad_file_ends_with_3_and_every_problem_in_its_place() {
+    let place = Place::new();
+    place.write("providers: [demo]\nserver: {drian: 5s}\nledger: {durability: strcit}\n");
+    let (code, out, err) = place.run(&["config", "check"]);
+    assert_eq!((code, &*out), (3, ""));
+    assert!(err.contains("outrigger.yaml:2:10") && err.contains("did you mean `drain`?"), "{err}");
+    assert!(err.contains("outrigger.yaml:3:22") && err.contains("did you mean `strict`?"), "{err}");
+    let (code, out, _) = place.run(&["config", "check", "--json"]);
+    let value: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((code, value["problems"].as_array().unwrap().len()), (3, 2));
+    assert_eq!(value["problems"][0]["suggestion"], "drain");
+}
+
+#[test]
+fn an_open_listener_without_keys_is_refused_with_the_fix() {
+    let place = Place::new();
+    place.write("providers: [demo]\nserver: {api: '0.0.0.0:4141'}\n");
+    let (code, _, err) = place.run(&["config", "check"]);
+    assert_eq!(code, 3);
+    assert!(err.contains("E0401") && err.contains("auth: {keys: required}"), "{err}");
+}
+
+#[test]
+fn every_value_says_where_it_comes_from() {
+    let place = Place::new();
+    place.write("providers: [demo]\nserver: {drain: 1min}\n");
+    let output =
+        place.command(&["config", "show", "--json"]).env("OUTRIGGER_API", "127.0.0.1:9").output();
+    let (code, out, _) = seen(&output.unwrap());
+    assert_eq!(code, 0);
+    let value: Value = serde_json::from_str(&out).unwrap();
+    let from = |path: &str| {
+        let all = value.as_array().unwrap();
+        all.iter().find(|it| it["path"] == path).unwrap()["origin"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(from("server.drain"), "outrigger.yaml:2");
+    assert_eq!(from("server.api"), "env OUTRIGGER_API");
+    assert_eq!(from("ledger.durability"), "default");
+}
+
+#[test]
+fn a_key_lives_from_create_to_revoke_and_its_secret_is_shown_once() {
+    let place = Place::new();
+    let made = place.json(&["key", "create", "--app", "ci", "--budget", "5 USD per day", "--json"]);
+    let secret = made["secret"].as_str().unwrap().to_owned();
+    let id = made["key"]["id"].as_str().unwrap().to_owned();
+    assert!(secret.starts_with(&format!("or-{id}-")), "{secret}");
+    let listed = place.good(&["key", "ls"]);
+    assert!(listed.contains(&id) && !listed.contains(&secret), "{listed}");
+    let rotated = place.json(&["key", "rotate", &id, "--json"]);
+    assert_ne!(rotated["secret"].as_str().unwrap(), secret);
+    place.good(&["key", "revoke", &id]);
+    assert_eq!(place.json(&["key", "ls", "--json"])["keys"][0]["state"], "revoked");
+    let report = place.json(&["ledger", "verify", "--json"]);
+    assert_eq!(report["ok"], true);
+    for file in std::fs::read_dir(place.0.path().join("outrigger-data")).unwrap() {
+        let bytes = std::fs::read(file.unwrap().path()).unwrap();
+        assert!(!bytes.windows(secret.len()).any(|it| it == secret.as_bytes()));
+    }
+}
+
+#[test]
+fn a_key_for_nonsense_is_wrong_usage() {
+    let place = Place::new();
+    for args in [
+        &["key", "create", "--app", "a b"][..],
+        &["key", "create", "--app", "ci", "--budget", "5 per day"],
+        &["key", "create", "--app", "ci", "--expires", "90"],
+    ] {
+        let (code, out, err) = place.run(args);
+        assert_eq!((code, &*out), (2, ""), "{err}");
+    }
+}
+
+#[test]
+fn prices_are_exact_and_unknown_ones_say_so() {
+    let place = Place::new();
+    place.write(
+        "providers:\n  house: {base_url: http://127.0.0.1:8000/v1}\nprices:\n  overrides:\n    \
+         house/m: {input: 0.05 USD per 1M, output: 0.15 USD per 1M}\n",
+    );
+    let args =
+        ["model", "price", "house/m", "--input", "1000000", "--output", "2000000", "--quiet"];
+    assert_eq!(place.good(&args), "0.35 USD\n");
+    let (code, _, err) = place.run(&["model", "price", "house/other", "--input", "1"]);
+    assert_eq!(code, 1);
+    assert!(err.contains("no standard price is known"), "{err}");
+    let (code, _, err) = place.run(&["model", "price", "hose/m"]);
+    assert_eq!(code, 2);
+    assert!(err.contains("did you mean `house`?"), "{err}");
+}
+
+#[test]
+fn a_child_program_gets_the_gateways_address_and_its_exit_code_is_passed_on() {
+    let place = Place::new();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let script = "echo $OPENAI_BASE_URL $ANTHROPIC_BASE_URL $OPENAI_API_KEY; exit 42";
+    let args = ["run", "--api-url", &url, "--", "/bin/sh", "-c", script];
+    let (code, out, _) = place.run(&args);
+    assert_eq!((code, out), (42, format!("{url}/v1 {url} outrigger\n")));
+    drop(listener);
+    let (code, out, err) = place.run(&args);
+    assert_eq!((code, &*out), (5, ""));
+    assert!(err.contains("outrigger serve"), "{err}");
+}
+
+#[test]
+fn env_prints_what_a_shell_can_eval() {
+    let place = Place::new();
+    let line =
+        format!("eval \"$({} env)\"; echo $ANTHROPIC_BASE_URL", env!("CARGO_BIN_EXE_outrigger"));
+    let mut shell = Command::new("/bin/sh");
+    let output =
+        shell.args(["-c", &line]).current_dir(place.0.path()).env_clear().output().unwrap();
+    assert_eq!(seen(&output).1, "http://127.0.0.1:4141\n");
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_failure() {
+    let place = Place::new();
+    let exe = env!("CARGO_BIN_EXE_outrigger");
+    let line = format!("{{ {exe} config schema; echo $? >&2; }} | head -c 1");
+    let output = Command::new("/bin/sh").args(["-c", &line]).current_dir(place.0.path()).output();
+    assert_eq!(seen(&output.unwrap()).2, "0\n");
+}
+
+#[test]
+fn there_is_no_escape_sequence_where_none_is_wanted() {
+    let place = Place::new();
+    for (name, value) in [("NO_COLOR", "1"), ("TERM", "dumb"), ("TERM", "xterm")] {
+        let output = place.command(&["doctor", "--offline"]).env(name, value).output().unwrap();
+        assert!(!output.stdout.contains(&0x1b), "{name}={value}");
+    }
+    let forced = place.good(&["doctor", "--offline", "--color", "always"]);
+    assert!(forced.contains('\u{1b}'));
+}
+
+#[test]
+fn every_code_is_explained_and_a_misspelled_one_is_guessed() {
+    let place = Place::new();
+    assert!(place.good(&["explain", "e0102"]).contains("not known"));
+    assert!(place.good(&["explain", "budget_exceeded"]).contains("402"));
+    let (code, _, err) = place.run(&["explain", "budget_exeeded"]);
+    assert_eq!(code, 2);
+    assert!(err.contains("`budget_exceeded`"), "{err}");
+}
+
+/// Every command, found by its own help, deepest first.
+fn commands(place: &Place, path: &[String]) -> Vec<Vec<String>> {
+    let mut args: Vec<&str> = path.iter().map(String::as_str).collect();
+    args.push("--help");
+    let help = place.good(&args);
+    let listed = help.lines().skip_while(|line| *line != "Commands:").skip(1);
+    let names = listed.take_while(|line| !line.is_empty()).filter_map(|line| {
+        let name = line.strip_prefix("  ")?;
+        (!name.starts_with(' ')).then(|| name.split(' ').next().unwrap().to_owned())
+    });
+    let mut all = vec![path.to_vec()];
+    for name in names {
+        let mut below = path.to_vec();
+        below.push(name);
+        all.extend(commands(place, &below));
+    }
+    all
+}
+
+#[test]
+fn every_command_has_three_examples_a_manual_page_and_completions() {
+    let place = Place::new();
+    let all = commands(&place, &[]);
+    assert!(all.len() > 30, "{}", all.len());
+    for path in &all {
+        let mut args: Vec<&str> = path.iter().map(String::as_str).collect();
+        args.push("--help");
+        let help = place.good(&args);
+        let examples = help.split("Examples:").nth(1).unwrap_or_default();
+        let lines = examples.lines().filter(|line| line.contains("outrigger")).count();
+        assert_eq!(lines, 3, "{path:?}");
+        let mut page = vec!["man"];
+        page.extend(path.iter().map(String::as_str));
+        assert!(place.good(&page).contains(".TH"), "{path:?}");
+    }
+    for shell in ["bash", "zsh", "fish"] {
+        assert!(place.good(&["completion", shell]).contains("outrigger"));
+    }
+}
+
+#[test]
+fn examples_in_help_that_need_no_server_run() {
+    let place = Place::new();
+    for args in [
+        &["config", "schema"][..],
+        &["config", "path", "--json"],
+        &["version", "--json"],
+        &["explain", "--all"],
+        &["catalog", "show", "--json"],
+        &["model", "ls", "--json"],
+        &["provider", "ls", "--json"],
+        &["provider", "test", "--json"],
+        &["route", "why", "demo/echo"],
+        &["try", "hello", "--snippet", "curl"],
+        &["try", "hello", "--snippet", "python"],
+    ] {
+        let out = place.good(args);
+        if args.contains(&"--json") {
+            serde_json::from_str::<Value>(&out).unwrap();
+        }
+    }
+    assert!(!Path::new(&place.0.path().join("outrigger-data")).exists());
+}
