@@ -89,6 +89,40 @@ impl<'a> Cursor<'a> {
         self.at
     }
 
+    /// Where the value that was just read ended.
+    pub(crate) fn place_passed(&self) -> usize {
+        self.at
+    }
+
+    /// Whether the next value is written exactly so; it is not passed.
+    pub(crate) fn raw_is(&self, written: &str) -> bool {
+        { *self }.raw() == written.as_bytes()
+    }
+
+    /// Whether the next value is an array without items; it is not passed.
+    pub(crate) fn raw_is_empty_array(&self) -> bool {
+        let mut ahead = *self;
+        let mut items = ahead.array();
+        items.inside && !ahead.item(&mut items)
+    }
+
+    /// How far it has come.
+    pub(crate) fn position(&self) -> usize {
+        self.at
+    }
+
+    /// Whether `true` is next.
+    pub(crate) fn is_true(&self) -> bool {
+        let mut copy = *self;
+        copy.raw() == b"true"
+    }
+
+    /// The string that is next, without passing it.
+    pub(crate) fn clone_text(&self) -> Option<Text<'a>> {
+        let mut copy = *self;
+        copy.text()
+    }
+
     pub(crate) fn is_null(&mut self) -> bool {
         self.peek() == Some(b'n')
     }

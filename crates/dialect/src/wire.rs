@@ -55,8 +55,8 @@ pub struct Peek {
     pub stream: bool,
     /// Whether usage is asked for in the stream.
     pub wants_stream_usage: bool,
-    /// Where edits to the stream options go; private to the dialect that made the peek.
-    pub(crate) stream_options_span: Option<Range<usize>>,
+    /// The splice that turns usage in the stream on; private to the dialect that made the peek.
+    pub(crate) usage_edit: Option<(Range<usize>, &'static str)>,
     /// The limits the request sets on itself.
     pub limits: RequestLimits,
     /// What it uses.

@@ -1,13 +1,238 @@
-//! The few fields typed of a forwarded request.
+//! The few fields typed of a forwarded request (protocols A4).
 
 use bytes::Bytes;
+use domain::Feature;
 
+use crate::cursor::Cursor;
+use crate::intake::{Intake, boolean, is_set, splice, unsigned, word_at, wrong};
 use crate::wire::{Edits, FieldError, Headers, Peek};
 
-pub(super) fn peek(_body: &[u8], _headers: &dyn Headers) -> Result<Peek, FieldError> {
-    Ok(Peek::default())
+/// The system prompt that Anthropic adds when tools are there: its documentation lists 264 to 530 tokens by model
+/// and tool choice; this is above all of them.
+const TOOL_PROMPT: u64 = 640;
+
+pub(super) fn peek(body: &[u8], headers: &dyn Headers) -> Result<Peek, FieldError> {
+    let mut reader = Reader { intake: Intake::new(), has_messages: false };
+    let betas = headers.get("anthropic-beta").unwrap_or_default();
+    reader.intake.has_if(betas.bytes().any(|byte| byte != b' ' && byte != b','), Feature::Beta);
+    let mut cursor = Cursor::new(body);
+    let mut top = cursor.object();
+    while let Some(key) = cursor.key(&mut top) {
+        reader.field(&key.decode(), &mut cursor)?;
+    }
+    if !reader.has_messages {
+        return Err(FieldError::new("messages", "at least one message is required"));
+    }
+    // Usage is always part of the stream.
+    reader.intake.peek.wants_stream_usage = true;
+    let features = reader.intake.features();
+    if features.contains(Feature::Tools) || features.contains(Feature::HostedTools) {
+        reader.intake.overhead(TOOL_PROMPT);
+    }
+    reader.intake.finish()
 }
 
-pub(super) fn forward(body: &Bytes, _peek: &Peek, _edits: &Edits<'_>) -> Bytes {
-    body.clone()
+pub(super) fn forward(body: &Bytes, peek: &Peek, edits: &Edits<'_>) -> Bytes {
+    splice(body, peek, edits)
 }
+
+struct Reader {
+    intake: Intake,
+    has_messages: bool,
+}
+
+impl Reader {
+    fn field(&mut self, key: &str, cursor: &mut Cursor<'_>) -> Result<(), FieldError> {
+        let it = &mut self.intake;
+        match key {
+            "model" => it.model(cursor)?,
+            "messages" => self.messages(cursor)?,
+            "system" => {
+                let none = cursor.is_null() || cursor.raw_is_empty_array();
+                it.has_if(!none, Feature::System);
+                it.system(cursor, block);
+            }
+            "stream" => it.peek.stream = boolean(cursor, key)?,
+            "max_tokens" => it.peek.limits.max_output = unsigned(cursor, key)?,
+            "tools" => self.tools(cursor),
+            "tool_choice" => {
+                let forced = word_at(cursor, "type").is_some_and(|kind| !kind.is("auto"));
+                it.has_if(forced, Feature::ToolChoice);
+            }
+            "thinking" => {
+                let on = word_at(cursor, "type").is_some_and(|kind| !kind.is("disabled"));
+                it.has_if(on, Feature::Reasoning);
+            }
+            "output_config" => self.output_config(cursor),
+            "temperature" | "top_p" => it.has_if(is_set(cursor), Feature::Sampling),
+            "top_k" => {
+                if is_set(cursor) {
+                    it.has(Feature::Sampling);
+                    it.has(Feature::TopK);
+                }
+            }
+            "stop_sequences" => {
+                let none = cursor.is_null() || cursor.raw_is_empty_array();
+                it.has_if(!none, Feature::StopSequences);
+                cursor.skip();
+            }
+            "service_tier" => it.has_if(is_set(cursor), Feature::ServiceTier),
+            "cache_control" => it.has_if(is_set(cursor), Feature::CacheHints),
+            "container" | "diagnostics" => it.has_if(is_set(cursor), Feature::ServerState),
+            "metadata" | "speed" | "inference_geo" | "context_management" | "fallbacks"
+            | "compaction" => cursor.skip(),
+            // Whatever a beta's own field says may become input.
+            _ => it.whole(cursor),
+        }
+        Ok(())
+    }
+
+    fn tools(&mut self, cursor: &mut Cursor<'_>) {
+        let mut items = cursor.array();
+        while cursor.item(&mut items) {
+            let raw = cursor.raw();
+            self.intake.tool(raw);
+            let mut tool = Cursor::new(raw);
+            let mut object = tool.object();
+            let (mut hosted, mut cached) = (false, false);
+            while let Some(key) = tool.key(&mut object) {
+                if key.is("type") && tool.peek() == Some(b'"') {
+                    hosted = tool.text().is_some_and(|kind| !kind.is("custom"));
+                } else if key.is("cache_control") {
+                    cached = is_set(&mut tool);
+                } else {
+                    tool.skip();
+                }
+            }
+            self.intake.has(if hosted { Feature::HostedTools } else { Feature::Tools });
+            self.intake.has_if(cached, Feature::CacheHints);
+        }
+    }
+
+    fn output_config(&mut self, cursor: &mut Cursor<'_>) {
+        let mut object = cursor.object();
+        while let Some(key) = cursor.key(&mut object) {
+            if cursor.is_null() {
+                cursor.skip();
+            } else if key.is("effort") {
+                self.intake.has(Feature::Reasoning);
+                cursor.skip();
+            } else if key.is("format") {
+                self.intake.has(Feature::JsonSchema);
+                self.intake.tool(cursor.raw());
+            } else {
+                cursor.skip();
+            }
+        }
+    }
+
+    fn messages(&mut self, cursor: &mut Cursor<'_>) -> Result<(), FieldError> {
+        let start = cursor.place();
+        if cursor.peek() != Some(b'[') {
+            return Err(wrong("messages", start, "expected an array"));
+        }
+        let mut items = cursor.array();
+        let mut ends_with_assistant = false;
+        while cursor.item(&mut items) {
+            self.has_messages = true;
+            self.intake.message();
+            let mut object = cursor.object();
+            ends_with_assistant = false;
+            while let Some(key) = cursor.key(&mut object) {
+                if key.is("content") {
+                    self.intake.content(cursor, block);
+                } else if key.is("role") {
+                    ends_with_assistant = cursor.raw_is("\"assistant\"");
+                    cursor.skip();
+                } else {
+                    self.intake.whole(cursor);
+                }
+            }
+            self.intake.end_head();
+        }
+        self.intake.has_if(ends_with_assistant, Feature::Prefill);
+        Ok(())
+    }
+}
+
+fn block(it: &mut Intake, cursor: &mut Cursor<'_>) {
+    let mut object = cursor.object();
+    while let Some(key) = cursor.key(&mut object) {
+        match &*key.decode() {
+            "type" => kind(it, cursor),
+            "source" => source(it, cursor),
+            "content" => it.content(cursor, block),
+            "cache_control" => it.has_if(is_set(cursor), Feature::CacheHints),
+            "signature" => {
+                let signed = cursor.peek() == Some(b'"') && !cursor.raw_is("\"\"");
+                it.has_if(signed, Feature::SignedReasoning);
+                // It may hold the reasoning itself, encrypted.
+                it.whole(cursor);
+            }
+            "citations" => {
+                if cursor.peek() == Some(b'{') {
+                    it.has_if(!is_off(cursor.raw()), Feature::Citations);
+                } else {
+                    it.whole(cursor);
+                }
+            }
+            _ => it.whole(cursor),
+        }
+    }
+}
+
+fn kind(it: &mut Intake, cursor: &mut Cursor<'_>) {
+    match cursor.text().map(|kind| kind.decode()).as_deref() {
+        Some("image") => it.image(),
+        Some("document") => it.document(),
+        Some("tool_result") => it.has(Feature::ToolResults),
+        Some("redacted_thinking") => it.has(Feature::SignedReasoning),
+        _ => {}
+    }
+}
+
+fn is_off(raw: &[u8]) -> bool {
+    let mut cursor = Cursor::new(raw);
+    let mut object = cursor.object();
+    let mut off = false;
+    while let Some(key) = cursor.key(&mut object) {
+        let value = cursor.boolean();
+        off |= key.is("enabled") && value == Some(false);
+    }
+    off
+}
+
+fn source(it: &mut Intake, cursor: &mut Cursor<'_>) {
+    // `data` is base64 or text, by a type that may come after it.
+    let (mut data, mut is_text) = (None, false);
+    let mut object = cursor.object();
+    while let Some(key) = cursor.key(&mut object) {
+        let key = key.decode();
+        match (&*key, cursor.peek()) {
+            ("type", _) => {
+                is_text = cursor.raw_is("\"text\"");
+                cursor.skip();
+            }
+            ("data", Some(b'"')) => data = cursor.text(),
+            ("url", Some(b'"')) => {
+                if let Some(url) = cursor.text() {
+                    it.url(url);
+                }
+            }
+            ("file_id", Some(b'"')) => {
+                it.has(Feature::FileIds);
+                cursor.skip();
+            }
+            ("content", _) => it.content(cursor, block),
+            _ => cursor.skip(),
+        }
+    }
+    match data {
+        Some(data) if is_text => it.text(data),
+        Some(data) => it.media(data),
+        None => {}
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,301 @@
+//! What both dialects' peeks share: counting what becomes input, and splicing.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+use domain::{Feature, Features, RequestLimits};
+
+use crate::cursor::{Cursor, Text};
+use crate::wire::{Edits, FieldError, Peek};
+
+/// Bytes allowed per message, part and tool for the markers around it; the longest role markers of known chat
+/// templates are below ten tokens.
+const ALLOWANCE: u64 = 16;
+/// Content within content within content is not walked beyond this; it is counted whole.
+const NESTING_MAX: u32 = 8;
+
+/// A 64-bit hash that is the same on every machine and in every version: eight bytes at a time, each multiplied in.
+/// Not for hash tables with hostile keys.
+#[derive(Clone, Copy, Debug)]
+struct Hash(u64);
+
+const HASH_SEED: u64 = 0x9e37_79b9_7f4a_7c15;
+const HASH_FACTOR: u64 = 0xd6e8_feb8_6659_fd93;
+
+impl Hash {
+    fn word(&mut self, word: u64) {
+        self.0 = (self.0 ^ word).wrapping_mul(HASH_FACTOR);
+        self.0 ^= self.0 >> 32;
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) {
+        let (words, rest) = bytes.as_chunks::<8>();
+        words.iter().for_each(|word| self.word(u64::from_le_bytes(*word)));
+        let mut last = [0; 8];
+        last.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
+        self.word(u64::from_le_bytes(last));
+        self.word(bytes.len() as u64);
+    }
+}
+
+/// A peek in the making.
+#[derive(Debug)]
+pub(crate) struct Intake {
+    pub(crate) peek: Peek,
+    /// Of the first messages.
+    head: Hash,
+    system: Hash,
+    tools: Hash,
+    /// Whether what is counted still belongs to the head.
+    in_head: bool,
+    depth: u32,
+}
+
+impl Intake {
+    pub(crate) fn new() -> Self {
+        let limits = RequestLimits { max_output: None, answers: 1 };
+        let peek = Peek { limits, text_bytes: ALLOWANCE, ..Peek::default() };
+        let seed = Hash(HASH_SEED);
+        Self { peek, head: seed, system: seed, tools: seed, in_head: true, depth: 0 }
+    }
+
+    pub(crate) fn has(&mut self, feature: Feature) {
+        self.peek.features.insert(feature);
+    }
+
+    pub(crate) fn has_if(&mut self, condition: bool, feature: Feature) {
+        if condition {
+            self.has(feature);
+        }
+    }
+
+    /// Text that becomes input.
+    pub(crate) fn text(&mut self, text: Text<'_>) {
+        self.peek.text_bytes += text.len() as u64;
+        if self.in_head {
+            self.head.bytes(text.raw);
+        }
+    }
+
+    /// The next value as input, whatever it is: a string by its text, anything else as it is written.
+    pub(crate) fn whole(&mut self, cursor: &mut Cursor<'_>) {
+        match cursor.peek() {
+            Some(b'"') => {
+                if let Some(text) = cursor.text() {
+                    self.text(text);
+                }
+            }
+            Some(b'{' | b'[') => self.raw(cursor.raw()),
+            _ => cursor.skip(),
+        }
+    }
+
+    fn raw(&mut self, raw: &[u8]) {
+        self.peek.text_bytes += raw.len() as u64;
+        if self.in_head {
+            self.head.bytes(raw);
+        }
+    }
+
+    /// A tool, as it is written.
+    pub(crate) fn tool(&mut self, raw: &[u8]) {
+        self.peek.text_bytes += ALLOWANCE + raw.len() as u64;
+        self.tools.bytes(raw);
+    }
+
+    /// Text that the vendor adds by itself.
+    pub(crate) fn overhead(&mut self, bytes: u64) {
+        self.peek.text_bytes += bytes;
+    }
+
+    /// The markers around a part or a message.
+    pub(crate) fn allowance(&mut self) {
+        self.overhead(ALLOWANCE);
+    }
+
+    /// The next value is one message, read by `read`.
+    pub(crate) fn message(&mut self) {
+        self.peek.message_count = self.peek.message_count.saturating_add(1);
+        self.allowance();
+    }
+
+    /// A system prompt outside the messages: it belongs to the prefix wherever it stands in the body.
+    pub(crate) fn system<'a>(
+        &mut self,
+        cursor: &mut Cursor<'a>,
+        part: fn(&mut Self, &mut Cursor<'a>),
+    ) {
+        // Hashed apart, so that the order of the two fields does not matter.
+        let in_head = std::mem::replace(&mut self.in_head, true);
+        let head = std::mem::replace(&mut self.head, self.system);
+        self.content(cursor, part);
+        self.system = std::mem::replace(&mut self.head, head);
+        self.in_head = in_head;
+    }
+
+    /// Whether what is counted belongs to the prefix.
+    pub(crate) fn is_in_head(&self) -> bool {
+        self.in_head
+    }
+
+    /// What follows no longer belongs to the prefix.
+    pub(crate) fn end_head(&mut self) {
+        self.in_head = false;
+    }
+
+    pub(crate) fn image(&mut self) {
+        self.peek.images = self.peek.images.saturating_add(1);
+        self.has(Feature::Images);
+    }
+
+    pub(crate) fn document(&mut self) {
+        self.peek.documents = self.peek.documents.saturating_add(1);
+        self.has(Feature::Documents);
+    }
+
+    /// Inline media, or its `data:` URL.
+    pub(crate) fn media(&mut self, data: Text<'_>) {
+        self.peek.media_bytes += data.len() as u64;
+        if self.in_head {
+            self.head.bytes(data.raw);
+        }
+    }
+
+    /// A URL: a `data:` URL is inline media, any other is fetched by the provider.
+    pub(crate) fn url(&mut self, url: Text<'_>) {
+        if url.raw.starts_with(b"data:") {
+            self.media(url);
+        } else {
+            self.has(Feature::RemoteMedia);
+        }
+    }
+
+    /// A string, or an array whose items `part` reads; anything else counts as it is written.
+    pub(crate) fn content<'a>(
+        &mut self,
+        cursor: &mut Cursor<'a>,
+        part: fn(&mut Self, &mut Cursor<'a>),
+    ) {
+        if cursor.peek() != Some(b'[') || self.depth >= NESTING_MAX {
+            return self.whole(cursor);
+        }
+        self.depth += 1;
+        let mut items = cursor.array();
+        while cursor.item(&mut items) {
+            self.allowance();
+            if cursor.peek() == Some(b'{') {
+                part(self, cursor);
+            } else {
+                self.whole(cursor);
+            }
+        }
+        self.depth -= 1;
+    }
+
+    /// The model: what routing turns on.
+    pub(crate) fn model(&mut self, cursor: &mut Cursor<'_>) -> Result<(), FieldError> {
+        let start = cursor.place();
+        let text = cursor.text().ok_or_else(|| wrong("model", start, "expected a string"))?;
+        self.peek.model = text.decode().into_owned();
+        self.peek.model_span = start..cursor.place_passed();
+        Ok(())
+    }
+
+    /// The finished peek.
+    pub(crate) fn finish(mut self) -> Result<Peek, FieldError> {
+        if self.peek.model.is_empty() {
+            return Err(FieldError::new("model", "this field is required"));
+        }
+        self.head.word(self.system.0);
+        self.head.word(self.tools.0);
+        self.peek.prefix_key = self.head.0;
+        if self.peek.stream {
+            self.has(Feature::Stream);
+        }
+        Ok(self.peek)
+    }
+
+    pub(crate) fn features(&self) -> Features {
+        self.peek.features
+    }
+}
+
+/// A mistake at a place.
+pub(crate) fn wrong(field: &str, offset: usize, message: &str) -> FieldError {
+    FieldError { field: field.to_owned(), offset: Some(offset), message: message.to_owned() }
+}
+
+/// `true`, `false` or absent (`null`). What decides how a request is treated is not guessed.
+pub(crate) fn boolean(cursor: &mut Cursor<'_>, field: &str) -> Result<bool, FieldError> {
+    let place = cursor.place();
+    if cursor.is_null() {
+        cursor.skip();
+        return Ok(false);
+    }
+    cursor.boolean().ok_or_else(|| wrong(field, place, "expected true or false"))
+}
+
+/// A whole number, not negative, or absent (`null`).
+pub(crate) fn unsigned(cursor: &mut Cursor<'_>, field: &str) -> Result<Option<u64>, FieldError> {
+    let place = cursor.place();
+    if cursor.is_null() {
+        cursor.skip();
+        return Ok(None);
+    }
+    match cursor.unsigned() {
+        Some(number) => Ok(Some(number)),
+        None => Err(wrong(field, place, "expected a whole number, not negative")),
+    }
+}
+
+/// Passes the next value; whether it is anything but `null`.
+pub(crate) fn is_set(cursor: &mut Cursor<'_>) -> bool {
+    let set = !cursor.is_null();
+    cursor.skip();
+    set
+}
+
+/// Passes the next value; the string under `key`, where it is an object that has one.
+pub(crate) fn word_at<'a>(cursor: &mut Cursor<'a>, key: &str) -> Option<Text<'a>> {
+    let mut found = None;
+    let mut object = cursor.object();
+    while let Some(it) = cursor.key(&mut object) {
+        if it.is(key) && cursor.peek() == Some(b'"') {
+            found = cursor.text();
+        } else {
+            cursor.skip();
+        }
+    }
+    found
+}
+
+/// The body with the edits spliced in; the same `Bytes` when there is nothing to change.
+pub(crate) fn splice(body: &Bytes, peek: &Peek, edits: &Edits<'_>) -> Bytes {
+    let mut changes: Vec<(Range<usize>, Vec<u8>)> = Vec::with_capacity(2);
+    if let Some(model) = edits.model.filter(|model| *model != peek.model) {
+        let mut name = Vec::with_capacity(model.len() + 2);
+        crate::json::append(&mut name, model);
+        changes.push((peek.model_span.clone(), name));
+    }
+    if let Some((place, text)) = &peek.usage_edit
+        && edits.ask_usage
+        && peek.stream
+        && !peek.wants_stream_usage
+    {
+        changes.push((place.clone(), text.as_bytes().to_vec()));
+    }
+    if changes.is_empty() {
+        return body.clone();
+    }
+    changes.sort_by_key(|(place, _)| place.start);
+    let grown: usize = changes.iter().map(|(_, text)| text.len()).sum();
+    let mut out = Vec::with_capacity(body.len() + grown);
+    let mut from = 0;
+    for (place, text) in changes {
+        out.extend_from_slice(body.get(from..place.start).unwrap_or_default());
+        out.extend_from_slice(&text);
+        from = place.end;
+    }
+    out.extend_from_slice(body.get(from..).unwrap_or_default());
+    Bytes::from(out)
+}
