@@ -37,6 +37,9 @@ pub struct BreakerConfig {
     pub lone_probe_every: u64,
     /// How long each step of the recovery lasts.
     pub ramp_step: u64,
+    /// How long, after a try that went well, only every second request with nowhere else to go passes: those that
+    /// were refused during the outage come back at the same time. The first ten pass in any case.
+    pub lone_half: u64,
     /// Longest `Retry-After` that is believed.
     pub set_aside_max: u64,
 }
@@ -52,10 +55,14 @@ impl Default for BreakerConfig {
             probe_lease: 150_000_000,
             lone_probe_every: 2_000_000,
             ramp_step: 10_000_000,
+            lone_half: 3_000_000,
             set_aside_max: 3_600_000_000,
         }
     }
 }
+
+/// Requests with nowhere else to go that pass at the start of a recovery before every second one is held back.
+const LONE_FREE: u8 = 10;
 
 /// Percent of eligible requests in each step of the recovery.
 const RAMP: [u8; 3] = [10, 25, 50];
@@ -72,7 +79,7 @@ struct Opened {
 enum Phase {
     Closed,
     Open,
-    Ramp { since: UnixMicros, credit: u8 },
+    Ramp { since: UnixMicros, credit: u8, lone: u8 },
 }
 
 /// The last calls, newest overwriting oldest; `true` is a failure.
@@ -159,7 +166,7 @@ impl Breaker {
     pub fn view(&mut self, config: &BreakerConfig, now: UnixMicros) -> Availability {
         let seen = self.peek(config, now);
         match seen {
-            Availability::Ramp { percent } => self.turn(percent),
+            Availability::Ramp { percent, .. } => self.turn(config, now, percent),
             other => other,
         }
     }
@@ -173,7 +180,7 @@ impl Breaker {
             Phase::Closed => Availability::Ready,
             Phase::Ramp { since, .. } => {
                 if let Some(percent) = ramp_percent(config, since, now) {
-                    return Availability::Ramp { percent };
+                    return Availability::Ramp { percent, lone: true };
                 }
                 self.close();
                 Availability::Ready
@@ -188,7 +195,7 @@ impl Breaker {
             return Availability::Probe;
         }
         let until = if now < until { until } else { self.lease_ends(config) };
-        Availability::Open { class, until, lone_probe: self.lone_probe_due(config, now) }
+        Availability::Open { class, until, lone_at: self.lone_at(config) }
     }
 
     /// The breaker that opens last.
@@ -208,20 +215,24 @@ impl Breaker {
         self.probe_since.map_or(self.tried_at, |since| since.plus_micros(lease))
     }
 
-    fn lone_probe_due(&self, config: &BreakerConfig, now: UnixMicros) -> bool {
-        elapsed(self.tried_at, now) >= config.lone_probe_every
+    fn lone_at(&self, config: &BreakerConfig) -> UnixMicros {
+        self.tried_at.plus_micros(i64::try_from(config.lone_probe_every).unwrap_or(i64::MAX))
     }
 
     /// Every tenth, fourth, second request passes.
-    fn turn(&mut self, percent: u8) -> Availability {
-        if let Phase::Ramp { credit, .. } = &mut self.phase {
-            *credit = credit.saturating_add(percent);
-            if *credit >= 100 {
-                *credit -= 100;
-                return Availability::Ready;
-            }
+    fn turn(&mut self, config: &BreakerConfig, now: UnixMicros, percent: u8) -> Availability {
+        let Phase::Ramp { since, credit, lone } = &mut self.phase else {
+            return Availability::Ready;
+        };
+        *credit = credit.saturating_add(percent);
+        if *credit >= 100 {
+            *credit -= 100;
+            return Availability::Ready;
         }
-        Availability::Ramp { percent }
+        // Counts up to the free ones, then back and forth between the last two.
+        *lone = if *lone > LONE_FREE { LONE_FREE } else { *lone + 1 };
+        let held_back = *lone > LONE_FREE && elapsed(*since, now) < config.lone_half;
+        Availability::Ramp { percent, lone: !held_back }
     }
 
     /// Takes the right to ask the offer now: `None` if it has gone meanwhile (the breaker has opened, another
@@ -229,14 +240,13 @@ impl Breaker {
     pub fn claim(&mut self, config: &BreakerConfig, now: UnixMicros) -> Option<bool> {
         match self.peek(config, now) {
             Availability::Ready | Availability::Ramp { .. } => Some(false),
-            Availability::Probe | Availability::Open { lone_probe: true, .. } => {
+            Availability::Open { lone_at, .. } if now < lone_at => None,
+            Availability::Probe | Availability::Open { .. } => {
                 self.probe_since = Some(now);
                 self.tried_at = now;
                 Some(true)
             }
-            Availability::Open { .. }
-            | Availability::SetAside { .. }
-            | Availability::NoCredential { .. } => None,
+            Availability::SetAside { .. } | Availability::NoCredential { .. } => None,
         }
     }
 
@@ -269,7 +279,7 @@ impl Breaker {
             Phase::Open => {
                 self.ring = Ring::EMPTY;
                 self.streak = 0;
-                self.phase = Phase::Ramp { since: now, credit: 0 };
+                self.phase = Phase::Ramp { since: now, credit: 0, lone: 0 };
             }
             Phase::Closed | Phase::Ramp { .. } => {
                 self.streak = 0;

@@ -33,6 +33,8 @@ pub enum Availability {
     Ramp {
         /// The part, in percent.
         percent: u8,
+        /// Whether the request may go there if it has nowhere else to go.
+        lone: bool,
     },
     /// Its breaker is open.
     Open {
@@ -40,8 +42,8 @@ pub enum Availability {
         class: domain::ErrorClass,
         /// When it is tried again.
         until: domain::UnixMicros,
-        /// Whether a request that has nowhere else to go may try it already.
-        lone_probe: bool,
+        /// When a request that has nowhere else to go may try it.
+        lone_at: domain::UnixMicros,
     },
     /// The provider asked to be left alone (`Retry-After`).
     SetAside {

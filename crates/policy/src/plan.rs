@@ -30,7 +30,8 @@ pub struct OfferView {
     pub endpoints: u8,
     /// What it can do at all.
     pub can: Features,
-    /// What reaches it without loss of meaning from the client's dialect; everything, if that is its own.
+    /// What reaches it without loss of meaning from the client's dialect; every bit, if that is its own; none, if
+    /// this request as a whole would lose something.
     pub carries: Features,
     /// Tokens it holds, input and output together.
     pub max_context: Option<u64>,
@@ -135,7 +136,7 @@ pub struct Plan {
     /// Why.
     pub explanation: Explanation,
     /// With an empty plan: the earliest time at which one of the offers may be asked again, where it is a matter of
-    /// time. For `Retry-After`.
+    /// time. For `Retry-After`; spread it at random, or all who read it come back together.
     pub retry_at: Option<UnixMicros>,
 }
 
@@ -157,7 +158,7 @@ pub fn plan(snapshot: &Snapshot<'_>, ask: &Ask<'_>) -> Plan {
     }
     last_resorts(&mut plan, &resorts);
     if plan.attempts.is_empty() {
-        plan.retry_at = earliest(&plan.explanation);
+        plan.retry_at = earliest(snapshot, &plan.explanation);
     }
     plan
 }
@@ -190,11 +191,20 @@ fn last_resorts(plan: &mut Plan, resorts: &[u8]) {
     }
 }
 
-fn earliest(explanation: &Explanation) -> Option<UnixMicros> {
-    let times = explanation.candidates.iter().filter_map(|it| match it.verdict {
-        Verdict::Left(reason) => reason.retry_at(),
-        Verdict::Taken(..) => None,
-    });
+/// When the first of them may be asked again. Only for an empty plan: then an offer whose breaker is open may be
+/// tried before its time.
+fn earliest(snapshot: &Snapshot<'_>, explanation: &Explanation) -> Option<UnixMicros> {
+    let candidates = snapshot.offers.iter().zip(&explanation.candidates);
+    let times =
+        candidates.filter_map(|(offer, candidate)| match (candidate.verdict, offer.availability) {
+            (
+                Verdict::Left(Reason::BreakerOpen { until, .. }),
+                Availability::Open { lone_at, .. },
+            ) => Some(until.min(lone_at)),
+            (Verdict::Left(Reason::Ramp { .. }), _) => Some(snapshot.now),
+            (Verdict::Left(reason), _) => reason.retry_at(),
+            (Verdict::Taken(..), _) => None,
+        });
     times.min()
 }
 
@@ -205,9 +215,9 @@ fn consider(now: UnixMicros, offer: &OfferView, ask: &Ask<'_>) -> Result<Taken, 
     match offer.availability {
         Availability::Ready => Ok(Taken::Next),
         Availability::Probe => Ok(Taken::Probe),
-        Availability::Ramp { percent } => Err((Reason::Ramp { percent }, true)),
-        Availability::Open { class, until, lone_probe } => {
-            Err((Reason::BreakerOpen { class, until }, lone_probe))
+        Availability::Ramp { percent, lone } => Err((Reason::Ramp { percent }, lone)),
+        Availability::Open { class, until, lone_at } => {
+            Err((Reason::BreakerOpen { class, until }, now >= lone_at))
         }
         Availability::SetAside { until } => Err((Reason::SetAside { until }, false)),
         Availability::NoCredential { until } => Err((Reason::NoCredential { until }, false)),
@@ -226,10 +236,13 @@ fn fits(now: UnixMicros, offer: &OfferView, ask: &Ask<'_>) -> Result<(), Reason>
     if let Some(feature) = missing(ask.features, offer.can) {
         return Err(Reason::Feature(feature));
     }
-    if ask.on_loss == OnLoss::Reject
-        && let Some(feature) = missing(ask.features, offer.carries)
-    {
-        return Err(Reason::Lossy(feature));
+    if ask.on_loss == OnLoss::Reject {
+        if offer.carries == Features::NONE {
+            return Err(Reason::Lossy(None));
+        }
+        if let Some(feature) = missing(ask.features, offer.carries) {
+            return Err(Reason::Lossy(Some(feature)));
+        }
     }
     if let Some(holds) = offer.max_context
         && ask.input_at_least > holds

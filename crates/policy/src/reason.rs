@@ -37,8 +37,8 @@ pub enum Reason {
     Endpoint,
     /// It can't do something that the request uses.
     Feature(Feature),
-    /// Translation would lose something, and `on_loss: reject` is set.
-    Lossy(Feature),
+    /// Translation would lose something (the feature, where it is known), and `on_loss: reject` is set.
+    Lossy(Option<Feature>),
     /// The request is longer than its context.
     ContextTooLong {
         /// Tokens the request has at least.
@@ -127,7 +127,10 @@ impl Reason {
             Self::Feature(feature) => {
                 format!("`{offer}` can't do `{}`, which the request uses.", feature.as_str())
             }
-            Self::Lossy(feature) => format!(
+            Self::Lossy(None) => format!(
+                "`{offer}` would lose a part of the request in translation, and `on_loss: reject` is set."
+            ),
+            Self::Lossy(Some(feature)) => format!(
                 "`{offer}` would lose `{}` in translation, and `on_loss: reject` is set.",
                 feature.as_str()
             ),

@@ -78,13 +78,13 @@ fn a_failover_adds_its_worst_case_and_counts_the_request_once() {
         budgets: vec![
             budget("money", names.only_app(), "10 USD per day"),
             budget("calls", names.only_app(), "1 requests per day"),
-            budget("one", names.only_provider(&names.one), "5 requests per day"),
-            budget("two", names.only_provider(&names.two), "5 requests per day"),
+            budget("one", Names::only_provider(&names.one), "5 requests per day"),
+            budget("two", Names::only_provider(&names.two), "5 requests per day"),
         ],
         rates: Vec::new(),
         parallel: vec![
             ParallelSpec { name: "app".into(), scope: names.only_app(), limit: 1 },
-            ParallelSpec { name: "one".into(), scope: names.only_provider(&names.one), limit: 1 },
+            ParallelSpec { name: "one".into(), scope: Names::only_provider(&names.one), limit: 1 },
         ],
     };
     let mut limits = Limits::new(NOON, spec);

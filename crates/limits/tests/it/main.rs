@@ -1,5 +1,10 @@
 //! What others rely on: windows that tile, budgets that hold against a naive model and under concurrency.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "helpers of tests: clippy only knows functions marked `#[test]`"
+)]
+
 mod admission;
 mod model;
 mod race;
@@ -62,7 +67,7 @@ impl Names {
         ScopeFilter { app: Some(self.app.clone()), ..ScopeFilter::ALL }
     }
 
-    pub(crate) fn only_provider(&self, provider: &ProviderName) -> ScopeFilter {
+    pub(crate) fn only_provider(provider: &ProviderName) -> ScopeFilter {
         ScopeFilter { provider: Some(provider.clone()), ..ScopeFilter::ALL }
     }
 }

@@ -55,7 +55,7 @@ fn specs(names: &Names) -> Vec<BudgetSpec> {
         spec("money-total", Unit::Money, 300, Period::Total, ScopeFilter::ALL),
         spec("tokens-day", Unit::Tokens, 150, Period::Day, ScopeFilter::ALL),
         spec("calls-hour", Unit::Requests, 6, Period::Hour, names.only_app()),
-        spec("one-calls", Unit::Requests, 4, Period::Day, names.only_provider(&names.one)),
+        spec("one-calls", Unit::Requests, 4, Period::Day, Names::only_provider(&names.one)),
     ]
 }
 
