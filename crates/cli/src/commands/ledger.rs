@@ -1,10 +1,13 @@
 //! `outrigger ledger`: the record of every request.
 
+use std::path::PathBuf;
+
 use domain::{Money, RequestId};
 use ledger::query::{self, Attempt, Order, What};
 use ledger::{Amount, AttemptKey, Record, WriteOff, export, verify};
 use serde_json::{Value, json};
 
+use super::maintain;
 use crate::cli::Global;
 use crate::exit::{Context as _, Done, Exit, Failure};
 use crate::rows::Choice;
@@ -60,6 +63,38 @@ enum Command {
         #[command(flatten)]
         choice: Choice,
     },
+    /// Copy the ledger, consistent at one instant, also while a gateway writes it.
+    #[command(
+        after_help = "Examples:\n  outrigger ledger backup backup-2026-11-22\n  outrigger ledger backup /mnt/backup/outrigger --json\n  outrigger ledger verify --data-dir backup-2026-11-22"
+    )]
+    Backup {
+        /// The folder to make it in.
+        to: PathBuf,
+    },
+    /// Remove old records, leaving a signed checkpoint with the balances.
+    #[command(
+        after_help = "Examples:\n  outrigger ledger prune --before 400d --dry-run\n  outrigger ledger prune --before 2025-11-01 --yes\n  outrigger ledger export --format csv > before-prune.csv"
+    )]
+    Prune {
+        /// What was logged before then goes: a duration such as 400d, or a day.
+        #[arg(long, value_name = "WHEN")]
+        before: String,
+        /// Do it: what is removed is gone.
+        #[arg(long)]
+        yes: bool,
+        /// Only say how many attempts would go.
+        #[arg(long, conflicts_with = "yes")]
+        dry_run: bool,
+    },
+    /// Set damaged records aside, so that the ledger opens again. Their bytes are kept.
+    #[command(
+        after_help = "Examples:\n  outrigger ledger verify\n  outrigger ledger repair --yes\n  outrigger ledger backup before-repair"
+    )]
+    Repair {
+        /// Do it.
+        #[arg(long)]
+        yes: bool,
+    },
     /// Give up an unsettled attempt, so that its reservation is free again.
     #[command(
         after_help = "Examples:\n  outrigger ledger write-off req_0190f3a1b2c3d4e5f60718293a4b5c6d/0/0 --why \"not on the provider's bill\"\n  outrigger ledger write-off req_0190f3a1b2c3d4e5f60718293a4b5c6d/0/0 --charge --why \"billed\"\n  outrigger ledger query --unsettled"
@@ -90,6 +125,9 @@ pub(crate) fn run(args: &Args, global: &Global) -> Done {
         Command::Show { request } => show(request, global),
         Command::Verify => prove(global),
         Command::Export { format, choice } => print_all(*format, choice, global),
+        Command::Backup { to } => maintain::backup(to, global),
+        Command::Prune { before, yes, dry_run } => maintain::prune(before, *yes, *dry_run, global),
+        Command::Repair { yes } => maintain::repair(*yes, global),
         Command::WriteOff { attempt, why, charge } => write_off(attempt, why, *charge, global),
     }
 }

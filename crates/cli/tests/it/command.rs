@@ -119,6 +119,23 @@ fn a_key_lives_from_create_to_revoke_and_its_secret_is_shown_once() {
 }
 
 #[test]
+fn a_ledger_is_copied_and_the_copy_verifies() {
+    let place = Place::new();
+    place.good(&["key", "create", "--app", "ci"]);
+    place.good(&["ledger", "backup", "copy"]);
+    let copy = place.json(&["ledger", "verify", "--json", "--data-dir", "copy"]);
+    assert_eq!((&copy["ok"], &copy["records"]), (&true.into(), &3.into()));
+    assert_eq!(place.run(&["ledger", "backup", "copy"]).0, 1);
+    assert_eq!(place.run(&["ledger", "prune", "--before", "1d"]).0, 2);
+    assert!(
+        place.good(&["ledger", "prune", "--before", "1d", "--dry-run"]).starts_with("0 attempts")
+    );
+    place.good(&["ledger", "prune", "--before", "1d", "--yes"]);
+    assert_eq!(place.json(&["ledger", "repair", "--yes", "--json"])["repaired"], false);
+    assert_eq!(place.json(&["ledger", "verify", "--json"])["ok"], true);
+}
+
+#[test]
 fn a_key_for_nonsense_is_wrong_usage() {
     let place = Place::new();
     for args in [

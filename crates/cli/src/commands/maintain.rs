@@ -1,0 +1,92 @@
+//! `outrigger ledger backup|prune|repair`: keeping the ledger.
+
+use std::path::Path;
+
+use ledger::query::{self, Filter, Order};
+use serde_json::json;
+
+use crate::cli::Global;
+use crate::exit::{Context as _, Done, Exit, Failure};
+use crate::{client, clock, data, rows, surroundings};
+
+/// Copies the ledger into a folder of its own.
+pub(crate) fn backup(to: &Path, global: &Global) -> Done {
+    let output = global.output();
+    let dir = surroundings::data_dir(global);
+    drop(data::read(global)?);
+    store::backup(&dir, to).cant(format!("copy the ledger to {}", to.display()))?;
+    output.either(&json!({"backup": to.display().to_string()}), || {
+        output.line(&format!("copied to {}", to.display()))?;
+        output.say(
+            "the copy has no keys to sign or to hash with: keep signing.key and master.key apart",
+        );
+        Ok(())
+    })
+}
+
+/// Removes old records.
+pub(crate) fn prune(before: &str, yes: bool, dry_run: bool, global: &Global) -> Done {
+    let output = global.output();
+    let before = rows::when(before)?;
+    let reader = data::read(global)?;
+    let mut attempts = 0_u64;
+    let filter = Filter { until: Some(before), ..Filter::default() };
+    query::attempts(&reader, &filter, Order::Oldest, &mut |_| {
+        attempts += 1;
+        true
+    })
+    .cant("read the ledger")?;
+    drop(reader);
+    if !yes {
+        let value = json!({"before": before.to_string(), "attempts": attempts, "pruned": false});
+        output.either(&value, || {
+            output.line(&format!("{attempts} attempts of before {before} would go"))
+        })?;
+        let failure = Failure::new(Exit::Usage, "what is removed is gone: say --yes");
+        return if dry_run { Ok(()) } else { Err(failure) };
+    }
+    let value = if let Some(admin) = client::running(global)? {
+        admin.post("/v1/outrigger/ledger/prune", &json!({"before": before.to_string()}))?
+    } else {
+        data::write(global, "prune", |store| {
+            let checkpoint = store.prune(before, clock::now()).cant("prune the ledger")?;
+            let value = json!({"before": before.to_string(), "attempts": attempts,
+                "pruned": checkpoint.is_some(), "checkpoint": checkpoint});
+            Ok((value, Vec::new()))
+        })?
+    };
+    output.either(&value, || {
+        let done = value["pruned"].as_bool().unwrap_or(true);
+        output.line(if done {
+            "pruned; a signed checkpoint holds the balances"
+        } else {
+            "nothing to remove"
+        })
+    })
+}
+
+/// Sets damaged records aside.
+pub(crate) fn repair(yes: bool, global: &Global) -> Done {
+    let output = global.output();
+    if !yes {
+        let message = "a repair takes damaged records out of the ledger: say --yes";
+        return Err(
+            Failure::new(Exit::Usage, message).hint("first: outrigger ledger backup FOLDER")
+        );
+    }
+    drop(data::read(global)?);
+    let dir = surroundings::data_dir(global);
+    let (damage, record) = store::repair(&dir, "cli", clock::now()).cant("repair the ledger")?;
+    let places: Vec<_> =
+        damage.present.iter().map(|(seq, why)| json!({"seq": seq, "why": why})).collect();
+    let value = json!({"repaired": record.is_some(), "record": record, "damaged": places, "missing": damage.missing});
+    output.either(&value, || {
+        for (seq, why) in &damage.present {
+            output.line(&format!("record {seq}: {why}"))?;
+        }
+        for (from, to) in &damage.missing {
+            output.line(&format!("records {from} to {to} are missing"))?;
+        }
+        output.line(if record.is_some() { "repaired" } else { "nothing is damaged" })
+    })
+}
