@@ -61,15 +61,6 @@ pub(crate) fn unit(long: bool) -> Result<Outcome> {
     Ok(Outcome::Pass(String::new()))
 }
 
-/// Hands over to the benchmark program.
-pub(crate) fn bench(args: &[&str]) -> Result<()> {
-    tools::pass_through(
-        cargo()
-            .args(["run", "--release", "--locked", "--quiet", "--package", "bench", "--"])
-            .args(args),
-    )
-}
-
 /// Builds a binary for use by other steps and gives its place.
 pub(crate) fn release_binary(package: &str, binary: &str) -> Result<PathBuf> {
     tools::output(cargo().args([

@@ -155,7 +155,7 @@ impl Gateway {
 }
 
 /// The first string that looks like a virtual key with its secret: `or-public-secret`.
-fn secret_in(v: &Value) -> Option<String> {
+pub(crate) fn secret_in(v: &Value) -> Option<String> {
     match v {
         Value::String(s) if s.starts_with("or-") && s.split('-').count() == 3 => Some(s.clone()),
         Value::Array(a) => a.iter().find_map(secret_in),

@@ -2,6 +2,7 @@
 //!
 //! Light on purpose (two small dependencies), because everything else waits until it is built.
 
+mod bench;
 mod cargo;
 mod edges;
 mod fuzz;
@@ -21,7 +22,7 @@ const HELP: &str = "cargo xtask test [--long] [--only NAME[,NAME]]
   runs every test, installing by itself what the tests need
   --long   the full figures instead of the quick ones
   --only   one or several of: fmt, clippy, tidy, unit, fuzz, readme, sdk, kills, budget
-cargo xtask bench [ARGS]
+cargo xtask bench [--quick] [--only NAME[,NAME]] [--write]
   measures the gateway beside others; --help tells the rest
 ";
 
@@ -30,7 +31,7 @@ fn main() -> ExitCode {
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
     let done = match words.split_first() {
         Some((&"test", rest)) => test::run(rest),
-        Some((&"bench", rest)) => cargo::bench(rest).map(|()| true),
+        Some((&"bench", rest)) => bench::run(rest),
         _ => {
             report::complain(HELP);
             return ExitCode::from(2);
