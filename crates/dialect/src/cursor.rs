@@ -100,7 +100,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Whether the next value is an array without items; it is not passed.
-    pub(crate) fn raw_is_empty_array(&self) -> bool {
+    pub(crate) fn is_empty_array(&self) -> bool {
         let mut ahead = *self;
         let mut items = ahead.array();
         items.inside && !ahead.item(&mut items)

@@ -55,8 +55,9 @@ impl Intake {
     pub(crate) fn new() -> Self {
         let limits = RequestLimits { max_output: None, answers: 1 };
         let peek = Peek { limits, text_bytes: ALLOWANCE, ..Peek::default() };
-        let seed = Hash(HASH_SEED);
-        Self { peek, head: seed, system: seed, tools: seed, in_head: true, depth: 0 }
+        // Different seeds: the same words as system prompt and as first message are not the same prefix.
+        let [head, system, tools] = [0, 1, 2].map(|part| Hash(HASH_SEED.wrapping_add(part)));
+        Self { peek, head, system, tools, in_head: true, depth: 0 }
     }
 
     pub(crate) fn has(&mut self, feature: Feature) {

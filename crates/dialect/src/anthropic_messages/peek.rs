@@ -48,7 +48,7 @@ impl Reader {
             "model" => it.model(cursor)?,
             "messages" => self.messages(cursor)?,
             "system" => {
-                let none = cursor.is_null() || cursor.raw_is_empty_array();
+                let none = cursor.is_null() || cursor.is_empty_array();
                 it.has_if(!none, Feature::System);
                 it.system(cursor, block);
             }
@@ -72,7 +72,7 @@ impl Reader {
                 }
             }
             "stop_sequences" => {
-                let none = cursor.is_null() || cursor.raw_is_empty_array();
+                let none = cursor.is_null() || cursor.is_empty_array();
                 it.has_if(!none, Feature::StopSequences);
                 cursor.skip();
             }

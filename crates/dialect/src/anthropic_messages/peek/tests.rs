@@ -21,10 +21,7 @@ fn types_what_we_act_on() {
     assert!(peek.stream && peek.wants_stream_usage);
     assert_eq!(peek.limits.max_output, Some(9));
     assert_eq!(peek.limits.answers, 1);
-    assert_eq!(
-        peek.features,
-        features(&[Feature::Stream, Feature::System, Feature::CacheHints])
-    );
+    assert_eq!(peek.features, features(&[Feature::Stream, Feature::System, Feature::CacheHints]));
 }
 
 #[test]
@@ -95,7 +92,9 @@ fn the_prefix_key_does_not_turn_on_the_order_of_fields_or_on_cache_marks() {
 
 #[test]
 fn only_the_model_is_spliced() {
-    let body = Bytes::from_static(br#"{"model":"a","max_tokens":1,"stream":true,"messages":[{"role":"user","content":"x"}]}"#);
+    let body = Bytes::from_static(
+        br#"{"model":"a","max_tokens":1,"stream":true,"messages":[{"role":"user","content":"x"}]}"#,
+    );
     let peek = peek(&body, &()).unwrap();
     let out = forward(&body, &peek, &Edits { model: Some("b"), ask_usage: true });
     assert_eq!(
