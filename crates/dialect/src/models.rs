@@ -82,7 +82,8 @@ mod tests {
         let openai: Value = serde_json::from_slice(&list(DialectId::OpenaiChat, &[row()])).unwrap();
         assert_eq!(openai["object"], "list");
         assert_eq!(openai["data"][0]["object"], "model");
-        let anthropic: Value = serde_json::from_slice(&list(DialectId::AnthropicMessages, &[row()])).unwrap();
+        let anthropic: Value =
+            serde_json::from_slice(&list(DialectId::AnthropicMessages, &[row()])).unwrap();
         assert_eq!(anthropic["first_id"], "chat");
         assert_eq!(anthropic["data"][0]["created_at"], "2023-11-14T22:13:20.000Z");
         assert_eq!(anthropic["data"][0]["lifecycle"], "active");

@@ -1,27 +1,56 @@
-//! Errors of this dialect, read and written.
+//! Errors of this dialect, read and written (protocols A4, ux 6.5).
 
-use domain::{ErrorClass, RateHint};
+use serde_json::json;
 
+use crate::fault;
 use crate::wire::{ClientError, Headers, UpstreamFault};
 
-pub(super) fn render(_error: &ClientError<'_>) -> Vec<u8> {
-    Vec::new()
-}
-
-pub(super) fn render_event(_error: &ClientError<'_>) -> Vec<u8> {
-    Vec::new()
-}
-
-pub(super) fn classify(_status: u16, _headers: &dyn Headers, _body: &[u8]) -> UpstreamFault {
-    UpstreamFault {
-        class: ErrorClass::ServerError,
-        hint: RateHint::default(),
-        message: String::new(),
-        code: None,
+/// The `type` by which this dialect's clients tell errors apart.
+fn kind(code: &str, status: u16) -> &'static str {
+    match (code, status) {
+        ("overloaded" | "draining", _) | (_, 529) => "overloaded_error",
+        ("budget_exceeded" | "max_cost_exceeded" | "unpriced", _) | (_, 402) => "billing_error",
+        (_, 401) => "authentication_error",
+        (_, 403) => "permission_error",
+        (_, 404) => "not_found_error",
+        (_, 413) => "request_too_large",
+        (_, 429) => "rate_limit_error",
+        (_, 400..=499) => "invalid_request_error",
+        _ => "api_error",
     }
 }
 
+pub(super) fn render(error: &ClientError<'_>) -> Vec<u8> {
+    let body = json!({
+        "type": "error",
+        "error": {
+            "type": kind(error.code, error.status),
+            "message": error.message,
+            "outrigger": {
+                "code": error.code,
+                "provider": error.provider,
+                "attempts": error.attempts,
+                "fix": error.fix,
+                "field": error.field,
+            },
+        },
+        "request_id": error.request_id,
+    });
+    crate::json::to_bytes(&body)
+}
+
+/// The SDKs drop events without a name. The blank line before it ends an event that was cut in the middle; after a
+/// whole event it means nothing.
+pub(super) fn render_event(error: &ClientError<'_>) -> Vec<u8> {
+    let body = render(error);
+    [b"\n\nevent: error\ndata: ".as_slice(), &body, b"\n\n"].concat()
+}
+
+pub(super) fn classify(status: u16, headers: &dyn Headers, body: &[u8]) -> UpstreamFault {
+    fault::of_answer(status, headers, body)
+}
+
 /// What an error object within a stream or a success body means: the value of its `error` field, as JSON.
-pub(crate) fn classify_object(_error: &[u8]) -> UpstreamFault {
-    classify(500, &(), b"")
+pub(crate) fn classify_object(error: &[u8]) -> UpstreamFault {
+    fault::of_object(error)
 }
