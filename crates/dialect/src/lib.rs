@@ -34,6 +34,7 @@ mod registry;
 pub mod sse;
 mod tool_ids;
 mod unwrap_input;
+mod whole;
 mod wire;
 
 pub use exchange::{Answer, Choice, Exchange, StreamEvent, StreamMerge};

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use config::Disconnect;
 use dialect::{AnswerContext, Dialect, DialectId, Exchange, FirstEvent, TeeOptions};
 use domain::{Endpoint, ErrorClass, RequestId, UnixMicros};
 use flow::{Action, Attempt, Ended, Event, Flow, GiveUp};
@@ -19,6 +20,7 @@ use tokio::time::Instant;
 use crate::admit::{self, Bound};
 use crate::body::RespBody;
 use crate::dispatch::{self, Call, Fault, Reply};
+use crate::ensemble::{self, Ensemble};
 use crate::errors::{self, Failure};
 use crate::identify::{Caller, identify};
 use crate::listen::headers as allowed;
@@ -58,8 +60,40 @@ pub struct Cx {
     pub attempts: u32,
 }
 
-/// Serves one request of the data plane.
-pub async fn handle(
+/// Serves one request of the data plane. Where a client that leaves does not cancel its attempt, the request runs as a
+/// task of its own, which outlives the connection.
+pub async fn handle(worker: Rc<Worker>, request: Request<ReqBody>, conn: ConnInfo) -> Response<RespBody> {
+    let up_to = match worker.gateway.snapshot.load().on_client_disconnect() {
+        Disconnect::Cancel => return answer(worker, request, conn).await,
+        Disconnect::Drain => None,
+        Disconnect::DrainUpTo(time) => Some(time),
+    };
+    let mut task = Outliving { task: tokio::task::spawn_local(answer(worker, request, conn)), up_to };
+    match (&mut task.task).await {
+        Ok(response) => response,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}
+
+/// A request's task that goes on when the connection is gone, for a while or to its end.
+struct Outliving {
+    task: tokio::task::JoinHandle<Response<RespBody>>,
+    up_to: Option<Duration>,
+}
+
+impl Drop for Outliving {
+    fn drop(&mut self) {
+        if let (Some(time), false) = (self.up_to, self.task.is_finished()) {
+            let abort = self.task.abort_handle();
+            tokio::task::spawn_local(async move {
+                tokio::time::sleep(time).await;
+                abort.abort();
+            });
+        }
+    }
+}
+
+async fn answer(
     worker: Rc<Worker>,
     request: Request<ReqBody>,
     conn: ConnInfo,
@@ -211,10 +245,14 @@ async fn attempts(
 ) -> Result<Response<RespBody>, Failure> {
     let (mut flow, mut action) = Flow::begin(&run.planned.attempts);
     let mut denied: Option<Failure> = None;
+    let mut unwritable: Option<Failure> = None;
     let mut last: Option<Last> = None;
     loop {
         let attempt = match action {
             Action::Prepare(attempt) => attempt,
+            Action::Fail(GiveUp::NoCandidate) if unwritable.is_some() && last.is_none() => {
+                return Err(unwritable.unwrap_or_else(|| Failure::new(&errors::INTERNAL, "lost")));
+            }
             Action::Fail(why) => return give_up(cx, &run, why, denied, last),
             Action::Dispatch | Action::Relay | Action::Abort | Action::Done => {
                 return Err(Failure::new(&errors::INTERNAL, "an action out of turn"));
@@ -231,7 +269,11 @@ async fn attempts(
         action = match prepare(worker, cx, &mut run, attempt, claim).await {
             Ok((flight, call)) => {
                 flow.on(Event::Prepared, |_| Next::Stop);
-                match fly(worker, cx, &run, flight, &call).await {
+                let flown = match call.calls {
+                    1 => fly(worker, cx, &run, flight, &call).await,
+                    _ => fly_together(worker, cx, &run, flight, &call, (attempt, claim)).await,
+                };
+                match flown {
                     Ok(response) => return Ok(response),
                     Err((fault, admission)) => {
                         run.admission = admission;
@@ -255,8 +297,11 @@ async fn attempts(
                 denied = Some(failure);
                 flow.on(Event::BudgetRefused, |_| Next::Stop)
             }
-            // The request can't be written for this offer: the client's mistake, or a feature that nobody carries.
-            Err(Refused::Failure(failure)) => return Err(failure),
+            // The request can't be written for this offer: another one may carry it; a mistake of the client's none will.
+            Err(Refused::Failure(failure)) => {
+                unwritable = Some(failure);
+                flow.skip()
+            }
         };
     }
 }
@@ -325,9 +370,10 @@ fn prepare_now(
         resolved: run.resolved,
         planned: run.planned,
         call: &call,
-        bound,
+        bound: bound.of_call(call.calls),
         attempt,
         claim,
+        call_number: 0,
     };
     match Flight::begin(worker, cx, &facts, run.admission.take()) {
         Ok((flight, receipt)) => Ok((flight, call, receipt)),
@@ -370,6 +416,80 @@ async fn fly(
         streamed(cx, run, flight, call, reply, started).await
     } else {
         whole(cx, run, flight, call, reply).await
+    }
+}
+
+/// Several calls for one request: `n` answers from a provider that gives one a call.
+async fn fly_together(
+    worker: &Rc<Worker>,
+    cx: &Cx,
+    run: &Run<'_>,
+    first: Flight,
+    call: &Call,
+    (attempt, claim): (Attempt<OfferIx>, Claim),
+) -> Flown {
+    let mut flights = vec![first];
+    for number in 1..call.calls {
+        match join(worker, cx, run, call, (attempt, claim), number).await {
+            Ok(flight) => flights.push(flight),
+            Err(why) => {
+                flights.into_iter().for_each(Flight::never_sent);
+                return Err((Fault::silent(ErrorClass::Refusal, false, why), None));
+            }
+        }
+    }
+    let Some(exchange) = &run.exchange else {
+        flights.into_iter().for_each(Flight::never_sent);
+        return Err((Fault::silent(ErrorClass::Internal, false, "several calls without a translation"), None));
+    };
+    let request_id = cx.id.to_string();
+    let model = call.offer.id.model().as_str();
+    let context = AnswerContext { request_id: &request_id, created: cx.at, model, exchange };
+    let mut headers = HeaderMap::with_capacity(16);
+    let body = if run.ask.peek.stream {
+        let provider = &call.offer.provider;
+        let limits = RelayLimits { idle: provider.idle, total_at: Instant::now() + provider.total };
+        let writer = cx.client.stream_writer(&context);
+        let begun = Ensemble::begin(worker, call, flights, writer, cx.client, limits).await;
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
+        RespBody::Ensemble(Box::new(begun.map_err(|fault| (fault, None))?))
+    } else {
+        let answer = ensemble::whole(worker, call, flights).await.map_err(|fault| (fault, None))?;
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        RespBody::one(cx.client.write_answer(&answer, &context))
+    };
+    offer_headers(cx, call, &mut headers);
+    Ok(respond(StatusCode::OK, headers, body))
+}
+
+/// Reserves and records one more call of an attempt.
+async fn join(
+    worker: &Rc<Worker>,
+    cx: &Cx,
+    run: &Run<'_>,
+    call: &Call,
+    (attempt, claim): (Attempt<OfferIx>, Claim),
+    number: u16,
+) -> Result<Flight, String> {
+    let bound = bound(worker, cx, run, &call.offer).map_err(|failure| failure.message)?;
+    let facts = IntentFacts {
+        ask: run.ask,
+        resolved: run.resolved,
+        planned: run.planned,
+        call,
+        bound: bound.of_call(call.calls),
+        attempt,
+        claim,
+        call_number: number,
+    };
+    let (flight, receipt) =
+        Flight::begin(worker, cx, &facts, None).map_err(|(failure, _)| failure.message)?;
+    match receipt.await {
+        Ok(_) => Ok(flight),
+        Err(_) => {
+            flight.never_sent();
+            Err("the ledger can't be written".to_owned())
+        }
     }
 }
 
@@ -512,7 +632,8 @@ async fn streamed(
                 let limits =
                     RelayLimits { idle: provider.idle, total_at: started + provider.total };
                 let headers = answer_headers(cx, call, &reply.headers);
-                let relay = Relay::new(reply.source, pipe, ready, limits, flight, cx.client);
+                let linger = cx.snapshot.on_client_disconnect();
+                let relay = Relay::new(reply.source, pipe, ready, limits, flight, cx.client, linger);
                 return Ok(respond(reply.status, headers, RespBody::Stream(Box::new(relay))));
             }
             Ok(Some(Err(error))) => break Fault::silent(error.class, true, error.message),
@@ -556,12 +677,17 @@ fn answer_headers(cx: &Cx, call: &Call, upstream: &HeaderMap) -> HeaderMap {
         let value = if stream { "text/event-stream; charset=utf-8" } else { "application/json" };
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(value));
     }
-    own_headers(cx, &mut headers);
-    insert(&mut headers, "x-outrigger-offer", &call.offer.id.to_string());
-    if !call.losses.is_empty() {
-        insert(&mut headers, "x-outrigger-loss", &call.losses.to_string());
-    }
+    offer_headers(cx, call, &mut headers);
     headers
+}
+
+/// Who served, and what was lost on the way.
+fn offer_headers(cx: &Cx, call: &Call, headers: &mut HeaderMap) {
+    own_headers(cx, headers);
+    insert(headers, "x-outrigger-offer", &call.offer.id.to_string());
+    if !call.losses.is_empty() {
+        insert(headers, "x-outrigger-loss", &call.losses.to_string());
+    }
 }
 
 /// The headers that every answer bears.

@@ -24,6 +24,25 @@ pub struct Bound {
     pub price_version: Option<u64>,
 }
 
+impl Bound {
+    /// The part of one of several equal calls; rounded up, so that together they cover the whole.
+    pub fn of_call(self, calls: u16) -> Self {
+        if calls <= 1 {
+            return self;
+        }
+        let count = u64::from(calls);
+        let money = self.money.map(|all| {
+            let parts = i64::from(calls);
+            Money::from_pico(all.pico() / parts + i64::from(all.pico() % parts != 0))
+        });
+        let tokens = WorstCase {
+            input: self.tokens.input.div_ceil(count),
+            output: self.tokens.output.map(|all| all.div_ceil(count)),
+        };
+        Self { tokens, money, ..self }
+    }
+}
+
 /// Bounds an attempt at `offer`. An amount beyond what a row can hold is an error: such an attempt is refused.
 pub fn bound(
     ask: &Ask,

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use smallvec::SmallVec;
 
+use crate::ensemble::Ensemble;
 use crate::relay::Relay;
 
 /// The body was ended on purpose without its proper end, so that the client can't take it for whole.
@@ -20,6 +21,8 @@ pub enum RespBody {
     Whole(SmallVec<[Bytes; 2]>),
     /// Relayed as it comes.
     Stream(Box<Relay>),
+    /// Several calls' streams as one.
+    Ensemble(Box<Ensemble>),
 }
 
 impl RespBody {
@@ -48,6 +51,7 @@ impl Body for RespBody {
             Self::Whole(pieces) if pieces.is_empty() => Poll::Ready(None),
             Self::Whole(pieces) => Poll::Ready(Some(Ok(Frame::data(pieces.remove(0))))),
             Self::Stream(relay) => relay.poll(context).map(|it| it.map(|it| it.map(Frame::data))),
+            Self::Ensemble(ensemble) => ensemble.poll(context).map(|it| it.map(|it| it.map(Frame::data))),
         }
     }
 
@@ -60,7 +64,7 @@ impl Body for RespBody {
             Self::Whole(pieces) => {
                 SizeHint::with_exact(pieces.iter().map(|piece| piece.len() as u64).sum())
             }
-            Self::Stream(_) => SizeHint::default(),
+            Self::Stream(_) | Self::Ensemble(_) => SizeHint::default(),
         }
     }
 }

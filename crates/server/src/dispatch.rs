@@ -40,6 +40,8 @@ pub struct Call {
     pub strip_usage: bool,
     /// What the conversion did not carry natively.
     pub losses: LossReport,
+    /// Calls that the request needs: more than one where the provider gives one answer a call.
+    pub calls: u16,
 }
 
 /// The head of a provider's answer.
@@ -97,6 +99,7 @@ pub fn prepare(
         translated: id != ask.client.id(),
         strip_usage: false,
         losses: LossReport::default(),
+        calls: 1,
     };
     if call.translated {
         translate(&mut call, ask, client_headers, exchange, max_output)?;
@@ -114,7 +117,7 @@ fn forward(call: &mut Call, ask: &Ask, client_headers: &HeaderMap) {
         && ask.endpoint == Endpoint::Chat
         && ask.peek.stream
         && !ask.peek.wants_stream_usage
-        && !call.offer.provider.quirks.no_stream_options;
+        && !call.offer.quirks.no_stream_options;
     let edits = Edits { model: (model != ask.peek.model).then_some(model), ask_usage: asks_usage };
     call.strip_usage = asks_usage;
     call.body = ask.client.forward(&ask.body, &ask.peek, &edits);
@@ -151,13 +154,14 @@ fn translate(
     let target = DialectTarget {
         model: call.offer.id.model().as_str(),
         max_output: call.offer.max_output.or(max_output),
-        quirks: &provider.quirks,
+        quirks: &call.offer.quirks,
         anthropic_version: &provider.anthropic_version,
-        ask_usage: !provider.quirks.no_stream_options,
+        ask_usage: !call.offer.quirks.no_stream_options,
     };
     let written =
         call.dialect.write_request(exchange, &target, &mut call.losses).map_err(bad_field)?;
     call.body = written.body.into();
+    call.calls = u16::try_from(call.dialect.calls(exchange, &target)).unwrap_or(u16::MAX).max(1);
     call.headers = allowed::ours();
     for (name, value) in &written.headers {
         set(&mut call.headers, name, value);

@@ -12,6 +12,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use config::Disconnect;
 use dialect::{
     Dialect, FirstEvent, Seen, StreamEvent, StreamReader, StreamWriter, Tee, UpstreamFault,
 };
@@ -151,8 +152,9 @@ pub struct Relay {
     limits: RelayLimits,
     last_data: Instant,
     alarm: Pin<Box<Sleep>>,
-    flight: Flight,
+    flight: Option<Flight>,
     client: &'static dyn Dialect,
+    linger: Disconnect,
 }
 
 impl Relay {
@@ -164,6 +166,7 @@ impl Relay {
         limits: RelayLimits,
         mut flight: Flight,
         client: &'static dyn Dialect,
+        linger: Disconnect,
     ) -> Self {
         let now = Instant::now();
         let alarm = Box::pin(sleep_until((now + limits.idle).min(limits.total_at)));
@@ -177,8 +180,9 @@ impl Relay {
             limits,
             last_data: now,
             alarm,
-            flight,
+            flight: Some(flight),
             client,
+            linger,
         };
         if relay.pipe.is_complete() {
             relay.settle_whole();
@@ -231,7 +235,7 @@ impl Relay {
         match source.poll_data(context) {
             Poll::Ready(Some(Ok(chunk))) => {
                 self.last_data = Instant::now();
-                self.take(chunk);
+                self.take_chunk(chunk);
                 Poll::Ready(())
             }
             Poll::Ready(Some(Err(error))) => {
@@ -246,7 +250,7 @@ impl Relay {
         }
     }
 
-    fn take(&mut self, chunk: Bytes) {
+    fn take_chunk(&mut self, chunk: Bytes) {
         let mut out = VecDeque::new();
         let fed = self.pipe.feed(chunk, &mut out);
         if let Err(why) = fed {
@@ -270,7 +274,7 @@ impl Relay {
             self.cut_seen(ErrorClass::BadResponse, &why, seen);
         } else if seen.complete {
             self.held = out;
-            self.phase = Phase::Settling(self.flight.settle(Ended::Whole, seen));
+            self.phase = Phase::Settling(self.settle(Ended::Whole, seen));
         } else {
             self.ready.append(&mut out);
             self.cut_seen(ErrorClass::BadResponse, "the stream ended before its end marker", seen);
@@ -299,7 +303,7 @@ impl Relay {
 
     fn settle_whole(&mut self) {
         let seen = self.pipe.finish();
-        self.phase = Phase::Settling(self.flight.settle(Ended::Whole, seen));
+        self.phase = Phase::Settling(self.settle(Ended::Whole, seen));
     }
 
     /// After the terminator only the orderly end is of interest: it makes the connection fit for reuse.
@@ -336,31 +340,93 @@ impl Relay {
         self.source = None;
         let class = seen.error.as_ref().map_or(class, |fault: &UpstreamFault| fault.class);
         // The receipt is not awaited: the client gets no proper end that it could take for an answer.
-        drop(self.flight.settle(Ended::Failed(class), seen));
+        drop(self.settle(Ended::Failed(class), seen));
         self.tear(&errors::STREAM_INTERRUPTED, why);
+    }
+
+    fn settle(&mut self, ended: Ended, seen: Seen) -> Settled {
+        self.flight.as_mut().map_or(Settled::NOTHING, |flight| flight.settle(ended, seen))
     }
 
     fn tear(&mut self, kind: &'static errors::ErrorKind, why: &str) {
         self.source = None;
         self.held.clear();
-        let failure = Failure {
-            provider: Some(self.flight.provider_name().to_owned()),
-            attempts: self.flight.attempts(),
-            ..Failure::new(kind, format!("{}: {why}", self.flight.provider_name()))
-        };
-        let request_id = self.flight.request_id().to_string();
-        self.ready.push_back(
-            self.client.render_error_event(&failure.as_client_error(&request_id)).into(),
-        );
         self.phase = Phase::Tearing;
+        let Some(flight) = &self.flight else { return };
+        let failure = Failure {
+            provider: Some(flight.provider_name().to_owned()),
+            attempts: flight.attempts(),
+            ..Failure::new(kind, format!("{}: {why}", flight.provider_name()))
+        };
+        let request_id = flight.request_id().to_string();
+        self.ready.push_back(self.client.render_error_event(&failure.as_client_error(&request_id)).into());
+    }
+
+    /// Reads a stream to its end, or for a while, although nobody listens: its usage is wanted.
+    async fn drain(mut self, up_to: Option<Duration>) {
+        let reading = std::future::poll_fn(|context| {
+            loop {
+                match self.poll(context) {
+                    Poll::Ready(Some(Ok(_))) => {}
+                    Poll::Ready(Some(Err(_)) | None) => return Poll::Ready(()),
+                    Poll::Pending => return Poll::Pending,
+                }
+            }
+        });
+        match up_to {
+            None => reading.await,
+            // What is not read by then is settled as left by the client, by the drop.
+            Some(time) => drop(tokio::time::timeout(time, reading).await),
+        }
+        self.linger = Disconnect::Cancel;
+    }
+
+    /// The same relay, to be driven by a task of its own; what remains here is over.
+    fn take(&mut self) -> Self {
+        let pipe = std::mem::replace(&mut self.pipe, Pipe::new(Box::new(NoTee), None));
+        Self {
+            source: self.source.take(),
+            pipe,
+            ready: std::mem::take(&mut self.ready),
+            held: std::mem::take(&mut self.held),
+            phase: std::mem::replace(&mut self.phase, Phase::Over),
+            limits: self.limits,
+            last_data: self.last_data,
+            alarm: Box::pin(sleep_until(self.last_data + self.limits.idle)),
+            flight: self.flight.take(),
+            client: self.client,
+            linger: Disconnect::Cancel,
+        }
+    }
+}
+
+/// Stands where a tee was.
+struct NoTee;
+
+impl Tee for NoTee {
+    fn feed(&mut self, _chunk: Bytes, _out: &mut SmallVec<[Bytes; 2]>) {}
+
+    fn first(&self) -> FirstEvent {
+        FirstEvent::Pending
+    }
+
+    fn finish(&mut self) -> Seen {
+        Seen::default()
     }
 }
 
 impl Drop for Relay {
     fn drop(&mut self) {
-        if !self.flight.is_settled() {
+        let Some(flight) = self.flight.as_mut().filter(|flight| !flight.is_settled()) else { return };
+        if self.linger == Disconnect::Cancel {
             let seen = self.pipe.finish();
-            drop(self.flight.settle(Ended::ClientLeft, seen));
+            drop(flight.settle(Ended::ClientLeft, seen));
+            return;
         }
+        let up_to = match self.linger {
+            Disconnect::DrainUpTo(time) => Some(time),
+            Disconnect::Drain | Disconnect::Cancel => None,
+        };
+        tokio::task::spawn_local(self.take().drain(up_to));
     }
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use catalog::Catalog;
 use config::Config;
 use domain::UnixMicros;
 use ledger::{BudgetDefinition, ConfigChange, Durability, Record, Start, Stop};
@@ -143,11 +144,10 @@ pub fn run(options: Options) -> Result<Exit, ServeError> {
     let metrics = Arc::new(Metrics::default());
     let numbers = Arc::new(OfferNumbers::default());
     let snapshot =
-        Snapshot::build(1, config, catalog::builtin(), Arc::clone(&metrics), Arc::clone(&numbers))?;
+        Snapshot::build(1, config, overlaid(&data_dir, now_of_system()), Arc::clone(&metrics), Arc::clone(&numbers))?;
     let key_store = store.keys()?;
     let keys = KeyTable::new(key_store.hasher(), key_store.list()?);
-    let clock = crate::clock::SystemClock::default();
-    let now = domain::Clock::now(&clock);
+    let now = now_of_system();
     let mut limits = Limits::new(now, limits_spec(&snapshot.config, &keys));
     restore::restore(&mut limits, &replay);
     let writer = store.writer();
@@ -170,6 +170,24 @@ pub fn run(options: Options) -> Result<Exit, ServeError> {
     }));
     let running = Running::start(gateway, store, options, text, durability, unsettled)?;
     running.until_stopped()
+}
+
+/// The built-in catalog, with the prices that `outrigger catalog import` left in the data folder. It lives as long as the
+/// process; an import counts from the next start.
+fn overlaid(data_dir: &std::path::Path, now: UnixMicros) -> &'static Catalog {
+    let path = data_dir.join("catalog-overlay.txt");
+    let Ok(text) = std::fs::read_to_string(&path) else { return catalog::builtin() };
+    match catalog::Overlay::parse(&text) {
+        Ok(overlay) => Box::leak(Box::new(catalog::builtin().with_overlay(&overlay, now))),
+        Err(error) => {
+            tracing::error!(%error, path = %path.display(), "imported prices can't be read, the built-in ones are used");
+            catalog::builtin()
+        }
+    }
+}
+
+fn now_of_system() -> UnixMicros {
+    domain::Clock::now(&crate::clock::SystemClock::default())
 }
 
 /// Everything that runs.

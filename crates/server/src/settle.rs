@@ -48,6 +48,8 @@ pub struct IntentFacts<'a> {
     pub attempt: Attempt<OfferIx>,
     /// The right to ask the offer.
     pub claim: Claim,
+    /// Which call of the attempt, from 0.
+    pub call_number: u16,
 }
 
 /// A request's place in the limits; given back when dropped.
@@ -67,6 +69,11 @@ impl Drop for Admission {
 
 /// Resolves when a settlement is durable.
 pub struct Settled(Option<Receipt>);
+
+impl Settled {
+    /// Nothing to wait for.
+    pub const NOTHING: Self = Self(None);
+}
 
 impl Future for Settled {
     type Output = Result<(), store::LedgerUnavailable>;
@@ -111,12 +118,12 @@ impl Flight {
     ) -> Result<(Self, Receipt), (Failure, Option<Admission>)> {
         let gateway = &worker.gateway;
         let now = gateway.now();
-        let requests = u32::from(facts.attempt.number == 0);
+        let requests = u32::from(facts.attempt.number == 0 && facts.call_number == 0);
         let bound = facts.bound;
         let ask = LimitsAsk {
             money: bound.money,
             tokens: bound.tokens.output.map(|output| bound.tokens.input.saturating_add(output)),
-            requests: 1,
+            requests: u64::from(facts.call_number == 0),
             unpriced: gateway.unpriced(&cx.snapshot),
         };
         let caller = cx.caller.as_ref();
@@ -137,7 +144,7 @@ impl Flight {
             unpriced: bound.money.is_none(),
             ..Marks::default()
         };
-        let id = AttemptKey { request: cx.id, call: 0, attempt: facts.attempt.number };
+        let id = AttemptKey { request: cx.id, call: facts.call_number, attempt: facts.attempt.number };
         let flight = Self {
             gateway: Arc::clone(gateway),
             offer: Arc::clone(&facts.call.offer),

@@ -92,6 +92,8 @@ pub struct Offer {
     pub max_input: Option<u64>,
     /// The day it stops being served (`YYYY-MM-DD`), where one is announced.
     pub shutdown: Option<String>,
+    /// Its peculiarities: the provider's and the model's.
+    pub quirks: Quirks,
     /// Its counters.
     pub metrics: Arc<OfferMetrics>,
     /// The ledger's short code of its name.
@@ -260,6 +262,7 @@ impl Snapshot {
             id: id.clone(),
             provider: Arc::clone(provider),
             prices,
+            quirks: offer_quirks(provider, model),
             max_output: facts.and_then(|it| it.max_output),
             max_input: facts.and_then(|it| it.max_input),
             shutdown: lifecycle.map(|it| it.shutdown.to_string()).filter(|day| !day.is_empty()),
@@ -437,6 +440,16 @@ fn headers(
     Ok(map)
 }
 
+fn offer_quirks(provider: &Provider, model: &str) -> Quirks {
+    let mut quirks = provider.quirks;
+    if provider.kind != ProviderKind::Demo {
+        for word in catalog::model_quirks(model) {
+            quirks.set(word);
+        }
+    }
+    quirks
+}
+
 /// Words that the dialects don't know are the catalog's mistake and are caught by a test, not at run time.
 fn quirks(preset: &Preset) -> Quirks {
     let mut quirks = Quirks::default();
@@ -474,6 +487,10 @@ mod tests {
         for preset in catalog::builtin().presets() {
             let words = preset.quirks.iter().map(AsRef::as_ref);
             assert_eq!(dialect::Quirks::from_words(words).map(|_| ()), Ok(()), "{}", preset.name);
+        }
+        for model in ["o3", "gpt-5.6", "claude-3-7-sonnet", "claude-3-haiku"] {
+            let words = catalog::model_quirks(model);
+            assert_eq!(dialect::Quirks::from_words(words).map(|_| ()), Ok(()), "{model}");
         }
     }
 }
