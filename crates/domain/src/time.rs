@@ -42,6 +42,11 @@ impl UnixMicros {
         Self(self.0.saturating_add(micros))
     }
 
+    /// Reads RFC 3339, as [`Self`] is displayed; `None` if it is something else. The zone must be there.
+    pub fn parse(text: &str) -> Option<Self> {
+        text.parse::<jiff::Timestamp>().ok().map(|time| Self(time.as_microsecond()))
+    }
+
     /// Microseconds from `earlier` to this time; negative when it is later.
     pub const fn micros_since(self, earlier: Self) -> i64 {
         self.0.saturating_sub(earlier.0)

@@ -98,6 +98,8 @@ pub struct Metrics {
     pub ledger_commit_seconds: Histogram,
     /// Attempts that may have been billed and are not settled.
     pub ledger_unsettled_rows: Gauge,
+    /// 1 while the ledger takes records, 0 while requests are refused because it can't.
+    pub ledger_writable: Gauge,
     /// Config reloads that were refused.
     pub reloads_refused: Counter,
     /// The config revision in force.
@@ -175,6 +177,7 @@ impl Metrics {
             panics: Counter::default(),
             ledger_commit_seconds: Histogram::new(SMALL_SECONDS),
             ledger_unsettled_rows: Gauge::default(),
+            ledger_writable: Gauge::default(),
             reloads_refused: Counter::default(),
             config_revision: Gauge::default(),
             registry: Registry::default(),
@@ -240,6 +243,11 @@ impl Metrics {
             "ledger_unsettled_rows",
             "attempts not settled",
             self.ledger_unsettled_rows.clone(),
+        );
+        registry.register(
+            "ledger_writable",
+            "1 while the ledger takes records",
+            self.ledger_writable.clone(),
         );
         registry.register(
             "config_reloads_refused",
