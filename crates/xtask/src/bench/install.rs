@@ -61,8 +61,7 @@ pub(crate) fn portkey(lab: &Lab) -> Result<(PathBuf, String)> {
             Command::new("npm")
                 .args(["install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix"])
                 .arg(&folder)
-                // Later ones share a header object that they may not: streams answer 500.
-                .args(["@portkey-ai/gateway", "@hono/node-server@1.14.0"]),
+                .arg("@portkey-ai/gateway"),
         )?;
     }
     Ok((script, package_version(&package.join("package.json"))?))
