@@ -130,19 +130,16 @@ impl<S: Storage> Committer<S> {
             tickets.push(submission.ticket);
         }
         let written = self.write(&rows, after, signer);
-        match &written {
-            Ok(()) => {
-                for (ticket, row) in tickets.into_iter().zip(&rows) {
-                    answer(ticket, Ok(row.seq));
-                }
+        if written.is_ok() {
+            for (ticket, row) in tickets.into_iter().zip(&rows) {
+                answer(ticket, Ok(row.seq));
             }
-            Err(_) => {
-                for (ticket, kept) in tickets.into_iter().zip(&keep) {
-                    answer(ticket, Err(Unavailable { kept: *kept }));
-                }
-                self.doubt = Some(Doubt { rows, keep, after });
-                self.healthy = false;
+        } else {
+            for (ticket, kept) in tickets.into_iter().zip(&keep) {
+                answer(ticket, Err(Unavailable { kept: *kept }));
             }
+            self.doubt = Some(Doubt { rows, keep, after });
+            self.healthy = false;
         }
         written
     }

@@ -346,7 +346,7 @@ pub(crate) fn write_intent(out: &mut Out, it: &Intent) {
     out.raw(&it.prefix_key.to_le_bytes());
     out.uint(it.policy_version.into());
     out.uint(it.config_revision.into());
-    out.option(it.price_version, |out, version| out.uint(version));
+    out.option(it.price_version, Out::uint);
     write_amount(out, &it.reserved);
     out.list(&it.charges, write_charge);
     write_candidates(out, &it.candidates);
@@ -416,7 +416,7 @@ fn write_settlement(out: &mut Out, it: &Settlement) {
     out.option(it.cost, Out::money);
     write_amount(out, &it.charged);
     write_amount(out, &it.released);
-    out.option(it.price_version, |out, version| out.uint(version));
+    out.option(it.price_version, Out::uint);
     out.u8(it.price_tier);
     out.option(it.upstream_id.as_ref(), |out, id| out.str(clip(id, UPSTREAM_ID_LEN_MAX)));
     out.option(it.finish.as_ref(), |out, word| out.str(clip(word, 64)));

@@ -372,14 +372,14 @@ pub fn verify(
         true
     })?;
     let last = report.range.map_or(0, |(_, last)| last);
-    check_head(&mut report, head, head_fits, last, check, public_key);
+    check_head(&mut report, head.as_ref(), head_fits, last, check, public_key);
     finish(&mut report, replay, now);
     Ok(report)
 }
 
 fn check_head(
     report: &mut Report,
-    head: Option<Result<SignedHead, crate::DecodeError>>,
+    head: Option<&Result<SignedHead, crate::DecodeError>>,
     fits: bool,
     last: Seq,
     check: CheckSignature<'_>,
@@ -396,7 +396,7 @@ fn check_head(
             } else if head.seq > last {
                 report.fault(Fault::CutTail { last, signed: head.seq });
             } else {
-                report.head = Some(head);
+                report.head = Some(*head);
             }
         }
     }

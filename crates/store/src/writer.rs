@@ -26,6 +26,9 @@ use crate::sqlite::SqliteStorage;
 
 /// Most records that wait for the thread; beyond it callers are shed.
 const QUEUE_MAX: usize = 65_536;
+/// The same in relaxed durability, where what waits was acknowledged: few enough to be written within the
+/// promised 50 ms.
+const RELAXED_QUEUE_MAX: usize = 4_096;
 /// How long a group gathers in relaxed durability; with the commit itself below the promised 50 ms.
 const RELAXED_GATHER: Duration = Duration::from_millis(35);
 /// How often a broken storage is tried again.
@@ -33,7 +36,7 @@ const RETRY: Duration = Duration::from_millis(250);
 /// The head is signed after so many records,
 const SIGN_RECORDS: u64 = 4_096;
 /// or after this time when any were written.
-const SIGN_AFTER: Duration = Duration::from_secs(60);
+const SIGN_AFTER: Duration = Duration::from_mins(1);
 /// The balances are snapshotted after so many records, so that a start never replays many more.
 const SNAPSHOT_RECORDS: u64 = 50_000;
 /// At a clean stop a tail this short is left for the next start.
@@ -162,7 +165,11 @@ impl LedgerWriter {
         };
         let keep = must_outlive || relaxed;
         let mut queue = self.shared.lock();
-        let limit = if must_outlive { KEPT_MAX } else { QUEUE_MAX };
+        let limit = match (must_outlive, relaxed) {
+            (true, _) => KEPT_MAX,
+            (false, true) => RELAXED_QUEUE_MAX,
+            (false, false) => QUEUE_MAX,
+        };
         if queue.items.len() >= limit || queue.stop {
             return Receipt(Waiting::Ready(Err(Unavailable { kept: false })));
         }

@@ -25,11 +25,10 @@ fn log() -> Memory {
     let mut committer = Committer::open(Memory::default()).unwrap();
     write(&mut committer, &records());
     committer.sign(&ToySigner).unwrap();
-    let Ok(()) = committer.recover(at(0)) else { panic!("healthy") };
-    take(committer)
+    take(&committer)
 }
 
-fn take(committer: Committer<Memory>) -> Memory {
+fn take(committer: &Committer<Memory>) -> Memory {
     let from = committer.storage();
     Memory { log: from.log.clone(), meta: from.meta.clone(), ..Memory::default() }
 }
@@ -114,7 +113,7 @@ fn a_log_rewritten_without_the_key_is_found() {
     let mut forged = Committer::open(Memory::default()).unwrap();
     write(&mut forged, &records()[..17]);
     write(&mut forged, &[opened(50), settled(50)]);
-    let mut memory = take(forged);
+    let mut memory = take(&forged);
     // The old head, whose signature holds, over a chain that was computed anew.
     memory.meta.insert(META_HEAD.to_owned(), log().meta[META_HEAD].clone());
     assert_eq!(check(&memory).faults, [Fault::Signature("the log's head".to_owned())]);
@@ -161,7 +160,7 @@ fn repair_keeps_what_is_intact_and_the_originals() {
             // And the log goes on.
             let mut committer = Committer::open(storage).unwrap();
             write(&mut committer, &[opened(60), settled(60)]);
-            assert!(check(&take(committer)).is_sound());
+            assert!(check(&take(&committer)).is_sound());
         }
     }
 }
@@ -187,7 +186,7 @@ fn a_pruned_log_still_adds_up_and_its_checkpoint_is_signed() {
     assert_eq!(plan.through, 20);
     prune(&mut committer, plan, &ToySigner).unwrap();
     write(&mut committer, &[settled(200), settled(201)]);
-    let pruned = take(committer);
+    let pruned = take(&committer);
     assert_eq!(pruned.log.keys().next(), Some(&21));
     let report = check(&pruned);
     assert_eq!(report.faults, []);
@@ -202,7 +201,7 @@ fn a_pruned_log_still_adds_up_and_its_checkpoint_is_signed() {
     let mut committer = Committer::open(take_from(&pruned)).unwrap();
     let plan = plan_prune(committer.storage(), &toy_check, at(9_999), at(601), &ToySigner).unwrap();
     prune(&mut committer, plan.expect("something to prune"), &ToySigner).unwrap();
-    assert!(check(&take(committer)).is_sound());
+    assert!(check(&take(&committer)).is_sound());
     let mut forged = take_from(&pruned);
     let body = forged.log.get_mut(&23).unwrap();
     body[100] ^= 1;
@@ -223,7 +222,7 @@ fn a_snapshot_saves_time_and_changes_nothing() {
     memory.commit(&batch).unwrap();
     let mut committer = Committer::open(memory).unwrap();
     write(&mut committer, &[opened(70)]);
-    let mut memory = take(committer);
+    let mut memory = take(&committer);
     let with = restore(&memory, &toy_check).unwrap().unwrap();
     assert_eq!(with.windows.len(), without.windows.len());
     assert_eq!(with.open.len(), 1);

@@ -1,6 +1,6 @@
 //! Balances against a model, and one planted violation for each invariant.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use domain::{Money, UsageQuality};
 use ledger::commit::Committer;
@@ -113,23 +113,22 @@ proptest! {
     fn sums_are_those_of_a_model(steps in proptest::collection::vec((1_u32..40, 0_u8..3, 0_i64..1_000), 1..80)) {
         let mut committer = Committer::open(Memory::default()).unwrap();
         write(&mut committer, &[start(0)]);
-        let mut open: BTreeMap<u32, ()> = BTreeMap::new();
-        let (mut ever, mut spent) = (BTreeMap::new(), 0_i128);
+        let mut open = BTreeSet::new();
+        let (mut ever, mut spent) = (BTreeSet::new(), 0_i128);
         for (number, what, cost) in steps {
             match what {
-                0 if !ever.contains_key(&number) => {
+                0 if ever.insert(number) => {
                     write(&mut committer, &[opened(number)]);
-                    ever.insert(number, ());
-                    open.insert(number, ());
+                    open.insert(number);
                 }
-                1 if open.remove(&number).is_some() => {
+                1 if open.remove(&number) => {
                     let mut it = settlement(number);
                     it.charged.money = Money::from_pico(cost);
                     it.released = reserved().released_after(&it.charged);
                     write(&mut committer, &[Record::Settlement(Box::new(it))]);
                     spent += i128::from(cost);
                 }
-                2 if open.remove(&number).is_some() => {
+                2 if open.remove(&number) => {
                     write(&mut committer, &[write_off(number)]);
                 }
                 _ => {}
