@@ -106,23 +106,6 @@ impl<'a> Cursor<'a> {
         items.inside && !ahead.item(&mut items)
     }
 
-    /// How far it has come.
-    pub(crate) fn position(&self) -> usize {
-        self.at
-    }
-
-    /// Whether `true` is next.
-    pub(crate) fn is_true(&self) -> bool {
-        let mut copy = *self;
-        copy.raw() == b"true"
-    }
-
-    /// The string that is next, without passing it.
-    pub(crate) fn clone_text(&self) -> Option<Text<'a>> {
-        let mut copy = *self;
-        copy.text()
-    }
-
     pub(crate) fn is_null(&mut self) -> bool {
         self.peek() == Some(b'n')
     }

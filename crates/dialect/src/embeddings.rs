@@ -1,98 +1,206 @@
-//! `/v1/embeddings`: what is typed of it, and its usage (protocols A3). Served in its own dialect only.
+//! `/v1/embeddings` (protocols A3): what is typed of a request, and the usage of an answer.
 
-use bytes::Bytes;
-use domain::{RequestLimits, Usage};
-use serde::Deserialize;
-use serde::de::IgnoredAny;
-use serde_json::value::RawValue;
+use domain::RequestLimits;
 
+use crate::cursor::Cursor;
+use crate::fault;
+use crate::openai_chat::usage::WireUsage;
 use crate::registry::Tee;
-use crate::whole::Whole;
-use crate::wire::{FieldError, Peek, Seen};
+use crate::sse::SseEvent;
+use crate::watch::{self, Reader, Step};
+use crate::wire::{FieldError, Peek, Seen, TeeOptions};
 
-#[derive(Deserialize)]
-struct Request<'a> {
-    #[serde(borrow)]
-    model: &'a RawValue,
-    #[serde(borrow)]
-    input: &'a RawValue,
-}
+/// Bytes allowed per input for the markers that a tokenizer puts around it.
+const ALLOWANCE: u64 = 16;
 
-/// Types the few fields that we act on. Runs after the gate has passed the body.
+/// The fields that we act on. Runs after [`crate::gate::scan`] has passed. An input given as token ids counts
+/// one byte an id: ids are tokens already.
 pub fn peek(body: &[u8]) -> Result<Peek, FieldError> {
-    let request: Request<'_> =
-        serde_json::from_slice(body).map_err(|error| FieldError::new("body", error.to_string()))?;
-    let model: String = serde_json::from_str(request.model.get())
-        .map_err(|_| FieldError::new("model", "expected a string"))?;
-    // The raw value is a part of the body, so the distance of their beginnings is its place.
-    let start = request.model.get().as_ptr().addr().saturating_sub(body.as_ptr().addr());
-    Ok(Peek {
-        model,
-        model_span: start..start + request.model.get().len(),
-        limits: RequestLimits { max_output: None, answers: 1 },
-        // Every token is at least a byte of the input as it is written: of text, or of an array of token ids.
-        text_bytes: request.input.get().len() as u64,
-        message_count: 1,
-        ..Peek::default()
-    })
-}
-
-#[derive(Deserialize)]
-struct Answer {
-    #[expect(dead_code, reason = "an answer without it is not one")]
-    data: Vec<IgnoredAny>,
-    model: Option<String>,
-    usage: Option<Used>,
-}
-
-#[derive(Deserialize)]
-struct Used {
-    prompt_tokens: Option<u64>,
-    total_tokens: Option<u64>,
-}
-
-/// A reader of an embeddings answer.
-pub fn tee() -> Box<dyn Tee> {
-    Box::new(Whole::new(|body: &[u8]| {
-        let Ok(answer) = serde_json::from_slice::<Answer>(body) else { return Seen::default() };
-        let tokens = answer.usage.and_then(|used| used.prompt_tokens.or(used.total_tokens));
-        Seen {
-            usage: tokens.map(|input| Usage { input, ..Usage::default() }),
-            complete: true,
-            model: answer.model,
-            ..Seen::default()
+    let mut peek =
+        Peek { limits: RequestLimits { max_output: Some(0), answers: 1 }, ..Peek::default() };
+    let mut has_input = false;
+    let mut cursor = Cursor::new(body);
+    let mut top = cursor.object();
+    while let Some(key) = cursor.key(&mut top) {
+        if key.is("model") {
+            let start = cursor.place();
+            let name = cursor.text().ok_or_else(|| wrong("model", start, "expected a string"))?;
+            peek.model = name.decode().into_owned();
+            peek.model_span = start..start + name.raw.len() + 2;
+        } else if key.is("input") {
+            has_input = true;
+            input(&mut cursor, &mut peek)?;
+        } else {
+            cursor.skip();
         }
-    }))
+    }
+    if peek.model.is_empty() {
+        return Err(FieldError::new("model", "this field is required"));
+    }
+    if !has_input {
+        return Err(FieldError::new("input", "this field is required"));
+    }
+    Ok(peek)
+}
+
+fn wrong(field: &str, offset: usize, message: &str) -> FieldError {
+    FieldError { field: field.to_owned(), offset: Some(offset), message: message.to_owned() }
+}
+
+fn input(cursor: &mut Cursor<'_>, peek: &mut Peek) -> Result<(), FieldError> {
+    let start = cursor.place();
+    match cursor.peek() {
+        Some(b'"') => one(cursor, peek),
+        Some(b'[') => {
+            let mut items = cursor.array();
+            let mut tokens = 0_u64;
+            while cursor.item(&mut items) {
+                if matches!(cursor.peek(), Some(b'"' | b'[' | b'{')) {
+                    one(cursor, peek);
+                } else {
+                    tokens += 1;
+                    cursor.skip();
+                }
+            }
+            if tokens > 0 {
+                count(peek, tokens);
+            }
+        }
+        _ => return Err(wrong("input", start, "expected a string or an array")),
+    }
+    Ok(())
+}
+
+/// One input: a text, an array of token ids, or an object as some hosts take them for images.
+fn one(cursor: &mut Cursor<'_>, peek: &mut Peek) {
+    let bytes = match cursor.peek() {
+        Some(b'"') => cursor.text().map_or(0, |text| text.len() as u64),
+        Some(b'[') => {
+            let mut ids = cursor.array();
+            let mut tokens = 0;
+            while cursor.item(&mut ids) {
+                tokens += match cursor.peek() {
+                    Some(b'"' | b'{' | b'[') => cursor.raw().len() as u64,
+                    _ => {
+                        cursor.skip();
+                        1
+                    }
+                };
+            }
+            tokens
+        }
+        _ => cursor.raw().len() as u64,
+    };
+    count(peek, bytes);
+}
+
+fn count(peek: &mut Peek, bytes: u64) {
+    peek.text_bytes = peek.text_bytes.saturating_add(bytes + ALLOWANCE);
+    peek.message_count = peek.message_count.saturating_add(1);
+}
+
+/// A reader of the whole answer.
+pub fn tee() -> Box<dyn Tee> {
+    watch::tee::<Embedded>(TeeOptions::default())
+}
+
+#[derive(Default)]
+struct Embedded;
+
+impl Reader for Embedded {
+    fn event(&mut self, _event: SseEvent<'_>, _seen: &mut Seen) -> Step {
+        Step::Idle
+    }
+
+    fn body(&mut self, body: &[u8], seen: &mut Seen) {
+        let mut cursor = Cursor::new(body);
+        let mut top = cursor.object();
+        while let Some(key) = cursor.key(&mut top) {
+            match &*key.decode() {
+                "data" => {
+                    seen.complete = cursor.peek() == Some(b'[');
+                    cursor.skip();
+                }
+                "usage" => seen.usage = usage(cursor.raw()),
+                "model" => seen.model = cursor.text().map(|name| name.decode().into_owned()),
+                "id" => seen.upstream_id = cursor.text().map(|id| id.decode().into_owned()),
+                "error" => {
+                    let raw = cursor.raw();
+                    if watch::is_error(raw) {
+                        seen.error = Some(fault::of_object(raw));
+                    }
+                }
+                _ => cursor.skip(),
+            }
+        }
+    }
+
+    fn is_complete(&self) -> bool {
+        false
+    }
+
+    fn finish(&mut self, _seen: &mut Seen) {}
+}
+
+fn usage(raw: &[u8]) -> Option<domain::Usage> {
+    serde_json::from_slice::<WireUsage>(raw).ok()?.to_usage()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use bytes::Bytes;
     use smallvec::SmallVec;
 
+    use super::*;
+
     #[test]
-    fn the_model_is_found_where_it_stands() {
-        let body = br#"{ "input": ["a", "bc"], "model" : "p\/embed" }"#;
-        let peek = peek(body).unwrap();
-        assert_eq!(peek.model, "p/embed");
-        assert_eq!(&body[peek.model_span], br#""p\/embed""#);
-        assert_eq!(peek.text_bytes, 11);
+    fn every_form_of_input_is_bounded() {
+        let bytes = |input: &str| {
+            let body = format!(r#"{{"input":{input},"model":"m"}}"#);
+            let peek = peek(body.as_bytes()).unwrap();
+            assert_eq!(&body[peek.model_span.clone()], "\"m\"");
+            (peek.text_bytes, peek.message_count)
+        };
+        assert_eq!(bytes(r#""hello""#), (5 + 16, 1));
+        assert_eq!(bytes(r#"["a","bc"]"#), (3 + 32, 2));
+        assert_eq!(bytes("[100257,7,7]"), (3 + 16, 1));
+        assert_eq!(bytes("[[1,2],[3]]"), (3 + 32, 2));
+        assert_eq!(bytes("[]"), (0, 0));
     }
 
     #[test]
-    fn usage_is_read_and_other_bodies_are_no_answers() {
-        for (body, complete, tokens) in [
-            (r#"{"data":[{"embedding":"AA=="}],"usage":{"prompt_tokens":7,"total_tokens":7}}"#, true, Some(7)),
-            (r#"{"data":[]}"#, true, None),
-            (r#"{"error":{"message":"no"}}"#, false, None),
-            ("<html>", false, None),
+    fn what_is_missing_is_named() {
+        for (body, field) in [
+            (r#"{"model":"m"}"#, "input"),
+            (r#"{"input":"x"}"#, "model"),
+            (r#"{"model":1}"#, "model"),
+            (r#"{"model":"m","input":1}"#, "input"),
         ] {
-            let mut tee = tee();
-            let mut out = SmallVec::new();
-            tee.feed(Bytes::copy_from_slice(body.as_bytes()), &mut out);
-            assert_eq!(out.concat(), body.as_bytes());
-            let seen = tee.finish();
-            assert_eq!((seen.complete, seen.usage.map(|usage| usage.input)), (complete, tokens), "{body}");
+            assert_eq!(peek(body.as_bytes()).unwrap_err().field, field);
         }
+    }
+
+    fn seen(body: &'static str) -> Seen {
+        let mut tee = tee();
+        let mut out = SmallVec::new();
+        let (one, two) = body.split_at(body.len() / 2);
+        tee.feed(Bytes::from_static(one.as_bytes()), &mut out);
+        tee.feed(Bytes::from_static(two.as_bytes()), &mut out);
+        assert_eq!(out.concat(), body.as_bytes());
+        tee.finish()
+    }
+
+    #[test]
+    fn usage_is_read_from_the_whole_answer() {
+        let good = seen(
+            r#"{"object":"list","data":[{"embedding":[0.1]}],"model":"e-1","usage":{"prompt_tokens":8,"total_tokens":8}}"#,
+        );
+        assert!(good.complete);
+        assert_eq!(good.usage.map(|usage| (usage.input, usage.output)), Some((8, 0)));
+        assert_eq!(good.model.as_deref(), Some("e-1"));
+        assert!(!seen(r#"{"object":"list"}"#).complete);
+        assert!(!seen(r#"{"data":[1"#).complete);
+        let silent = seen(r#"{"data":[]}"#);
+        assert!(silent.complete && silent.usage.is_none());
     }
 }

@@ -3,7 +3,7 @@
 //! Full JSON grammar (RFC 8259) on strict UTF-8, an object at the top, bounded nesting, and no key twice in one
 //! object: two readers that disagree on which of two `model` fields counts would route one thing and bill another.
 //! Keys are compared after unescaping, as the readers behind us compare them. No tree is built and nothing is
-//! copied; small objects are compared key by key, large ones sorted when they close.
+//! copied; the keys of small objects are compared one by one, those of large ones sorted when they close.
 
 /// What a body may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,7 +142,7 @@ impl Scan<'_> {
                     }
                     (Some(None), Some(b']')) => self.close(),
                     (Some(Some(first)), Some(b'}')) => {
-                        self.check_sorted(first)?;
+                        self.check_closed(first)?;
                         self.close();
                     }
                     _ => return Err(self.bad()),
@@ -218,7 +218,7 @@ impl Scan<'_> {
         let key = Key { start: start as u32, end: end as u32, escaped };
         if count < COMPARED_MAX {
             let before = self.keys.get(first..).unwrap_or_default();
-            if before.iter().any(|other| self.equal(*other, key)) {
+            if before.iter().any(|other| self.raw(*other) == self.raw(key)) {
                 return Err(place(GateErrorKind::DuplicateField(self.name(key))));
             }
         }
@@ -232,21 +232,40 @@ impl Scan<'_> {
         Ok(())
     }
 
-    /// The duplicates that the comparison of the first keys could not see.
-    fn check_sorted(&mut self, first: usize) -> Result<(), GateError> {
-        if self.keys.len().saturating_sub(first) <= COMPARED_MAX {
+    /// The duplicates that comparing as written could not see, or was not tried for. Keys with escapes are
+    /// unescaped once, so that hostile ones cost no more than others.
+    fn check_closed(&self, first: usize) -> Result<(), GateError> {
+        let keys = self.keys.get(first..).unwrap_or_default();
+        if keys.len() <= COMPARED_MAX && !keys.iter().any(|key| key.escaped) {
             return Ok(());
         }
-        let mut keys = self.keys.split_off(first);
-        keys.sort_unstable_by(|one, other| {
-            self.text(*one).cmp(self.text(*other)).then(one.start.cmp(&other.start))
-        });
-        for pair in keys.windows(2) {
-            if let [one, other] = pair
-                && self.equal(*one, *other)
+        let mut arena = Vec::new();
+        let places: Vec<(Key, usize)> = keys
+            .iter()
+            .map(|key| {
+                let from = arena.len();
+                if key.escaped {
+                    arena.extend(Unescaped::new(self.raw(*key)));
+                }
+                (*key, from)
+            })
+            .collect();
+        let ends = places.iter().skip(1).map(|(_, from)| *from).chain([arena.len()]);
+        let mut texts: Vec<(&[u8], Key)> = places
+            .iter()
+            .zip(ends)
+            .map(|((key, from), end)| match key.escaped {
+                true => (arena.get(*from..end).unwrap_or_default(), *key),
+                false => (self.raw(*key), *key),
+            })
+            .collect();
+        texts.sort_unstable_by_key(|(text, key)| (*text, key.start));
+        for pair in texts.windows(2) {
+            if let [(one, _), (other, key)] = pair
+                && one == other
             {
-                let kind = GateErrorKind::DuplicateField(self.name(*other));
-                return Err(GateError { offset: other.start as usize - 1, kind });
+                let kind = GateErrorKind::DuplicateField(self.name(*key));
+                return Err(GateError { offset: key.start as usize - 1, kind });
             }
         }
         Ok(())
@@ -256,21 +275,9 @@ impl Scan<'_> {
         self.body.get(key.start as usize..key.end as usize).unwrap_or_default()
     }
 
-    fn text(&self, key: Key) -> impl Iterator<Item = u8> {
-        Unescaped::new(self.raw(key))
-    }
-
-    fn equal(&self, one: Key, other: Key) -> bool {
-        if one.escaped || other.escaped {
-            self.text(one).eq(self.text(other))
-        } else {
-            self.raw(one) == self.raw(other)
-        }
-    }
-
     /// The key for people: unescaped, cut, without control characters.
     fn name(&self, key: Key) -> String {
-        let bytes: Vec<u8> = self.text(key).take(80).collect();
+        let bytes: Vec<u8> = Unescaped::new(self.raw(key)).take(80).collect();
         String::from_utf8_lossy(&bytes).chars().filter(|letter| !letter.is_control()).collect()
     }
 

@@ -27,13 +27,13 @@ pub mod loss;
 mod measure;
 pub mod models;
 pub mod openai_chat;
-mod peeking;
 pub mod quirks;
 pub mod reasoning;
 mod registry;
 pub mod sse;
 mod tool_ids;
 mod unwrap_input;
+mod watch;
 mod whole;
 mod wire;
 

@@ -1,0 +1,272 @@
+//! Answers that pass, watched: what both dialects' tees share. The bytes go on as they came; a reader looks at
+//! each event, or at the whole body at its end.
+
+use bytes::Bytes;
+use domain::{ErrorClass, RateHint};
+use memchr::memmem;
+use smallvec::SmallVec;
+
+use crate::registry::Tee;
+use crate::sse::{SseEvent, SseParser};
+use crate::wire::{FirstEvent, Seen, TeeOptions, UpstreamFault};
+
+/// More than this of an unfinished event is not held back: no usage chunk is so long.
+const HELD_MAX: usize = 64 * 1024;
+
+/// What an event was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// Says nothing about the answer: a ping.
+    Idle,
+    /// Part of the answer, or an error.
+    Data,
+    /// Nothing but usage.
+    UsageOnly,
+}
+
+/// Reads what the ledger needs. Nothing here may trust its bytes.
+pub(crate) trait Reader: Default + Send {
+    /// One event of a stream.
+    fn event(&mut self, event: SseEvent<'_>, seen: &mut Seen) -> Step;
+    /// A whole body that is valid JSON; sets `seen.complete`.
+    fn body(&mut self, body: &[u8], seen: &mut Seen);
+    /// Whether the success terminator of the stream has passed.
+    fn is_complete(&self) -> bool;
+    /// Adds what is known only at the end.
+    fn finish(&mut self, seen: &mut Seen);
+}
+
+pub(crate) fn tee<R: Reader + 'static>(options: TeeOptions) -> Box<dyn Tee> {
+    if options.streamed {
+        Box::new(Streamed::<R> {
+            holding: options.strip_usage_chunk.then(Holding::default),
+            ..Streamed::default()
+        })
+    } else {
+        Box::new(Whole::<R>::default())
+    }
+}
+
+/// An answer that its protocol does not allow.
+pub(crate) fn bad_response(message: &str) -> UpstreamFault {
+    UpstreamFault {
+        class: ErrorClass::BadResponse,
+        hint: RateHint::default(),
+        message: message.to_owned(),
+        code: None,
+    }
+}
+
+/// Whether an `error` says something: hosts send `"error": null` with a success.
+pub(crate) fn is_error(raw: &[u8]) -> bool {
+    !matches!(raw, b"" | b"null" | b"false" | b"\"\"")
+}
+
+struct Streamed<R> {
+    parser: SseParser,
+    reader: R,
+    seen: Seen,
+    first: FirstEvent,
+    /// Where usage chunks are cut out.
+    holding: Option<Holding>,
+    /// The parser gave up: bytes only pass.
+    blind: bool,
+}
+
+impl<R: Default> Default for Streamed<R> {
+    fn default() -> Self {
+        Self {
+            parser: SseParser::default(),
+            reader: R::default(),
+            seen: Seen::default(),
+            first: FirstEvent::Pending,
+            holding: None,
+            blind: false,
+        }
+    }
+}
+
+/// Bytes of an event that is not yet known to be a usage chunk or not.
+#[derive(Default)]
+struct Holding {
+    held: SmallVec<[Bytes; 2]>,
+    length: usize,
+    /// The unfinished event is known to go on: its bytes pass.
+    passing: bool,
+}
+
+impl Holding {
+    fn release(&mut self, out: &mut SmallVec<[Bytes; 2]>) {
+        out.extend(self.held.drain(..));
+        self.length = 0;
+    }
+
+    fn discard(&mut self) {
+        self.held.clear();
+        self.length = 0;
+    }
+
+    /// The unfinished rest of a piece. A terminator without its blank line must not wait for one.
+    fn hold(&mut self, rest: Bytes, out: &mut SmallVec<[Bytes; 2]>) {
+        if rest.is_empty() {
+            return;
+        }
+        let ends = memmem::find(&rest, b"[DONE]").is_some();
+        self.length += rest.len();
+        self.held.push(rest);
+        self.passing |= ends || self.length > HELD_MAX;
+        if self.passing {
+            self.release(out);
+        }
+    }
+}
+
+impl<R: Reader> Streamed<R> {
+    fn read(reader: &mut R, seen: &mut Seen, first: &mut FirstEvent, event: SseEvent<'_>) -> Step {
+        if event.data.is_empty() {
+            return Step::Idle;
+        }
+        let step = reader.event(event, seen);
+        if *first == FirstEvent::Pending && step != Step::Idle {
+            *first = match &seen.error {
+                Some(fault) => FirstEvent::Error(fault.clone()),
+                None => FirstEvent::Good,
+            };
+        }
+        step
+    }
+
+    /// Passes the piece without its usage chunks.
+    fn cut(&mut self, chunk: Bytes, mut holding: Holding, out: &mut SmallVec<[Bytes; 2]>) {
+        let Self { parser, reader, seen, first, .. } = self;
+        // What stands before `kept` is gone or passed; what stands between is to be passed.
+        let (mut from, mut kept) = (0, 0);
+        let result = parser.blocks(&chunk, |block| {
+            let step =
+                block.event.map_or(Step::Idle, |event| Self::read(reader, seen, first, event));
+            if step == Step::UsageOnly && !holding.passing {
+                if kept > from {
+                    out.push(chunk.slice(from..kept));
+                }
+                holding.discard();
+                from = block.end;
+            } else {
+                holding.release(out);
+            }
+            holding.passing = false;
+            kept = block.end;
+        });
+        if result.is_err() {
+            self.blind = true;
+            holding.release(out);
+            kept = chunk.len();
+        }
+        if kept > from {
+            out.push(chunk.slice(from..kept));
+        }
+        holding.hold(chunk.slice(kept..), out);
+        self.holding = Some(holding);
+    }
+}
+
+impl<R: Reader> Tee for Streamed<R> {
+    fn feed(&mut self, chunk: Bytes, out: &mut SmallVec<[Bytes; 2]>) {
+        if self.blind || chunk.is_empty() {
+            out.push(chunk);
+            return;
+        }
+        if let Some(holding) = self.holding.take() {
+            return self.cut(chunk, holding, out);
+        }
+        let Self { parser, reader, seen, first, .. } = self;
+        let result = parser.blocks(&chunk, |block| {
+            if let Some(event) = block.event {
+                Self::read(reader, seen, first, event);
+            }
+        });
+        self.blind = result.is_err();
+        out.push(chunk);
+    }
+
+    fn first(&self) -> FirstEvent {
+        self.first.clone()
+    }
+
+    fn is_complete(&self) -> bool {
+        self.reader.is_complete() && self.seen.error.is_none()
+    }
+
+    fn finish(&mut self) -> Seen {
+        let Self { parser, reader, seen, first, .. } = self;
+        if !self.blind {
+            parser.rest(|event| {
+                Self::read(reader, seen, first, event);
+            });
+        }
+        reader.finish(seen);
+        let mut seen = std::mem::take(seen);
+        seen.complete = reader.is_complete() && seen.error.is_none() && !self.blind;
+        seen
+    }
+}
+
+struct Whole<R> {
+    reader: R,
+    pieces: SmallVec<[Bytes; 4]>,
+    first: FirstEvent,
+    complete: bool,
+}
+
+impl<R: Default> Default for Whole<R> {
+    fn default() -> Self {
+        Self {
+            reader: R::default(),
+            pieces: SmallVec::new(),
+            first: FirstEvent::Pending,
+            complete: false,
+        }
+    }
+}
+
+impl<R: Reader> Tee for Whole<R> {
+    fn feed(&mut self, chunk: Bytes, out: &mut SmallVec<[Bytes; 2]>) {
+        if !chunk.is_empty() {
+            self.pieces.push(chunk.clone());
+        }
+        out.push(chunk);
+    }
+
+    fn first(&self) -> FirstEvent {
+        self.first.clone()
+    }
+
+    fn is_complete(&self) -> bool {
+        self.complete
+    }
+
+    fn finish(&mut self) -> Seen {
+        let mut seen = Seen::default();
+        let pieces = std::mem::take(&mut self.pieces);
+        match pieces.as_slice() {
+            [one] => self.read(one, &mut seen),
+            many => self.read(&many.concat(), &mut seen),
+        }
+        self.complete = seen.complete;
+        self.first = match &seen.error {
+            Some(fault) => FirstEvent::Error(fault.clone()),
+            None => FirstEvent::Good,
+        };
+        seen
+    }
+}
+
+impl<R: Reader> Whole<R> {
+    fn read(&mut self, body: &[u8], seen: &mut Seen) {
+        if serde_json::from_slice::<serde::de::IgnoredAny>(body).is_err() {
+            return;
+        }
+        self.reader.body(body, seen);
+        self.reader.finish(seen);
+        seen.complete &= seen.error.is_none();
+    }
+}
