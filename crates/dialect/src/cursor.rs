@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use crate::gate::Unescaped;
+use crate::gate::{Unescaped, plain_length};
 
 /// A string as written, without its quotes.
 #[derive(Clone, Copy, Debug)]
@@ -187,18 +187,23 @@ impl<'a> Cursor<'a> {
         let mut escaped = false;
         loop {
             let rest = self.bytes.get(self.at..).unwrap_or_default();
-            let Some(next) = special(rest) else {
-                self.fail();
-                return None;
-            };
-            self.at += next;
-            if self.bytes.get(self.at) == Some(&b'"') {
-                let raw = self.bytes.get(start..self.at).unwrap_or_default();
-                self.at += 1;
-                return Some(Text { raw, escaped });
+            let length = plain_length::<false>(rest);
+            self.at += length;
+            match rest.get(length) {
+                Some(b'"') => {
+                    let raw = self.bytes.get(start..self.at).unwrap_or_default();
+                    self.at += 1;
+                    return Some(Text { raw, escaped });
+                }
+                Some(_) => {
+                    escaped = true;
+                    self.at = (self.at + 2).min(self.bytes.len());
+                }
+                None => {
+                    self.fail();
+                    return None;
+                }
             }
-            escaped = true;
-            self.at = (self.at + 2).min(self.bytes.len());
         }
     }
 
@@ -281,18 +286,6 @@ impl<'a> Cursor<'a> {
 pub(crate) struct Members {
     first: bool,
     inside: bool,
-}
-
-/// So many bytes are looked at one by one before the vectorised search starts: most strings are shorter.
-const SHORT: usize = 16;
-
-fn special(rest: &[u8]) -> Option<usize> {
-    let head = rest.get(..SHORT).unwrap_or(rest);
-    if let Some(found) = head.iter().position(|byte| matches!(byte, b'"' | b'\\')) {
-        return Some(found);
-    }
-    let tail = rest.get(SHORT..)?;
-    memchr::memchr2(b'"', b'\\', tail).map(|found| found + SHORT)
 }
 
 #[cfg(test)]

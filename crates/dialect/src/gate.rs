@@ -287,7 +287,7 @@ impl Scan<'_> {
         let mut escaped = false;
         loop {
             let rest = self.body.get(self.at..).unwrap_or_default();
-            let length = plain_length(rest);
+            let length = plain_length::<true>(rest);
             self.at += length;
             match rest.get(length) {
                 Some(b'"') => {
@@ -407,23 +407,44 @@ impl Scan<'_> {
     }
 }
 
-/// So many bytes are looked at one by one before the vectorised search starts: most strings are shorter.
-const SHORT: usize = 24;
+/// So many bytes are looked at in words before the vectorised search starts: most strings are shorter.
+const SHORT: usize = 64;
+const ONES: u64 = 0x0101_0101_0101_0101;
+const HIGHS: u64 = 0x8080_8080_8080_8080;
 
-/// How many bytes of a string's text come before a quote, a backslash or a control character.
-fn plain_length(text: &[u8]) -> usize {
-    let special = |byte: &u8| *byte < 0x20 || *byte == b'"' || *byte == b'\\';
+/// The high bit of each byte of `word` that is zero; above the lowest such byte there may be others, falsely.
+const fn zeros(word: u64) -> u64 {
+    word.wrapping_sub(ONES) & !word & HIGHS
+}
+
+/// How many bytes of a string's text come before a quote, a backslash or (where `CONTROLS`) a control character;
+/// the whole length when there is none.
+pub(crate) fn plain_length<const CONTROLS: bool>(text: &[u8]) -> usize {
     let head = text.get(..SHORT).unwrap_or(text);
-    if let Some(found) = head.iter().position(special) {
-        return found;
+    let (words, tail) = head.as_chunks::<8>();
+    for (index, word) in words.iter().enumerate() {
+        let word = u64::from_le_bytes(*word);
+        let mut found = zeros(word ^ (ONES * b'"' as u64)) | zeros(word ^ (ONES * b'\\' as u64));
+        if CONTROLS {
+            found |= word.wrapping_sub(ONES * 0x20) & !word & HIGHS;
+        }
+        if found != 0 {
+            return index * 8 + found.trailing_zeros() as usize / 8;
+        }
+    }
+    let special = |byte: &u8| *byte == b'"' || *byte == b'\\' || (CONTROLS && *byte < 0x20);
+    if let Some(found) = tail.iter().position(special) {
+        return words.len() * 8 + found;
     }
     let rest = text.get(SHORT..).unwrap_or_default();
     let end = memchr::memchr2(b'"', b'\\', rest).unwrap_or(rest.len());
     let plain = rest.get(..end).unwrap_or_default();
-    let clean =
-        plain.chunks(64).all(|chunk| !chunk.iter().fold(false, |any, byte| any | (*byte < 0x20)));
-    let length =
-        if clean { end } else { plain.iter().position(|byte| *byte < 0x20).unwrap_or(end) };
+    let control = |chunk: &[u8]| chunk.iter().fold(false, |any, byte| any | (*byte < 0x20));
+    let length = if CONTROLS && plain.chunks(64).any(control) {
+        plain.iter().position(|byte| *byte < 0x20).unwrap_or(end)
+    } else {
+        end
+    };
     head.len() + length
 }
 
