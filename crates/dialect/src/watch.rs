@@ -3,7 +3,6 @@
 
 use bytes::Bytes;
 use domain::{ErrorClass, RateHint};
-use memchr::memmem;
 use smallvec::SmallVec;
 
 use crate::registry::Tee;
@@ -106,18 +105,25 @@ impl Holding {
         self.length = 0;
     }
 
-    /// The unfinished rest of a piece. A terminator without its blank line must not wait for one.
+    /// The unfinished rest of a piece.
     fn hold(&mut self, rest: Bytes, out: &mut SmallVec<[Bytes; 2]>) {
         if rest.is_empty() {
             return;
         }
-        let ends = memmem::find(&rest, b"[DONE]").is_some();
         self.length += rest.len();
         self.held.push(rest);
-        self.passing |= ends || self.length > HELD_MAX;
+        self.passing |= self.length > HELD_MAX || self.is_no_object();
         if self.passing {
             self.release(out);
         }
+    }
+
+    /// Whether the unfinished event is already known not to be JSON: a terminator must not wait for a blank line
+    /// that never comes.
+    fn is_no_object(&self) -> bool {
+        let mut bytes = self.held.iter().flatten().skip_while(|byte| matches!(byte, b'\r' | b'\n'));
+        let is_data = b"data:".iter().all(|letter| bytes.next() == Some(letter));
+        is_data && bytes.find(|byte| **byte != b' ').is_some_and(|byte| *byte != b'{')
     }
 }
 

@@ -13,7 +13,8 @@ use crate::watch::{self, Step};
 use crate::wire::{FinishReason, Seen, TeeOptions};
 
 pub(super) fn tee(options: TeeOptions) -> Box<dyn Tee> {
-    watch::tee::<Reader>(options)
+    // Usage always comes, and never in an event of its own.
+    watch::tee::<Reader>(TeeOptions { strip_usage_chunk: false, ..options })
 }
 
 #[derive(Debug, Default)]

@@ -17,7 +17,7 @@ fn types_what_we_act_on() {
         "cache_control":{"type":"ephemeral"}}],"messages":[{"role":"user","content":"u"}],"stream":true}"#;
     let peek = peek(body.as_bytes(), &()).unwrap();
     assert_eq!(peek.model, "claude-x");
-    assert_eq!(&body[peek.model_span.clone()], "\"claude-x\"");
+    assert_eq!(&body.as_bytes()[peek.model_span.clone()], b"\"claude-x\"");
     assert!(peek.stream && peek.wants_stream_usage);
     assert_eq!(peek.limits.max_output, Some(9));
     assert_eq!(peek.limits.answers, 1);

@@ -23,7 +23,7 @@ fn types_what_we_act_on() {
         "model" : "gpt-\u0035", "stream":true, "max_tokens":7, "n":2, "unknown":{"deep":[1,2,{}]} }"#;
     let peek = peek(body.as_bytes(), &()).unwrap();
     assert_eq!(peek.model, "gpt-5");
-    assert_eq!(&body[peek.model_span.clone()], r#""gpt-\u0035""#);
+    assert_eq!(&body.as_bytes()[peek.model_span.clone()], br#""gpt-\u0035""#);
     assert!(peek.stream && !peek.wants_stream_usage);
     assert_eq!(peek.limits, RequestLimits { max_output: Some(7), answers: 2 });
     assert_eq!(peek.message_count, 2);
