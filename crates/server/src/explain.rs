@@ -112,6 +112,21 @@ impl Account {
         }
     }
 
+    /// How its newest attempt ended; of several calls, one that did not end well.
+    fn last_outcome(&self) -> Option<&'static str> {
+        let newest = self.attempts.iter().map(|(_, it)| it.id.attempt).max();
+        let words = self
+            .attempts
+            .iter()
+            .filter(|(_, it)| Some(it.id.attempt) == newest)
+            .map(|(held, it)| self.outcome(*held, it));
+        let ok = OutcomeClass::Ok.as_str();
+        words.fold(
+            None,
+            |worst, word| if worst.is_none_or(|it| it == ok) { Some(word) } else { worst },
+        )
+    }
+
     /// Everything.
     pub fn json(&self) -> Value {
         let Some((_, first)) = self.attempts.first() else { return Value::Null };
@@ -130,7 +145,6 @@ impl Account {
             What::Refused(it) => (it.endpoint, it.client_dialect.as_ref()),
             What::Tried { intent, .. } => (intent.endpoint, intent.client_dialect.as_ref()),
         };
-        let last = self.attempts.last().map(|(held, it)| self.outcome(*held, it));
         let attempts = self.attempts.iter().filter(|(_, it)| it.intent().is_some());
         json!({
             "object": "outrigger.request",
@@ -143,7 +157,7 @@ impl Account {
             "endpoint": endpoint.as_str(),
             "client_dialect": dialect,
             "stream": first.intent().is_some_and(|it| it.marks.stream),
-            "outcome": last,
+            "outcome": self.last_outcome(),
             "refusal": refusal,
             "cost_usd": cost.filter(|_| closed).map(|it| it.to_string()),
             "cost_quality": quality.filter(|_| closed).map(UsageQuality::as_str),
@@ -332,8 +346,10 @@ impl Search {
             // What an earlier process left open and nobody closed since is held in memory.
             return self.restarted && open.all(|it| held(it.id));
         }
-        // Only after a failure is there another attempt.
-        let may_go_on = matches!(last.outcome(), OutcomeClass::Failed | OutcomeClass::WrittenOff);
+        // Only after a failure is there another attempt; one failed call fails its siblings.
+        let mut newest = self.attempts.iter().filter(|it| it.id.attempt == last.id.attempt);
+        let may_go_on = newest
+            .any(|it| matches!(it.outcome(), OutcomeClass::Failed | OutcomeClass::WrittenOff));
         let ended = self.ended_at.unwrap_or(last.at);
         !may_go_on || logged_at > ended.plus_micros(NEXT_ATTEMPT_MICROS)
     }

@@ -67,7 +67,6 @@ pub(super) async fn verify(api: State) -> Answer {
 
 /// As the command line shows it without a running gateway.
 fn shown(report: &Report) -> Value {
-    let texts = |list: Vec<String>| list;
     json!({
         "ok": report.is_sound(),
         "records": report.records,
@@ -80,12 +79,12 @@ fn shown(report: &Report) -> Value {
         "cost_usd": report.cost.to_string(),
         "cost_estimated_usd": report.cost_estimated.to_string(),
         "unpriced": report.unpriced,
-        "unsettled": texts(report.unsettled.iter().map(|it| it.intent.id.to_string()).collect()),
+        "unsettled": report.unsettled.iter().map(|it| it.intent.id.to_string()).collect::<Vec<_>>(),
         "in_flight": report.in_flight,
         "head_signed": report.head.is_some(),
         "pruned_through": report.pruned_through,
         "fault_count": report.fault_count,
-        "faults": texts(report.faults.iter().map(ToString::to_string).collect()),
+        "faults": report.faults.iter().map(ToString::to_string).collect::<Vec<_>>(),
     })
 }
 
@@ -196,7 +195,9 @@ pub(super) async fn prune(api: State, Input(body): Input<Prune>) -> Answer {
         })?;
     let value = blocking(api.0, move |_, store| {
         let checkpoint = store.prune(before, now).map_err(|error| Problem::ledger(&error))?;
-        Ok(json!({"before": before.to_string(), "checkpoint": checkpoint}))
+        Ok(
+            json!({"before": before.to_string(), "pruned": checkpoint.is_some(), "checkpoint": checkpoint}),
+        )
     });
     value.await.map(Json)
 }

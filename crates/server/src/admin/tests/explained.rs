@@ -1,0 +1,175 @@
+//! Accounts of requests and explanations of routes.
+
+use ::ledger::Record;
+use domain::{Clock as _, ErrorClass, OfferId, OutcomeClass, RateHint, RequestId};
+use serde_json::Value;
+
+use super::world::{World, intent, key, refusal, settlement};
+use crate::explain;
+
+/// A request of `owner` that failed over from `gone/away` to `demo/echo`.
+fn failed_over(world: &World, owner: Option<&str>) -> RequestId {
+    let (id, now) = (world.id(7), world.gateway.now());
+    let mut first = intent(id, 0, now);
+    first.offer = OfferId::parse("gone/away").unwrap();
+    first.key = owner.map(key);
+    let mut second = intent(id, 1, now);
+    second.key = owner.map(key);
+    second.marks.failover = true;
+    second.reserved.requests = 0;
+    let failed = settlement(&first, OutcomeClass::Failed, ErrorClass::Unreachable, now);
+    let good = settlement(&second, OutcomeClass::Ok, ErrorClass::None, now);
+    for record in [
+        Record::Intent(Box::new(first)),
+        Record::Settlement(Box::new(failed)),
+        Record::Intent(Box::new(second)),
+        Record::Settlement(Box::new(good)),
+    ] {
+        world.append(record);
+    }
+    id
+}
+
+#[test]
+fn an_account_has_every_attempt_with_usage_cost_times_losses_and_candidates() {
+    let world = World::new();
+    let id = failed_over(&world, None);
+    let account = world.get(&format!("/v1/outrigger/requests/{id}")).json;
+    assert_eq!(account["id"], id.to_string());
+    assert_eq!(account["outcome"], "ok");
+    assert_eq!(account["cost_usd"], "0.50");
+    assert_eq!(account["cost_quality"], "reported");
+    assert_eq!(account["complete"], true);
+    let attempts = account["attempts"].as_array().unwrap();
+    assert_eq!(attempts.len(), 2);
+    assert_eq!(
+        (&attempts[0]["offer"], &attempts[0]["error"]),
+        (&"gone/away".into(), &"unreachable".into())
+    );
+    let last = &attempts[1];
+    assert_eq!((&last["outcome"], &last["failover"]), (&"ok".into(), &true.into()));
+    assert_eq!((&last["usage"]["input"], &last["usage"]["output"]), (&7.into(), &3.into()));
+    assert_eq!((&last["cost_usd"], &last["usage_quality"]), (&"0.25".into(), &"reported".into()));
+    assert_eq!(last["losses"][0]["field"], "seed");
+    assert_eq!(last["budgets"][0], "daily");
+    assert_eq!(last["answer"]["finish"], "stop");
+    assert!(last["done_at"].as_str().unwrap().ends_with('Z'));
+    let left = &account["candidates"][0];
+    assert_eq!((&left["offer"], &left["verdict"]), (&"gone/away".into(), &"left".into()));
+    assert_eq!(left["reason"], "`gone/away` had failed too often (unreachable).");
+    assert_eq!(account["candidates"][1]["reason"], "`demo/echo` was asked first.");
+}
+
+#[test]
+fn on_the_data_plane_only_its_own_key_sees_a_request() {
+    let world = World::new();
+    let id = failed_over(&world, Some("k00000000001"));
+    let seen = |caller: Option<&str>| {
+        let caller = caller.map(key);
+        explain::request(&world.gateway, id, caller.as_ref()).unwrap().is_some()
+    };
+    assert!(seen(Some("k00000000001")));
+    assert!(!seen(Some("k00000000002")));
+    assert!(!seen(None));
+    assert_eq!(world.get(&format!("/v1/outrigger/requests/{id}")).status, 200);
+
+    let id = failed_over(&world, None);
+    assert!(explain::request(&world.gateway, id, None).unwrap().is_some());
+    let other = key("k00000000001");
+    assert!(explain::request(&world.gateway, id, Some(&other)).unwrap().is_none());
+}
+
+#[test]
+fn a_refused_request_says_why_and_cost_nothing() {
+    let world = World::new();
+    let id = world.id(3);
+    world.append(Record::Refusal(Box::new(refusal(id, None, world.gateway.now()))));
+    let account = world.get(&format!("/v1/outrigger/requests/{id}")).json;
+    assert_eq!(
+        (&account["outcome"], &account["refusal"]),
+        (&"refused".into(), &"budget_exceeded".into())
+    );
+    assert_eq!(account["attempts"], Value::Array(Vec::new()));
+    let why = world.get(&format!("/v1/outrigger/route/{id}")).json;
+    assert!(why["summary"].as_str().unwrap().contains("refused before any attempt"), "{why}");
+}
+
+#[test]
+fn an_open_attempt_is_in_flight_and_after_a_restart_unsettled() {
+    let world = World::new();
+    let open = intent(world.id(1), 0, world.gateway.now());
+    let path = format!("/v1/outrigger/requests/{}", open.id.request);
+    world.append(Record::Intent(Box::new(open)));
+    let account = world.get(&path).json;
+    assert_eq!((&account["outcome"], &account["cost_usd"]), (&"in_flight".into(), &Value::Null));
+    let world = world.restarted();
+    assert_eq!(world.get(&path).json["outcome"], "unsettled");
+}
+
+#[test]
+fn a_request_that_is_not_there_is_not_found() {
+    let world = World::new();
+    failed_over(&world, None);
+    let early = RequestId::from_bits(1);
+    let late = RequestId::new(world.gateway.now().plus_micros(3_600_000_000), 1);
+    for id in [early, world.id(9), late] {
+        assert_eq!(world.get(&format!("/v1/outrigger/requests/{id}")).status, 404, "{id}");
+        assert_eq!(world.get(&format!("/v1/outrigger/route/{id}")).status, 404, "{id}");
+    }
+    assert_eq!(world.get("/v1/outrigger/requests/req_x").status, 404);
+}
+
+#[test]
+fn a_search_that_reaches_its_bound_says_so() {
+    let world = World::new();
+    let id = failed_over(&world, None);
+    // Start and Config stand before; the bound ends the search behind the first intent.
+    let account = explain::account(&world.gateway, id, 1).unwrap().unwrap().json();
+    assert_eq!((&account["complete"], &account["outcome"]), (&false.into(), &"unknown".into()));
+}
+
+#[test]
+fn a_name_is_explained_with_every_candidate_and_nothing_is_counted() {
+    let world = World::new();
+    let why = world.get("/v1/outrigger/route/chat").json;
+    assert_eq!(why["attempts"], serde_json::json!(["gone/away", "demo/echo"]));
+    assert_eq!(why["candidates"][0]["reason"], "`gone/away` is asked first.");
+    assert_eq!(why["candidates"][1]["verdict"], "#2");
+
+    let gone = world.gateway.numbers.of(&OfferId::parse("gone/away").unwrap());
+    let now = crate::clock::SystemClock::default().now();
+    {
+        let mut health = world.gateway.health();
+        for _ in 0..5 {
+            let claim = health.claim(gone, now).unwrap();
+            health.observe(claim, now, Err(ErrorClass::Unreachable), RateHint::default());
+        }
+    }
+    let counted =
+        || world.gateway.health().report(now).iter().map(|it| it.planned).collect::<Vec<_>>();
+    let before = counted();
+    let why = world.get("/v1/outrigger/route/chat").json;
+    assert_eq!(why["attempts"], serde_json::json!(["demo/echo"]));
+    let left = &why["candidates"][0];
+    assert_eq!((&left["verdict"], &left["code"]), (&"left".into(), &"breaker_unreachable".into()));
+    assert!(left["reason"].as_str().unwrap().contains("failed too often"), "{left}");
+    assert_eq!(counted(), before);
+
+    let providers = world.get("/v1/outrigger/providers").json;
+    assert_eq!(providers["providers"][1]["offers"][0]["circuit"]["state"], "open");
+    let metrics = world.open(http::Method::GET, "/metrics").text;
+    let line = "outrigger_circuit_open{provider=\"gone\",model=\"away\"} 1";
+    assert!(metrics.contains(line), "{metrics}");
+}
+
+#[test]
+fn names_with_slashes_are_explained_escaped_or_not_and_unknown_ones_get_the_nearest() {
+    let world = World::new();
+    for path in ["demo/lorem", "demo%2Florem"] {
+        let why = world.get(&format!("/v1/outrigger/route/{path}")).json;
+        assert_eq!(why["attempts"], serde_json::json!(["demo/lorem"]), "{path}");
+    }
+    let unknown = world.get("/v1/outrigger/route/chatt");
+    assert_eq!(unknown.status, 404);
+    assert!(unknown.json["detail"].as_str().unwrap().contains("`chat`"), "{}", unknown.text);
+}
