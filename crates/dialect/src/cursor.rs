@@ -290,6 +290,8 @@ pub(crate) struct Members {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
+
     use super::*;
 
     #[test]
@@ -341,7 +343,10 @@ mod tests {
         #[test]
         fn the_length_is_never_below_the_text(text: String) {
             let raw = serde_json::to_string(&text).unwrap();
-            let ascii: String = text.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect();
+            let mut ascii = String::new();
+            for unit in text.encode_utf16() {
+                write!(ascii, "\\u{unit:04x}").unwrap();
+            }
             for raw in [raw, format!("\"{ascii}\"")] {
                 let read = Cursor::new(raw.as_bytes()).text().unwrap();
                 proptest::prop_assert!(read.len() >= text.len());

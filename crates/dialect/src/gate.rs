@@ -254,9 +254,9 @@ impl Scan<'_> {
         let mut texts: Vec<(&[u8], Key)> = places
             .iter()
             .zip(ends)
-            .map(|((key, from), end)| match key.escaped {
-                true => (arena.get(*from..end).unwrap_or_default(), *key),
-                false => (self.raw(*key), *key),
+            .map(|((key, from), end)| {
+                let unescaped = arena.get(*from..end).unwrap_or_default();
+                (if key.escaped { unescaped } else { self.raw(*key) }, *key)
             })
             .collect();
         texts.sort_unstable_by_key(|(text, key)| (*text, key.start));
@@ -411,6 +411,8 @@ impl Scan<'_> {
 const SHORT: usize = 64;
 const ONES: u64 = 0x0101_0101_0101_0101;
 const HIGHS: u64 = 0x8080_8080_8080_8080;
+const QUOTES: u64 = ONES * 0x22;
+const BACKSLASHES: u64 = ONES * 0x5c;
 
 /// The high bit of each byte of `word` that is zero; above the lowest such byte there may be others, falsely.
 const fn zeros(word: u64) -> u64 {
@@ -424,7 +426,7 @@ pub(crate) fn plain_length<const CONTROLS: bool>(text: &[u8]) -> usize {
     let (words, tail) = head.as_chunks::<8>();
     for (index, word) in words.iter().enumerate() {
         let word = u64::from_le_bytes(*word);
-        let mut found = zeros(word ^ (ONES * b'"' as u64)) | zeros(word ^ (ONES * b'\\' as u64));
+        let mut found = zeros(word ^ QUOTES) | zeros(word ^ BACKSLASHES);
         if CONTROLS {
             found |= word.wrapping_sub(ONES * 0x20) & !word & HIGHS;
         }
@@ -439,7 +441,8 @@ pub(crate) fn plain_length<const CONTROLS: bool>(text: &[u8]) -> usize {
     let rest = text.get(SHORT..).unwrap_or_default();
     let end = memchr::memchr2(b'"', b'\\', rest).unwrap_or(rest.len());
     let plain = rest.get(..end).unwrap_or_default();
-    let control = |chunk: &[u8]| chunk.iter().fold(false, |any, byte| any | (*byte < 0x20));
+    // The smallest byte, not the first control character: that has no branch in the loop.
+    let control = |chunk: &[u8]| chunk.iter().fold(u8::MAX, |least, byte| least.min(*byte)) < 0x20;
     let length = if CONTROLS && plain.chunks(64).any(control) {
         plain.iter().position(|byte| *byte < 0x20).unwrap_or(end)
     } else {

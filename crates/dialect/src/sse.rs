@@ -53,8 +53,6 @@ pub struct SseParser {
     event: Field,
     data_copy: Vec<u8>,
     event_copy: Vec<u8>,
-    /// Whether anything but blank lines came since the last block ended.
-    open: bool,
 }
 
 const BOM: [u8; 3] = [0xef, 0xbb, 0xbf];
@@ -81,11 +79,6 @@ impl SseParser {
         if self.blocks(b"\n\n", |block| block.event.into_iter().for_each(&mut on_event)).is_err() {
             *self = Self::default();
         }
-    }
-
-    /// Whether the last piece ended within a block.
-    pub(crate) fn is_within_block(&self) -> bool {
-        self.open || !self.line.is_empty() || matches!(self.bom, 1 | 2)
     }
 
     /// Takes bytes and hands over each block that they complete.
@@ -163,7 +156,6 @@ impl SseParser {
 
     /// A line that lies within the piece.
     fn field_here(&mut self, bytes: &[u8], line: Range<usize>) {
-        self.open = true;
         let text = bytes.get(line.clone()).unwrap_or_default();
         let (kind, value) = split(text);
         let place = line.end - value.len()..line.end;
@@ -177,7 +169,6 @@ impl SseParser {
 
     /// A line that began in an earlier piece; nothing of this piece is kept yet.
     fn field_copied(&mut self, line: &[u8]) {
-        self.open = true;
         let (kind, value) = split(line);
         match kind {
             Kind::Data => self.add_data(&[], value),
@@ -209,7 +200,6 @@ impl SseParser {
     }
 
     fn clear(&mut self) {
-        self.open = false;
         self.data = Field::Absent;
         self.event = Field::Absent;
         self.data_copy.clear();
