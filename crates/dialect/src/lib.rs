@@ -34,7 +34,6 @@ pub mod sse;
 mod tool_ids;
 mod unwrap_input;
 mod watch;
-mod whole;
 mod wire;
 
 pub use exchange::{Answer, Choice, Exchange, StreamEvent, StreamMerge};

@@ -92,6 +92,10 @@ struct Holding {
     length: usize,
     /// The unfinished event is known to go on: its bytes pass.
     passing: bool,
+    /// The last piece ended with the CR that ended an event: a LF that follows shares its fate.
+    after_cr: bool,
+    /// The last event was cut out.
+    was_cut: bool,
 }
 
 impl Holding {
@@ -143,14 +147,16 @@ impl<R: Reader> Streamed<R> {
     }
 
     /// Passes the piece without its usage chunks.
-    fn cut(&mut self, chunk: Bytes, mut holding: Holding, out: &mut SmallVec<[Bytes; 2]>) {
+    fn cut(&mut self, chunk: &Bytes, mut holding: Holding, out: &mut SmallVec<[Bytes; 2]>) {
         let Self { parser, reader, seen, first, .. } = self;
         // What stands before `kept` is gone or passed; what stands between is to be passed.
-        let (mut from, mut kept) = (0, 0);
-        let result = parser.blocks(&chunk, |block| {
+        let line_feed = usize::from(holding.after_cr && chunk.first() == Some(&b'\n'));
+        let (mut from, mut kept) = (if holding.was_cut { line_feed } else { 0 }, line_feed);
+        let result = parser.blocks(chunk, |block| {
             let step =
                 block.event.map_or(Step::Idle, |event| Self::read(reader, seen, first, event));
-            if step == Step::UsageOnly && !holding.passing {
+            holding.was_cut = step == Step::UsageOnly && !holding.passing;
+            if holding.was_cut {
                 if kept > from {
                     out.push(chunk.slice(from..kept));
                 }
@@ -170,6 +176,7 @@ impl<R: Reader> Streamed<R> {
         if kept > from {
             out.push(chunk.slice(from..kept));
         }
+        holding.after_cr = kept == chunk.len() && chunk.last() == Some(&b'\r');
         holding.hold(chunk.slice(kept..), out);
         self.holding = Some(holding);
     }
@@ -182,7 +189,7 @@ impl<R: Reader> Tee for Streamed<R> {
             return;
         }
         if let Some(holding) = self.holding.take() {
-            return self.cut(chunk, holding, out);
+            return self.cut(&chunk, holding, out);
         }
         let Self { parser, reader, seen, first, .. } = self;
         let result = parser.blocks(&chunk, |block| {

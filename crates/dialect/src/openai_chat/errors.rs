@@ -6,7 +6,7 @@ use crate::fault;
 use crate::wire::{ClientError, Headers, UpstreamFault};
 
 /// `type` and `code` as this dialect's clients know them; a code of ours where the dialect has none.
-fn words<'a>(code: &'a str, status: u16) -> (&'static str, &'a str) {
+fn words(code: &str, status: u16) -> (&'static str, &str) {
     match code {
         "missing_api_key" | "invalid_api_key" | "key_expired" | "key_revoked" => {
             ("invalid_request_error", "invalid_api_key")

@@ -190,7 +190,7 @@ fn a_whole_body_is_read_at_its_end() {
     assert_eq!(seen.usage.unwrap().total(), 12);
     assert_eq!(seen.finish, Some(FinishReason::ToolCalls));
     assert_eq!(seen.output_bytes, 3);
-    assert!(!whole(&body[..body.len() - 1]).complete, "cut");
+    assert!(!whole(body.trim_end_matches('}')).complete, "cut");
     assert!(!whole("<html></html>").complete);
     assert!(!whole("{}").complete);
     assert!(!whole(r#"{"choices":[]}"#).complete);

@@ -1,0 +1,76 @@
+//! Errors that we make, in the shapes that clients expect (ux 6.5).
+
+use dialect::{ClientError, dialect as find};
+
+use crate::support::BOTH;
+
+const CODES: [(&str, u16); 21] = [
+    ("missing_api_key", 401),
+    ("key_revoked", 401),
+    ("model_not_allowed", 403),
+    ("residency_refused", 403),
+    ("model_not_found", 404),
+    ("bad_json", 400),
+    ("bad_field", 400),
+    ("feature_not_portable", 400),
+    ("body_too_large", 413),
+    ("context_too_long", 400),
+    ("budget_exceeded", 402),
+    ("budget_exceeded", 429),
+    ("rate_limited", 429),
+    ("upstream_rate_limited", 429),
+    ("overloaded", 503),
+    ("no_candidate", 503),
+    ("upstream_error", 502),
+    ("upstream_timeout", 504),
+    ("upstream_auth", 502),
+    ("draining", 503),
+    ("ledger_unavailable", 503),
+];
+
+fn error(code: &'static str, status: u16) -> ClientError<'static> {
+    ClientError {
+        code,
+        status,
+        message: "budget `search` is spent:\n\"100 USD\"",
+        fix: "ask an admin",
+        request_id: "req_1",
+        provider: (status >= 500).then_some("acme"),
+        attempts: 2,
+        field: (status == 400).then_some("messages[2].content"),
+    }
+}
+
+#[test]
+fn every_code_has_the_words_that_its_clients_act_on() {
+    let mut table = String::new();
+    for (code, status) in CODES {
+        let words = BOTH.map(|id| {
+            let body: serde_json::Value =
+                serde_json::from_slice(&find(id).render_error(&error(code, status))).unwrap();
+            let inner = &body["error"];
+            assert_eq!(inner["outrigger"]["code"], code);
+            assert_eq!(inner["message"], "budget `search` is spent:\n\"100 USD\"");
+            let word = |name: &str| inner[name].as_str().unwrap_or("-").to_owned();
+            format!("{} {}", word("type"), word("code"))
+        });
+        table.push_str(&format!("{code} {status}: {} | {}\n", words[0], words[1]));
+    }
+    insta::assert_snapshot!(table);
+}
+
+#[test]
+fn bodies_and_events() {
+    let mut shown = String::new();
+    for id in BOTH {
+        for error in [error("bad_field", 400), error("stream_interrupted", 502)] {
+            let body = find(id).render_error(&error);
+            let event = find(id).render_error_event(&error);
+            shown.push_str(&String::from_utf8(body).unwrap());
+            shown.push('\n');
+            shown.push_str(&String::from_utf8(event).unwrap());
+            shown.push_str("---\n");
+        }
+    }
+    insta::assert_snapshot!(shown);
+}
