@@ -6,6 +6,10 @@ use std::path::PathBuf;
 
 use rustix::fs::{FallocateFlags, fallocate};
 
+/// Space that must be free beside the ballast before it counts as restored: without it the space that was just
+/// released would do, and the writer would flap between full and healthy.
+const ROOM: u64 = 1 << 20;
+
 /// The ballast file.
 #[derive(Debug)]
 pub(crate) struct Ballast {
@@ -44,8 +48,8 @@ impl Ballast {
     fn reserve(&self) -> std::io::Result<()> {
         let file: File =
             OpenOptions::new().write(true).create(true).truncate(true).open(&self.path)?;
-        match fallocate(&file, FallocateFlags::empty(), 0, self.bytes) {
-            Ok(()) => Ok(()),
+        match fallocate(&file, FallocateFlags::empty(), 0, self.bytes + ROOM) {
+            Ok(()) => file.set_len(self.bytes),
             // A file system without fallocate: the length alone sets nothing aside, but says so nowhere else.
             Err(rustix::io::Errno::OPNOTSUPP) => file.set_len(self.bytes),
             Err(error) => Err(error.into()),

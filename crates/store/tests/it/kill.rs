@@ -36,8 +36,8 @@ fn child() {
 }
 
 fn say(what: &str, number: u64) {
-    let mut out = std::io::stderr().lock();
-    writeln!(out, "{what} {number}").unwrap();
+    // One write: a kill must not leave half a line in the pipe.
+    std::io::stderr().write_all(format!("{what} {number}\n").as_bytes()).unwrap();
 }
 
 #[test]
