@@ -68,11 +68,6 @@ impl Problem {
         Self { detail: detail.join("; "), errors, kind: &INVALID }
     }
 
-    #[cfg(test)]
-    pub(super) fn status(&self) -> u16 {
-        self.kind.status
-    }
-
     fn body(&self) -> Value {
         let mut body = json!({
             "type": format!("/openapi.json#/x-outrigger-problems/{}", self.kind.code),
