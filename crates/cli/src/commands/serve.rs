@@ -1,7 +1,6 @@
 //! `outrigger serve`: the gateway itself.
 
 use std::error::Error as _;
-use std::fmt::Write as _;
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -164,8 +163,8 @@ fn start_page(
     let mut page = String::new();
     let version = env!("CARGO_PKG_VERSION");
     let mut line = |text: String| {
-        // Writing to a string does not fail.
-        drop(writeln!(page, "{text}"));
+        page.push_str(&text);
+        page.push('\n');
     };
     line(format!("outrigger {version} · {file} · data {}", ready.data_dir.display()));
     line(String::new());
