@@ -12,6 +12,9 @@ use crate::wire::{FirstEvent, Seen, TeeOptions, UpstreamFault};
 /// More than this of an unfinished event is not held back: no usage chunk is so long.
 const HELD_MAX: usize = 64 * 1024;
 
+/// A whole body longer than this is not read: none is that long.
+const WHOLE_MAX: usize = 64 << 20;
+
 /// What an event was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
@@ -226,6 +229,7 @@ impl<R: Reader> Tee for Streamed<R> {
 struct Whole<R> {
     reader: R,
     pieces: SmallVec<[Bytes; 4]>,
+    length: usize,
     first: FirstEvent,
     complete: bool,
 }
@@ -235,6 +239,7 @@ impl<R: Default> Default for Whole<R> {
         Self {
             reader: R::default(),
             pieces: SmallVec::new(),
+            length: 0,
             first: FirstEvent::Pending,
             complete: false,
         }
@@ -243,7 +248,10 @@ impl<R: Default> Default for Whole<R> {
 
 impl<R: Reader> Tee for Whole<R> {
     fn feed(&mut self, chunk: Bytes, out: &mut SmallVec<[Bytes; 2]>) {
-        if !chunk.is_empty() {
+        self.length = self.length.saturating_add(chunk.len());
+        if self.length > WHOLE_MAX {
+            self.pieces.clear();
+        } else if !chunk.is_empty() {
             self.pieces.push(chunk.clone());
         }
         out.push(chunk);

@@ -28,17 +28,26 @@ struct OutputDetails {
 }
 
 impl WireUsage {
-    /// Takes over what a later object says; its figures are cumulative, and what it leaves out still holds.
+    /// Takes over what a later object says. Figures are cumulative, so the larger one holds: some hosts send zeros
+    /// in one of the two, and what is left out still holds.
     pub fn merge(&mut self, later: Self) {
-        self.input_tokens = later.input_tokens.or(self.input_tokens);
-        self.output_tokens = later.output_tokens.or(self.output_tokens);
+        self.input_tokens = self.input_tokens.max(later.input_tokens);
+        self.output_tokens = self.output_tokens.max(later.output_tokens);
         self.cache_creation_input_tokens =
-            later.cache_creation_input_tokens.or(self.cache_creation_input_tokens);
+            self.cache_creation_input_tokens.max(later.cache_creation_input_tokens);
         self.cache_read_input_tokens =
-            later.cache_read_input_tokens.or(self.cache_read_input_tokens);
-        self.cache_creation = later.cache_creation.or(self.cache_creation.take());
-        self.output_tokens_details =
-            later.output_tokens_details.or(self.output_tokens_details.take());
+            self.cache_read_input_tokens.max(later.cache_read_input_tokens);
+        if let Some(later) = later.cache_creation {
+            let mine = self.cache_creation.get_or_insert_default();
+            mine.ephemeral_5m_input_tokens =
+                mine.ephemeral_5m_input_tokens.max(later.ephemeral_5m_input_tokens);
+            mine.ephemeral_1h_input_tokens =
+                mine.ephemeral_1h_input_tokens.max(later.ephemeral_1h_input_tokens);
+        }
+        if let Some(later) = later.output_tokens_details {
+            let mine = self.output_tokens_details.get_or_insert_default();
+            mine.thinking_tokens = mine.thinking_tokens.max(later.thinking_tokens);
+        }
     }
 
     /// In disjoint buckets. `None` when the object says nothing about either side.
@@ -82,4 +91,30 @@ pub fn write(usage: &Usage) -> Value {
         "output_tokens": usage.output_total(),
         "output_tokens_details": {"thinking_tokens": usage.reasoning},
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_zero_does_not_erase_what_the_start_said() {
+        let mut usage: WireUsage = serde_json::from_str(
+            r#"{"input_tokens": 25, "cache_read_input_tokens": 7, "output_tokens": 1,
+                "cache_creation": {"ephemeral_5m_input_tokens": 3, "ephemeral_1h_input_tokens": 4}}"#,
+        )
+        .unwrap();
+        let later = r#"{"input_tokens": 0, "output_tokens": 15, "output_tokens_details": {"thinking_tokens": 5}}"#;
+        usage.merge(serde_json::from_str(later).unwrap());
+        let expected = Usage {
+            input: 25,
+            cache_read: 7,
+            cache_write: 3,
+            cache_write_long: 4,
+            output: 10,
+            reasoning: 5,
+            ..Usage::default()
+        };
+        assert_eq!(usage.to_usage(), Some(expected));
+    }
 }

@@ -109,12 +109,19 @@ impl Reader {
         object
     }
 
-    /// Takes over a usage object; the last one counts. An unreadable one leaves nothing to go by.
+    /// Takes over a usage object. The last one counts, unless it says nothing; after an unreadable one there is
+    /// nothing to go by: what came before it was not the last word.
     fn usage(&mut self, raw: &[u8]) -> bool {
         if raw.first() != Some(&b'{') {
             return false;
         }
-        self.usage = serde_json::from_slice::<WireUsage>(raw).ok().and_then(|it| it.to_usage());
+        match serde_json::from_slice::<WireUsage>(raw) {
+            Ok(usage) => {
+                let said = usage.to_usage().filter(|it| self.usage.is_none() || !it.is_zero());
+                self.usage = said.or(self.usage);
+            }
+            Err(_) => self.usage = None,
+        }
         true
     }
 

@@ -1,5 +1,7 @@
 //! Errors that we make, in the shapes that clients expect (ux 6.5).
 
+use std::fmt::Write as _;
+
 use dialect::{ClientError, dialect as find};
 
 use crate::support::BOTH;
@@ -54,7 +56,7 @@ fn every_code_has_the_words_that_its_clients_act_on() {
             let word = |name: &str| inner[name].as_str().unwrap_or("-").to_owned();
             format!("{} {}", word("type"), word("code"))
         });
-        table.push_str(&format!("{code} {status}: {} | {}\n", words[0], words[1]));
+        writeln!(table, "{code} {status}: {} | {}", words[0], words[1]).unwrap();
     }
     insta::assert_snapshot!(table);
 }

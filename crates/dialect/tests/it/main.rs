@@ -1,5 +1,7 @@
 //! The dialects from outside: golden translations and properties.
 
+#![expect(clippy::expect_used, reason = "helpers of tests fail by panicking, as tests do")]
+
 mod errors;
 mod golden;
 mod peek;

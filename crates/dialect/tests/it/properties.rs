@@ -377,7 +377,9 @@ fn mixed_fragments_break_a_messages_stream() {
     let exchange = asked(DialectId::AnthropicMessages);
     let mut writer = find(DialectId::AnthropicMessages).stream_writer(&context(&exchange));
     let mut out = Vec::new();
-    events.iter().for_each(|event| writer.event(event, &mut out));
+    for event in &events {
+        writer.event(event, &mut out);
+    }
     assert!(writer.broken().is_some());
     let text = written(DialectId::OpenaiChat, &events);
     assert!(text.contains(r#""tool_calls":[{"index":1,"function":{"arguments":"}"}}]"#));

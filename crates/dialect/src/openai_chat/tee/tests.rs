@@ -67,6 +67,11 @@ fn missing_usage_is_unknown_and_the_last_usage_counts() {
     assert_eq!(streamed(&[HELLO, STOP, USAGE, &later, DONE]).usage.unwrap().output_total(), 9);
     let broken = USAGE.replace("\"completion_tokens\":4", "\"completion_tokens\":\"4\"");
     assert_eq!(streamed(&[HELLO, STOP, &broken, DONE]).usage, None);
+    let nothing = USAGE.replace("{\"prompt_tokens\"", "{},\"x\":{\"prompt_tokens\"");
+    assert_eq!(streamed(&[HELLO, STOP, USAGE, &nothing, DONE]).usage.unwrap().total(), 14);
+    let zero = "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":0,\"completion_tokens\":0}}\n\n";
+    assert_eq!(streamed(&[HELLO, STOP, USAGE, zero, DONE]).usage.unwrap().total(), 14);
+    assert!(streamed(&[HELLO, STOP, zero, DONE]).usage.unwrap().is_zero());
     let groq = "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}],\"x_groq\":{\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":2}}}\n\n";
     assert_eq!(streamed(&[HELLO, groq, DONE]).usage.unwrap().total(), 5);
     // Proxies' own usage is overruled by the standard place, in either order.
