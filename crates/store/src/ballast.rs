@@ -49,9 +49,8 @@ impl Ballast {
         let file: File =
             OpenOptions::new().write(true).create(true).truncate(true).open(&self.path)?;
         match fallocate(&file, FallocateFlags::empty(), 0, self.bytes + ROOM) {
-            Ok(()) => file.set_len(self.bytes),
-            // A file system without fallocate: the length alone sets nothing aside, but says so nowhere else.
-            Err(rustix::io::Errno::OPNOTSUPP) => file.set_len(self.bytes),
+            // A file system without fallocate sets nothing aside; the length alone is there to be seen.
+            Ok(()) | Err(rustix::io::Errno::OPNOTSUPP) => file.set_len(self.bytes),
             Err(error) => Err(error.into()),
         }
     }
