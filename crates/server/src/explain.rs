@@ -393,7 +393,7 @@ fn former_offers(reader: &LedgerReader, at: Seq) -> Result<Vec<String>, StorageE
         for row in reader.read(from, limit)?.iter().rev().filter(|row| row.seq < end) {
             let config = ledger::encode::header(&row.body).is_ok_and(|it| it.kind == Kind::Config);
             if config && let Ok((_, Record::Config(change))) = ledger::decode(&row.body) {
-                return Ok(change.offers.iter().map(|it| it.to_string()).collect());
+                return Ok(change.offers.iter().map(ToString::to_string).collect());
             }
         }
         end = from;

@@ -45,7 +45,7 @@ pub(super) struct Nothing {}
 pub(super) async fn list(api: State) -> Answer {
     let api = api.0;
     let value = blocking(api, |api, store| {
-        let keys = open(store)?.list().map_err(failed)?;
+        let keys = open(store)?.list().map_err(|error| failed(&error))?;
         let now = api.gateway.now();
         let keys: Vec<Value> = keys.iter().map(|it| shown(it, now)).collect();
         Ok(json!({"keys": keys}))
@@ -59,10 +59,12 @@ pub(super) async fn create(api: State, Input(body): Input<Create>) -> Answer {
         let changing = api.changing.lock().unwrap_or_else(PoisonError::into_inner);
         writable(api)?;
         let keys = open(store)?;
-        let (record, secret) = keys.create(&new, api.gateway.now()).map_err(failed)?;
+        let (record, secret) =
+            keys.create(&new, api.gateway.now()).map_err(|error| failed(&error))?;
         if let Err(problem) = note(api, &record, KeyAction::Created) {
             // Nobody has seen its secret; without a record of it there shall be no key.
-            keys.revoke(record.public.as_str(), api.gateway.now()).map_err(failed)?;
+            keys.revoke(record.public.as_str(), api.gateway.now())
+                .map_err(|error| failed(&error))?;
             return Err(problem);
         }
         put_in_force(api, &keys)?;
@@ -88,7 +90,7 @@ pub(super) async fn rotate(
         let keys = open(store)?;
         let now = api.gateway.now();
         let rotated = keys.rotate(public(&id)?.as_str(), now, now.plus_micros(grace));
-        let (record, secret) = rotated.map_err(failed)?;
+        let (record, secret) = rotated.map_err(|error| failed(&error))?;
         put_in_force(api, &keys)?;
         // The old secret is gone: without the new one the key would be lost, so it is shown in any case.
         noted_or_logged(api, &record, KeyAction::Rotated);
@@ -103,7 +105,7 @@ pub(super) async fn revoke(api: State, Path(id): Path<String>, Input(_): Input<N
         let changing = api.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let keys = open(store)?;
         let now = api.gateway.now();
-        let record = keys.revoke(public(&id)?.as_str(), now).map_err(failed)?;
+        let record = keys.revoke(public(&id)?.as_str(), now).map_err(|error| failed(&error))?;
         put_in_force(api, &keys)?;
         // A key that must go goes, even when the ledger can't say so now.
         noted_or_logged(api, &record, KeyAction::Revoked);
@@ -154,13 +156,13 @@ fn open(store: &Store) -> Result<KeyStore, Problem> {
     store.keys().map_err(|error| Problem::ledger(&error))
 }
 
-fn failed(error: KeyError) -> Problem {
+fn failed(error: &KeyError) -> Problem {
     match error {
         KeyError::Unknown(_) | KeyError::Shape => {
             Problem::new(&problem::NOT_FOUND, error.to_string())
         }
         KeyError::Revoked(_) => Problem::new(&problem::CONFLICT, error.to_string()),
-        KeyError::Random | KeyError::Storage(_) => Problem::ledger(&error),
+        KeyError::Random | KeyError::Storage(_) => Problem::ledger(error),
     }
 }
 
@@ -197,7 +199,7 @@ fn noted_or_logged(api: &Api, record: &KeyRecord, action: KeyAction) {
 /// Makes the stored keys those that requests are checked against, their budgets included. Both change under the lock
 /// of the limits, as they do in a reload: whichever comes second sees the other's part.
 fn put_in_force(api: &Api, keys: &KeyStore) -> Result<(), Problem> {
-    let table = KeyTable::new(keys.hasher(), keys.list().map_err(failed)?);
+    let table = KeyTable::new(keys.hasher(), keys.list().map_err(|error| failed(&error))?);
     let now = api.gateway.now();
     let mut limits = api.gateway.limits();
     let spec = limits_spec(&api.gateway.snapshot.load().config, &table);

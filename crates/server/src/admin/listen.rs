@@ -47,6 +47,8 @@ pub fn serve(
         asked: Arc::clone(&asked),
         changing: Mutex::default(),
     });
+    // Neither a hold on the store nor the token in clear is kept.
+    drop((store, token));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     std::thread::Builder::new().name("outrigger-admin".to_owned()).spawn(move || {
         let served = runtime.block_on(run(listener, &api));

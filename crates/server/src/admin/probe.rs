@@ -66,20 +66,20 @@ fn try_all(snapshot: &Snapshot, provider: &Provider) -> Result<Vec<Value>, Probl
         for key in keys {
             let shown = key.shown();
             outcomes.push(match secrets::read(key) {
-                Ok(secret) => ask(provider, Some(shown), Some(secret.reveal())).await,
-                Err(error) => outcome(Some(shown), false, &error.to_string(), None),
+                Ok(secret) => ask(provider, Some(&shown), Some(secret.reveal())).await,
+                Err(error) => outcome(Some(&shown), false, &error.to_string(), None),
             });
         }
         outcomes
     }))
 }
 
-fn outcome(key: Option<String>, good: bool, said: &str, took: Option<Duration>) -> Value {
+fn outcome(key: Option<&str>, good: bool, said: &str, took: Option<Duration>) -> Value {
     let millis = took.map(|it| u64::try_from(it.as_millis()).unwrap_or(u64::MAX));
     json!({"key": key, "ok": good, "said": said, "ms": millis})
 }
 
-async fn ask(provider: &Provider, key: Option<String>, secret: Option<&str>) -> Value {
+async fn ask(provider: &Provider, key: Option<&str>, secret: Option<&str>) -> Value {
     let Some((dialect, Some(target))) = provider.dialects.first() else {
         return outcome(key, false, "it has no address", None);
     };

@@ -26,7 +26,9 @@ fn every_route_but_health_and_metrics_needs_the_token() {
         assert_eq!(reply.headers["www-authenticate"], "Bearer realm=\"outrigger admin\"");
         assert_eq!(reply.headers["content-type"], "application/problem+json");
         assert_eq!(reply.json["status"], 401);
-        for wrong in ["", "x", &TOKEN[1..], &TOKEN.to_uppercase(), &format!("{TOKEN}0")] {
+        for wrong in
+            ["", "x", TOKEN.trim_start_matches('a'), &TOKEN.to_uppercase(), &format!("{TOKEN}0")]
+        {
             let reply = world.send(request(method.clone(), &path, Some(wrong), ""));
             assert_eq!(reply.status, 401, "{path} with {wrong:?}");
         }

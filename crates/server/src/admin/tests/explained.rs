@@ -19,7 +19,7 @@ fn failed_over(world: &World, owner: Option<&str>) -> RequestId {
     second.reserved.requests = 0;
     let failed = settlement(&first, OutcomeClass::Failed, ErrorClass::Unreachable, now);
     let good = settlement(&second, OutcomeClass::Ok, ErrorClass::None, now);
-    for record in [
+    for record in &[
         Record::Intent(Box::new(first)),
         Record::Settlement(Box::new(failed)),
         Record::Intent(Box::new(second)),
@@ -83,7 +83,7 @@ fn on_the_data_plane_only_its_own_key_sees_a_request() {
 fn a_refused_request_says_why_and_cost_nothing() {
     let world = World::new();
     let id = world.id(3);
-    world.append(Record::Refusal(Box::new(refusal(id, None, world.gateway.now()))));
+    world.append(&Record::Refusal(Box::new(refusal(id, None, world.gateway.now()))));
     let account = world.get(&format!("/v1/outrigger/requests/{id}")).json;
     assert_eq!(
         (&account["outcome"], &account["refusal"]),
@@ -99,7 +99,7 @@ fn an_open_attempt_is_in_flight_and_after_a_restart_unsettled() {
     let world = World::new();
     let open = intent(world.id(1), 0, world.gateway.now());
     let path = format!("/v1/outrigger/requests/{}", open.id.request);
-    world.append(Record::Intent(Box::new(open)));
+    world.append(&Record::Intent(Box::new(open)));
     let account = world.get(&path).json;
     assert_eq!((&account["outcome"], &account["cost_usd"]), (&"in_flight".into(), &Value::Null));
     let world = world.restarted();

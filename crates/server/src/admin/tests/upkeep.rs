@@ -9,7 +9,7 @@ use super::world::{World, intent};
 fn with_unsettled() -> (World, Intent) {
     let world = World::new();
     let left = intent(world.id(1), 0, world.gateway.now());
-    world.append(Record::Intent(Box::new(left.clone())));
+    world.append(&Record::Intent(Box::new(left.clone())));
     (world.restarted(), left)
 }
 
@@ -52,7 +52,7 @@ fn a_charged_write_off_keeps_the_whole_reservation_settled_also_after_a_restart(
 fn only_what_an_earlier_process_left_open_is_written_off() {
     let world = World::new();
     let running = intent(world.id(1), 0, world.gateway.now());
-    world.append(Record::Intent(Box::new(running.clone())));
+    world.append(&Record::Intent(Box::new(running.clone())));
     let write_off = |id: &str| {
         let body = format!(r#"{{"request": "{id}", "why": "test"}}"#);
         world.post("/v1/outrigger/ledger/write-off", &body).status

@@ -186,8 +186,8 @@ impl World {
         self.block_on(async { tokio::join!(answer(self.router.clone(), request), beside).0 })
     }
 
-    pub(super) fn append(&self, record: Record) {
-        self.gateway.ledger.append(&record).wait().unwrap();
+    pub(super) fn append(&self, record: &Record) {
+        self.gateway.ledger.append(record).wait().unwrap();
     }
 
     /// A new request's id.
