@@ -1,6 +1,6 @@
 //! Accounts of requests and explanations of routes.
 
-use ::ledger::Record;
+use ::ledger::{Candidate, Record, offer_code};
 use domain::{Clock as _, ErrorClass, OfferId, OutcomeClass, RateHint, RequestId};
 use serde_json::Value;
 
@@ -126,6 +126,25 @@ fn a_search_that_reaches_its_bound_says_so() {
     // Start and Config stand before; the bound ends the search behind the first intent.
     let account = explain::account(&world.gateway, id, 1).unwrap().unwrap().json();
     assert_eq!((&account["complete"], &account["outcome"]), (&false.into(), &"unknown".into()));
+}
+
+#[test]
+fn a_candidate_of_a_former_configuration_keeps_its_name() {
+    let world = World::new();
+    let now = world.gateway.now();
+    let mut former = crate::serve::config_record(now, &world.snapshot(2), "");
+    former.offers = vec!["old/one".into()];
+    world.append(&Record::Config(Box::new(former)));
+    let mut tried = intent(world.id(1), 0, now);
+    let candidate = |offer: &str| Candidate { offer: offer_code(offer), reason: 2 };
+    tried.candidates = vec![candidate("old/one"), candidate("never/seen")];
+    let id = tried.id.request;
+    world.append(&Record::Intent(Box::new(tried)));
+    let why = world.get(&format!("/v1/outrigger/route/{id}")).json;
+    assert_eq!(why["candidates"][0]["offer"], "old/one");
+    assert_eq!(why["candidates"][0]["reason"], "`old/one` stood ready if those before it failed.");
+    let unnamed = format!("offer {:08x}", offer_code("never/seen"));
+    assert_eq!(why["candidates"][1]["offer"], unnamed);
 }
 
 #[test]
