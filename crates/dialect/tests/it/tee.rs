@@ -63,6 +63,44 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    /// A provider's damaged answer is forwarded as it is, and whatever is read off it is read without a panic.
+    #[test]
+    fn damaged_answers_pass_all_the_same(
+        which in 0_usize..64,
+        damage in prop::collection::vec((any::<usize>(), any::<u8>()), 1..12),
+        cuts in prop::collection::vec(any::<usize>(), 0..6),
+        streamed: bool,
+    ) {
+        let mut bodies = streams();
+        for id in BOTH {
+            bodies.extend(fixtures(id, "answer").into_iter().map(|(name, body)| (id, name, body)));
+        }
+        let count = bodies.len();
+        let (id, _, body) = &mut bodies[which % count];
+        for (place, byte) in damage {
+            let place = place % body.len();
+            body[place] = byte;
+        }
+        let options = TeeOptions { streamed, strip_usage_chunk: false };
+        let pieces = cut(body, &cuts);
+        for tee in [find(*id).tee(options), dialect::embeddings::tee(), dialect::count_tokens::tee()] {
+            let (out, _, seen) = pass(tee, &pieces);
+            prop_assert_eq!(&out, &*body);
+            prop_assert!(!(seen.complete && seen.error.is_some()));
+        }
+        let stripping = TeeOptions { streamed: true, strip_usage_chunk: true };
+        let (out, ..) = pass(find(*id).tee(stripping), &pieces);
+        prop_assert!(out.len() <= body.len());
+        for status in [200, 400, 429, 500] {
+            let fault = find(*id).classify(status, &(), body);
+            prop_assert!(fault.message.len() <= 512);
+        }
+    }
+}
+
 /// The tee and the translating reader are two readers of one stream: they must not disagree about the bill.
 #[test]
 fn both_readers_see_the_same_answer() {
