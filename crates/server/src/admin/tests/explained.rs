@@ -135,7 +135,7 @@ fn a_candidate_of_a_former_configuration_keeps_its_name() {
     let mut former = crate::serve::config_record(now, &world.snapshot(2), "");
     former.offers = vec!["old/one".into()];
     world.append(&Record::Config(Box::new(former)));
-    let mut tried = intent(world.id(1), 0, now);
+    let mut tried = intent(world.id(1), 0, world.gateway.now());
     let candidate = |offer: &str| Candidate { offer: offer_code(offer), reason: 2 };
     tried.candidates = vec![candidate("old/one"), candidate("never/seen")];
     let id = tried.id.request;
