@@ -8,7 +8,7 @@ import asyncio
 import json
 import sys
 
-from common import LONG, Gateway, Partner, many_files
+from gateway import LONG, Gateway, Partner, many_files
 
 ROUNDS = 100 if LONG else 20
 CALLS, ADMITTED = 1000, 137

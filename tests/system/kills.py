@@ -17,7 +17,7 @@ import threading
 import time
 import uuid
 
-from common import LONG, Gateway, Partner, many_files
+from gateway import LONG, Gateway, Partner, attempts, many_files
 
 CYCLES = 200 if LONG else 25
 CLIENTS = 50
@@ -90,12 +90,6 @@ def cycle(gateway, key, number, moment, acknowledged):
         client.join(timeout=30)
 
 
-def rows_of(gateway):
-    """Exported rows: one for each attempt."""
-    out = gateway.run("ledger", "export", "--format", "jsonl")
-    return [json.loads(line) for line in out.splitlines() if line.strip()]
-
-
 def arrivals_of(path):
     with open(path) as f:
         return [line["n"] for line in map(json.loads, f) if line["ev"] == "arrive"]
@@ -103,7 +97,7 @@ def arrivals_of(path):
 
 def judge(rows, acknowledged, arrivals):
     faults = []
-    intents = [row for row in rows if row["attempt"] is not None and not row["refusal"]]
+    intents = attempts(rows)
     settled = collections.Counter(row["request"] for row in intents if row["outcome"] and row["done_at"])
     upstream = collections.Counter(row["upstream_id"] for row in intents if row["upstream_id"])
     keys = collections.Counter((row["request"], row["call"], row["attempt"]) for row in intents)
@@ -150,7 +144,7 @@ def main():
         client.join(timeout=30)
         if len(acknowledged) == before:
             sys.exit("after the last start no request succeeded within 5 s")
-        rows = rows_of(gateway)
+        rows = gateway.rows()
         arrivals = arrivals_of(JOURNAL)
     finally:
         gateway.kill()

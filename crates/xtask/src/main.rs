@@ -21,7 +21,7 @@ use std::process::ExitCode;
 const HELP: &str = "cargo xtask test [--long] [--only NAME[,NAME]]
   runs every test, installing by itself what the tests need
   --long   the full figures instead of the quick ones
-  --only   one or several of: fmt, clippy, tidy, unit, fuzz, readme, sdk, kills, budget
+  --only   one or several of: fmt, clippy, tidy, unit, fuzz, readme, sdk, and the scripts of tests/system (kills, ...)
 cargo xtask bench [--quick] [--only NAME[,NAME]] [--write]
   measures the gateway beside others; --help tells the rest
 ";

@@ -41,7 +41,8 @@ fn run(name: &str, script: &Path, long: bool) -> Result<Outcome> {
         .output()
         .context("python3")?;
     let out = String::from_utf8_lossy(&done.stdout);
-    let last = out.lines().last().unwrap_or_default().to_owned();
+    let last = out.lines().last().unwrap_or_default();
+    let last = last.strip_prefix("PASS ").unwrap_or(last).to_owned();
     match done.status.code() {
         Some(0) => Ok(Outcome::Pass(last)),
         Some(77) => Ok(Outcome::Skip(last)),

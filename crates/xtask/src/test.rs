@@ -5,8 +5,31 @@ use anyhow::{Result, bail};
 use crate::report::Tally;
 use crate::{cargo, fuzz, readme, sdk, system, tidy};
 
-const STEPS: [&str; 9] =
-    ["fmt", "clippy", "tidy", "unit", "fuzz", "readme", "sdk", "kills", "budget"];
+const STEPS: [&str; 22] = [
+    "fmt",
+    "clippy",
+    "tidy",
+    "unit",
+    "fuzz",
+    "readme",
+    "sdk",
+    // Scripts of `tests/system`.
+    "first_run",
+    "exposure",
+    "headers",
+    "giants",
+    "disconnect",
+    "slow_reader",
+    "upstream_faults",
+    "failover",
+    "reload",
+    "drain",
+    "leaks",
+    "diskfull",
+    "panic",
+    "kills",
+    "budget",
+];
 
 /// Runs the steps; true if none failed.
 pub(crate) fn run(args: &[&str]) -> Result<bool> {

@@ -47,8 +47,7 @@ pub async fn read_body(mut body: ReqBody, limit: u64, pace: Pace) -> Result<Byte
     if body.size_hint().lower() > limit {
         return Err(BodyFault::TooLarge);
     }
-    let mut first = Bytes::new();
-    let mut rest = BytesMut::new();
+    let mut gathered = Gathered::default();
     // Made when the body first keeps us waiting, which most never do.
     let mut watch: Option<Watch> = None;
     loop {
@@ -56,29 +55,67 @@ pub async fn read_body(mut body: ReqBody, limit: u64, pace: Pace) -> Result<Byte
             if let Poll::Ready(frame) = Pin::new(&mut body).poll_frame(cx) {
                 return Poll::Ready(Ok(frame));
             }
-            let so_far = (first.len() + rest.len()) as u64;
-            watch.get_or_insert_with(|| Watch::new(pace)).poll(cx, so_far).map(Err)
+            watch.get_or_insert_with(|| Watch::new(pace)).poll(cx, gathered.length).map(Err)
         })
         .await?;
         let Some(frame) = frame else { break };
         let Ok(data) = frame.map_err(|_| BodyFault::Broken)?.into_data() else { continue };
-        if (first.len() + rest.len() + data.len()) as u64 > limit {
+        if gathered.length + data.len() as u64 > limit {
             return Err(BodyFault::TooLarge);
         }
-        if first.is_empty() && rest.is_empty() {
-            first = data;
-        } else {
-            if rest.is_empty() {
-                // What is announced is believed up to a megabyte; beyond that it grows as it comes.
-                let announced = body.size_hint().lower().min(1024 * 1024) as usize;
-                rest.reserve(first.len() + data.len() + announced);
-                rest.extend_from_slice(&first);
-                first = Bytes::new();
+        let to_come = body.size_hint().lower();
+        gathered.add(data, to_come);
+    }
+    Ok(gathered.join())
+}
+
+/// Size of a block, and most bytes that are set aside for what was announced but has not come.
+const BLOCK: usize = 1024 * 1024;
+
+/// A body as it comes: one piece as it is, several copied into blocks. A buffer that doubles would take three times the
+/// limit just to find out that a body is too long.
+#[derive(Default)]
+struct Gathered {
+    first: Bytes,
+    blocks: Vec<BytesMut>,
+    length: u64,
+}
+
+impl Gathered {
+    fn add(&mut self, data: Bytes, to_come: u64) {
+        self.length += data.len() as u64;
+        if self.first.is_empty() && self.blocks.is_empty() {
+            self.first = data;
+            return;
+        }
+        let announced = usize::try_from(to_come).unwrap_or(BLOCK).min(BLOCK);
+        if self.blocks.is_empty() {
+            let first = std::mem::take(&mut self.first);
+            let mut block = BytesMut::with_capacity(first.len() + data.len() + announced);
+            block.extend_from_slice(&first);
+            self.blocks.push(block);
+        }
+        let mut data = data;
+        while !data.is_empty() {
+            let room = self.blocks.last().map_or(0, |block| BLOCK.saturating_sub(block.len()));
+            if room == 0 {
+                self.blocks.push(BytesMut::with_capacity(BLOCK));
+                continue;
             }
-            rest.extend_from_slice(&data);
+            let now = data.split_to(room.min(data.len()));
+            if let Some(block) = self.blocks.last_mut() {
+                block.extend_from_slice(&now);
+            }
         }
     }
-    Ok(if rest.is_empty() { first } else { rest.freeze() })
+
+    fn join(mut self) -> Bytes {
+        match self.blocks.len() {
+            0 => self.first,
+            1 => self.blocks.pop().map_or_else(Bytes::new, BytesMut::freeze),
+            _ => self.blocks.concat().into(),
+        }
+    }
 }
 
 struct Watch {
