@@ -62,13 +62,18 @@ pub struct Cx {
 
 /// Serves one request of the data plane. Where a client that leaves does not cancel its attempt, the request runs as a
 /// task of its own, which outlives the connection.
-pub async fn handle(worker: Rc<Worker>, request: Request<ReqBody>, conn: ConnInfo) -> Response<RespBody> {
+pub async fn handle(
+    worker: Rc<Worker>,
+    request: Request<ReqBody>,
+    conn: ConnInfo,
+) -> Response<RespBody> {
     let up_to = match worker.gateway.snapshot.load().on_client_disconnect() {
         Disconnect::Cancel => return answer(worker, request, conn).await,
         Disconnect::Drain => None,
         Disconnect::DrainUpTo(time) => Some(time),
     };
-    let mut task = Outliving { task: tokio::task::spawn_local(answer(worker, request, conn)), up_to };
+    let mut task =
+        Outliving { task: tokio::task::spawn_local(answer(worker, request, conn)), up_to };
     match (&mut task.task).await {
         Ok(response) => response,
         Err(error) => std::panic::resume_unwind(error.into_panic()),
@@ -440,7 +445,10 @@ async fn fly_together(
     }
     let Some(exchange) = &run.exchange else {
         flights.into_iter().for_each(Flight::never_sent);
-        return Err((Fault::silent(ErrorClass::Internal, false, "several calls without a translation"), None));
+        return Err((
+            Fault::silent(ErrorClass::Internal, false, "several calls without a translation"),
+            None,
+        ));
     };
     let request_id = cx.id.to_string();
     let model = call.offer.id.model().as_str();
@@ -633,7 +641,8 @@ async fn streamed(
                     RelayLimits { idle: provider.idle, total_at: started + provider.total };
                 let headers = answer_headers(cx, call, &reply.headers);
                 let linger = cx.snapshot.on_client_disconnect();
-                let relay = Relay::new(reply.source, pipe, ready, limits, flight, cx.client, linger);
+                let relay =
+                    Relay::new(reply.source, pipe, ready, limits, flight, cx.client, linger);
                 return Ok(respond(reply.status, headers, RespBody::Stream(Box::new(relay))));
             }
             Ok(Some(Err(error))) => break Fault::silent(error.class, true, error.message),

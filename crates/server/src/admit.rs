@@ -1,7 +1,7 @@
 //! admit: the worst case of an attempt, reserved before anything is sent.
 
-use catalog::PriceSheet;
-use domain::{Endpoint, Money, MoneyError, RequestLimits, UnixMicros, WorstCase};
+use catalog::{Mode, PriceSheet};
+use domain::{Endpoint, Money, MoneyError, Price, RequestLimits, UnixMicros, WorstCase};
 
 use crate::read::Ask;
 use crate::resolve::Resolved;
@@ -58,12 +58,37 @@ pub fn bound(
         Endpoint::CountTokens | Endpoint::Models => WorstCase { input: 0, output: Some(0) },
     };
     let sheet = offer.price_at(now);
-    let money = match sheet {
-        Some(sheet) => sheet.worst_case_for(&tokens, ask.peek.features)?,
-        None if tokens == (WorstCase { input: 0, output: Some(0) }) => Some(Money::ZERO),
-        None => None,
+    let span =
+        (now, now.plus_micros(i64::try_from(offer.provider.total.as_micros()).unwrap_or(i64::MAX)));
+    let money = match (&offer.prices, sheet) {
+        // The price applies at completion: the dearest that may hold by then counts.
+        (Some(prices), Some(sheet)) => {
+            let bounded = prices.worst_case(span, Mode::Standard, &tokens, ask.peek.features)?;
+            bounded.or_else(|| free(sheet).then_some(Money::ZERO))
+        }
+        _ if tokens == (WorstCase { input: 0, output: Some(0) }) => Some(Money::ZERO),
+        _ => None,
     };
     Ok(Bound { tokens, money, price_version: sheet.map(version) })
+}
+
+/// Whether nothing costs anything, so that no bound is needed.
+fn free(sheet: &PriceSheet) -> bool {
+    let tiers = sheet.tiers.iter().map(|tier| &tier.rates);
+    std::iter::once(&sheet.rates).chain(tiers).all(|rates| {
+        let others = [
+            rates.cache_read,
+            rates.cache_write,
+            rates.cache_write_long,
+            rates.reasoning,
+            rates.audio_input,
+            rates.audio_output,
+            rates.image_input,
+        ];
+        rates.input == Price::ZERO
+            && rates.output == Price::ZERO
+            && others.into_iter().flatten().all(|price| price == Price::ZERO)
+    })
 }
 
 /// The version as rows keep it.

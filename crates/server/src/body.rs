@@ -51,7 +51,9 @@ impl Body for RespBody {
             Self::Whole(pieces) if pieces.is_empty() => Poll::Ready(None),
             Self::Whole(pieces) => Poll::Ready(Some(Ok(Frame::data(pieces.remove(0))))),
             Self::Stream(relay) => relay.poll(context).map(|it| it.map(|it| it.map(Frame::data))),
-            Self::Ensemble(ensemble) => ensemble.poll(context).map(|it| it.map(|it| it.map(Frame::data))),
+            Self::Ensemble(ensemble) => {
+                ensemble.poll(context).map(|it| it.map(|it| it.map(Frame::data)))
+            }
         }
     }
 

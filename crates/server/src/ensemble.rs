@@ -8,7 +8,8 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use dialect::{
-    Answer, BadAnswer, Dialect, Seen, StreamEvent, StreamMerge, StreamReader, StreamWriter, Tee, TeeOptions,
+    Answer, BadAnswer, Dialect, Seen, StreamEvent, StreamMerge, StreamReader, StreamWriter, Tee,
+    TeeOptions,
 };
 use domain::ErrorClass;
 use flow::Ended;
@@ -71,7 +72,11 @@ async fn whole_leg(worker: &Worker, call: &Call, mut flight: Flight) -> Result<A
     }
 }
 
-async fn read_leg(worker: &Worker, call: &Call, flight: &mut Flight) -> Result<(Answer, Seen), Fault> {
+async fn read_leg(
+    worker: &Worker,
+    call: &Call,
+    flight: &mut Flight,
+) -> Result<(Answer, Seen), Fault> {
     let mut reply = dispatch::send(worker, call).await?;
     flight.head(&reply);
     let mut tee = call.dialect.tee(TeeOptions::default());
@@ -84,7 +89,9 @@ async fn read_leg(worker: &Worker, call: &Call, flight: &mut Flight) -> Result<(
             }
             Ok(Some(Err(error))) => return Err(Fault::silent(error.class, true, error.message)),
             Ok(None) => break,
-            Err(_) => return Err(Fault::silent(ErrorClass::Stall, true, "the provider stopped sending")),
+            Err(_) => {
+                return Err(Fault::silent(ErrorClass::Stall, true, "the provider stopped sending"));
+            }
         }
     }
     let seen = tee.finish();
@@ -92,7 +99,9 @@ async fn read_leg(worker: &Worker, call: &Call, flight: &mut Flight) -> Result<(
         return Err(Fault { fault, sent: true, status: reply.status.as_u16(), raw: None });
     }
     let answer = call.dialect.read_answer(&pieces.concat());
-    answer.map(|answer| (answer, seen)).map_err(|bad| Fault::silent(ErrorClass::BadResponse, true, bad.to_string()))
+    answer
+        .map(|answer| (answer, seen))
+        .map_err(|bad| Fault::silent(ErrorClass::BadResponse, true, bad.to_string()))
 }
 
 /// One call of a streamed ensemble.
@@ -178,7 +187,9 @@ impl Ensemble {
                     };
                     match Pin::new(settled).poll(context) {
                         Poll::Ready(Ok(())) => drop(self.settling.pop()),
-                        Poll::Ready(Err(_)) => self.tear(&errors::LEDGER_UNAVAILABLE, "the ledger can't be written"),
+                        Poll::Ready(Err(_)) => {
+                            self.tear(&errors::LEDGER_UNAVAILABLE, "the ledger can't be written")
+                        }
                         Poll::Pending => return Poll::Pending,
                     }
                 }
@@ -277,7 +288,9 @@ impl Ensemble {
             ..Failure::new(kind, format!("{}: {why}", first.flight.provider_name()))
         };
         let request_id = first.flight.request_id().to_string();
-        self.ready.push_back(self.client.render_error_event(&failure.as_client_error(&request_id)).into());
+        self.ready.push_back(
+            self.client.render_error_event(&failure.as_client_error(&request_id)).into(),
+        );
         for leg in &mut self.legs {
             leg.source = None;
             let seen = leg.tee.finish();

@@ -359,7 +359,9 @@ impl Relay {
             ..Failure::new(kind, format!("{}: {why}", flight.provider_name()))
         };
         let request_id = flight.request_id().to_string();
-        self.ready.push_back(self.client.render_error_event(&failure.as_client_error(&request_id)).into());
+        self.ready.push_back(
+            self.client.render_error_event(&failure.as_client_error(&request_id)).into(),
+        );
     }
 
     /// Reads a stream to its end, or for a while, although nobody listens: its usage is wanted.
@@ -417,7 +419,9 @@ impl Tee for NoTee {
 
 impl Drop for Relay {
     fn drop(&mut self) {
-        let Some(flight) = self.flight.as_mut().filter(|flight| !flight.is_settled()) else { return };
+        let Some(flight) = self.flight.as_mut().filter(|flight| !flight.is_settled()) else {
+            return;
+        };
         if self.linger == Disconnect::Cancel {
             let seen = self.pipe.finish();
             drop(flight.settle(Ended::ClientLeft, seen));

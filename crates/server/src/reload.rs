@@ -89,10 +89,12 @@ impl Reloader {
         )
         .map_err(chained)?;
         let now = self.gateway.now();
-        let spec = limits_spec(&snapshot.config, &self.gateway.keys.load());
         let record = config_record(now, &snapshot, text);
-        self.gateway.limits().reload(now, spec);
+        // Under one lock, or a key that is made in between would lose its budget.
+        let mut limits = self.gateway.limits();
+        limits.reload(now, limits_spec(&snapshot.config, &self.gateway.keys.load()));
         self.gateway.snapshot.store(Arc::new(snapshot));
+        drop(limits);
         // Rows name the revision; that its record is a moment later on disk loses nothing.
         drop(self.gateway.ledger.append(&Record::Config(Box::new(record))));
         self.gateway.metrics.config_revision.set(i64::from(revision));

@@ -143,8 +143,13 @@ pub fn run(options: Options) -> Result<Exit, ServeError> {
     let unsettled = replay.open.len();
     let metrics = Arc::new(Metrics::default());
     let numbers = Arc::new(OfferNumbers::default());
-    let snapshot =
-        Snapshot::build(1, config, overlaid(&data_dir, now_of_system()), Arc::clone(&metrics), Arc::clone(&numbers))?;
+    let snapshot = Snapshot::build(
+        1,
+        config,
+        overlaid(&data_dir, now_of_system()),
+        Arc::clone(&metrics),
+        Arc::clone(&numbers),
+    )?;
     let key_store = store.keys()?;
     let keys = KeyTable::new(key_store.hasher(), key_store.list()?);
     let now = now_of_system();
@@ -177,8 +182,12 @@ pub fn run(options: Options) -> Result<Exit, ServeError> {
 fn overlaid(data_dir: &std::path::Path, now: UnixMicros) -> &'static Catalog {
     let path = data_dir.join("catalog-overlay.txt");
     let Ok(text) = std::fs::read_to_string(&path) else { return catalog::builtin() };
-    match catalog::Overlay::parse(&text) {
-        Ok(overlay) => Box::leak(Box::new(catalog::builtin().with_overlay(&overlay, now))),
+    // The first line says since when the imported prices hold.
+    let (head, rest) = text.split_once('\n').unwrap_or(("", &text));
+    let from = head.strip_prefix("from ").and_then(|micros| micros.trim().parse().ok());
+    let from = from.map_or(now, UnixMicros::from_micros);
+    match catalog::Overlay::parse(rest) {
+        Ok(overlay) => Box::leak(Box::new(catalog::builtin().with_overlay(&overlay, from))),
         Err(error) => {
             tracing::error!(%error, path = %path.display(), "imported prices can't be read, the built-in ones are used");
             catalog::builtin()
@@ -321,6 +330,7 @@ impl Running {
                 _ = watch.tick() => self.reloader.reload(false),
                 _ = gauges.tick() => self.gateway.update_gauges(),
                 () = admin.asked_to_reload() => self.reloader.reload(true),
+                () = admin.asked_to_drain() => break Ok("drain"),
                 ended = &mut accepting => { ended?; break Ok("listener closed") }
             }
         }

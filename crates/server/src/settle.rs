@@ -144,7 +144,8 @@ impl Flight {
             unpriced: bound.money.is_none(),
             ..Marks::default()
         };
-        let id = AttemptKey { request: cx.id, call: facts.call_number, attempt: facts.attempt.number };
+        let id =
+            AttemptKey { request: cx.id, call: facts.call_number, attempt: facts.attempt.number };
         let flight = Self {
             gateway: Arc::clone(gateway),
             offer: Arc::clone(&facts.call.offer),
@@ -296,10 +297,11 @@ impl Flight {
             dispatched_at: self.dispatched_at.unwrap_or(now),
             first_byte_at: self.first_byte_at,
             done_at: now,
-            upstream_id: seen
+            // The id of the provider's headers is what its support asks for; the answer's own stands in for it.
+            upstream_id: self
                 .upstream_id
-                .clone()
-                .or_else(|| self.upstream_id.take())
+                .take()
+                .or_else(|| seen.upstream_id.clone())
                 .map(Into::into),
             finish: seen.finish.as_ref().map(|finish| finish.as_str().to_owned().into()),
             upstream_code: status,

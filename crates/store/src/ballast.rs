@@ -2,6 +2,7 @@
 //! is under way still reach the ledger and reads keep working; new requests wait until it can be restored.
 
 use std::fs::{File, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 
 use rustix::fs::{FallocateFlags, fallocate};
@@ -46,8 +47,12 @@ impl Ballast {
     }
 
     fn reserve(&self) -> std::io::Result<()> {
-        let file: File =
-            OpenOptions::new().write(true).create(true).truncate(true).open(&self.path)?;
+        let file: File = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&self.path)?;
         match fallocate(&file, FallocateFlags::empty(), 0, self.bytes + ROOM) {
             // A file system without fallocate sets nothing aside; the length alone is there to be seen.
             Ok(()) | Err(rustix::io::Errno::OPNOTSUPP) => file.set_len(self.bytes),

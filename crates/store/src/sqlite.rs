@@ -42,6 +42,7 @@ impl SqliteStorage {
     /// Opens for writing, making and migrating the file as needed.
     pub(crate) fn open(dir: &Path) -> Result<Self, StorageError> {
         let path = dir.join(FILE);
+        make_private(&path)?;
         let connection = connect(&path)?;
         migrate(&connection)?;
         Ok(Self { path, writable: true, connection: Some(connection) })
@@ -59,6 +60,14 @@ impl SqliteStorage {
             .as_ref()
             .ok_or_else(|| StorageError::Io("the ledger's file is not open".into()))
     }
+}
+
+/// Makes the file before SQLite does, readable by its owner only; SQLite gives its side files the same mode.
+fn make_private(path: &Path) -> Result<(), StorageError> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let made =
+        std::fs::OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path);
+    made.map(drop).map_err(|error| StorageError::Io(Box::new(error)))
 }
 
 /// Opens a writing connection with the settings everything here relies on.
