@@ -28,6 +28,7 @@ use crate::listen::route::{self, Access, Action as RouteAction, Family, Match, N
 use crate::listen::{BodyFault, ConnInfo, Pace, ReqBody, read_body};
 use crate::local;
 use crate::plan;
+use crate::planted;
 use crate::read::{self, Ask};
 use crate::relay::{Pipe, Relay, RelayLimits, Translation};
 use crate::resolve::{self, Resolved};
@@ -103,6 +104,7 @@ async fn answer(
     request: Request<ReqBody>,
     conn: ConnInfo,
 ) -> Response<RespBody> {
+    let _alarm = PanicCount(&worker);
     let now = worker.gateway.now();
     let id = worker.request_id(now);
     let snapshot = worker.gateway.snapshot.load_full();
@@ -139,6 +141,17 @@ async fn answer(
     };
     let _conn = conn;
     result.unwrap_or_else(|failure| refuse(&worker, &cx, &failure))
+}
+
+/// Counts a panic that passes through.
+struct PanicCount<'a>(&'a Worker);
+
+impl Drop for PanicCount<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.gateway.metrics.panics.inc();
+        }
+    }
 }
 
 fn endpoint(action: RouteAction) -> Endpoint {
@@ -182,6 +195,7 @@ async fn serve(
     let limit = cx.snapshot.config.server.limits.body;
     let body =
         read_body(body, limit, Pace::default()).await.map_err(|fault| body_fault(fault, limit))?;
+    planted::panic_at("read", headers);
     let ask = read::read(cx.client, cx.endpoint, body, headers)?;
     cx.model = Some(ask.peek.model.clone());
     let resolved = resolve::resolve(&cx.snapshot, &ask.peek.model)?;
@@ -352,7 +366,7 @@ async fn prepare(
     match receipt.await {
         Ok(_) => Ok((flight, call)),
         Err(_) => {
-            flight.never_sent();
+            flight.not_durable();
             Err(Refused::Ledger)
         }
     }
@@ -411,12 +425,14 @@ async fn fly(
     call: &Call,
 ) -> Flown {
     flight.dispatched();
+    planted::panic_at("dispatch", run.headers);
     let started = Instant::now();
     let reply = match dispatch::send(worker, call).await {
         Ok(reply) => reply,
         Err(fault) => return Err(failed(flight, fault)),
     };
     flight.head(&reply);
+    planted::panic_at("answer", run.headers);
     if run.ask.peek.stream && run.ask.endpoint == Endpoint::Chat {
         streamed(cx, run, flight, call, reply, started).await
     } else {
@@ -495,7 +511,7 @@ async fn join(
     match receipt.await {
         Ok(_) => Ok(flight),
         Err(_) => {
-            flight.never_sent();
+            flight.not_durable();
             Err("the ledger can't be written".to_owned())
         }
     }

@@ -24,6 +24,7 @@ pub mod keys;
 pub mod listen;
 pub mod local;
 pub mod plan;
+mod planted;
 pub mod read;
 pub mod relay;
 pub mod reload;

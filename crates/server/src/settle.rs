@@ -245,7 +245,21 @@ impl Flight {
         self.admission.take()
     }
 
-    /// The intent was not durable, so nothing was sent and nothing is owed.
+    /// The intent did not become durable, so nothing was sent, nothing is owed and there is nothing to close: should the
+    /// intent be on disk after all, the ledger writes it off by itself. Everything is given back, the counted request
+    /// too.
+    pub fn not_durable(mut self) {
+        self.settled = true;
+        let ticket = self.admission.as_mut().and_then(|admission| admission.ticket.take());
+        if let Some(ticket) = ticket {
+            self.gateway.limits().cancel(ticket);
+        }
+        // Not asked after all: nothing was learned about the offer.
+        let now = self.gateway.now();
+        self.gateway.health().observe(self.claim, now, Err(ErrorClass::None), self.hint);
+    }
+
+    /// Nothing was sent for a durable intent, so it is closed and nothing is owed.
     pub fn never_sent(mut self) {
         drop(self.close(Ended::Failed(ErrorClass::Internal), &Seen::default(), false, 0));
     }
@@ -351,6 +365,10 @@ impl Flight {
 
 impl Drop for Flight {
     fn drop(&mut self) {
+        if std::thread::panicking() && self.streaming {
+            // What panics before the answer has begun is counted where requests are accepted.
+            self.gateway.metrics.panics.inc();
+        }
         if !self.settled {
             let ended = if std::thread::panicking() { Ended::Internal } else { Ended::ClientLeft };
             let sent = self.dispatched_at.is_some();
