@@ -63,17 +63,18 @@ pub(crate) fn unit(long: bool) -> Result<Outcome> {
 
 /// Builds a binary for use by other steps and gives its place.
 pub(crate) fn release_binary(package: &str, binary: &str) -> Result<PathBuf> {
-    tools::output(cargo().args([
-        "build",
-        "--release",
-        "--locked",
-        "--quiet",
-        "--package",
-        package,
-        "--bin",
-        binary,
-    ]))?;
+    built(package, binary, "release", &["--release"])
+}
+
+/// The gateway as it panics where a test says so, from the profile and with the features of the unit tests.
+pub(crate) fn panicking_gateway() -> Result<PathBuf> {
+    built("cli", "outrigger", "debug", &["--all-features"])
+}
+
+fn built(package: &str, binary: &str, profile: &str, more: &[&str]) -> Result<PathBuf> {
+    let what = ["build", "--locked", "--quiet", "--package", package, "--bin", binary];
+    tools::output(cargo().args(what).args(more))?;
     let folder = tools::target();
     let folder = if folder.is_absolute() { folder } else { tools::root().join(folder) };
-    Ok(folder.join("release").join(binary))
+    Ok(folder.join(profile).join(binary))
 }

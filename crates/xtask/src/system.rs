@@ -27,7 +27,10 @@ pub(crate) fn one(name: &str, long: bool, tally: &mut Tally) {
 }
 
 fn run(name: &str, script: &Path, long: bool) -> Result<Outcome> {
-    let gateway = cargo::release_binary("cli", "outrigger")?;
+    let gateway = match name {
+        "panic" => cargo::panicking_gateway()?,
+        _ => cargo::release_binary("cli", "outrigger")?,
+    };
     let partner = cargo::release_binary("fake-provider", "fake-provider")?;
     let folder = fresh_folder(&format!("system-{name}"))?;
     let done = Command::new("python3")
