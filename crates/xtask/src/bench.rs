@@ -133,5 +133,7 @@ pub(crate) fn run(args: &[&str]) -> Result<bool> {
         std::fs::write(tools::root().join("bench/RESULTS.md"), table::markdown(&results))?;
         say("written: bench/RESULTS.md");
     }
-    Ok(results.failed() == 0 && !absent.iter().any(|(label, _)| label.starts_with("Outrigger")))
+    // A peer that fails is a finding, not a fault of this run.
+    Ok(results.failed("Outrigger") == 0
+        && !absent.iter().any(|(label, _)| label.starts_with("Outrigger")))
 }

@@ -89,6 +89,9 @@ impl Results {
 
     /// What holds a load back, in words.
     pub(crate) fn limit(&self, id: &'static str, cell: Cell) -> String {
+        if self.turns(id, cell).iter().all(Option::is_none) {
+            return "nothing: no request was answered 200".to_owned();
+        }
         let gateway = self.of(id, cell, |s| s.gateway_cpu / 1e9 / s.seconds).unwrap_or(0.0);
         let side =
             self.of(id, cell, |s| (s.mock_cpu + s.load_cpu) / 1e9 / s.seconds).unwrap_or(0.0);
@@ -105,9 +108,10 @@ impl Results {
         format!("{by} ({:.0} % / {:.0} %)", gateway * 100.0, side * 100.0)
     }
 
-    /// Requests that failed and turns that did not come about.
-    pub(crate) fn failed(&self) -> u64 {
-        let turns = self.samples.values().flatten();
+    /// Requests of a gateway that failed, and turns of it that did not come about.
+    pub(crate) fn failed(&self, label: &str) -> u64 {
+        let rows = self.roster.rows.iter().filter(|row| row.label.starts_with(label));
+        let turns = rows.flat_map(|row| CELLS.map(|cell| self.turns(row.id, cell))).flatten();
         turns.map(|turn| turn.as_ref().map_or(1, |s| s.failed as u64)).sum()
     }
 

@@ -195,6 +195,15 @@ fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
+/// A line for each gateway that did not answer everything.
+fn failures(r: &Results) -> Vec<String> {
+    let counted = r.roster.rows.iter().map(|row| (row.label, r.failed(row.label)));
+    counted
+        .filter(|(_, failed)| *failed > 0)
+        .map(|(label, failed)| format!("{label}: {failed} requests or turns failed"))
+        .collect()
+}
+
 /// Columns padded to their widest cell.
 pub(crate) fn terminal(r: &Results) -> String {
     let mut out = String::new();
@@ -216,8 +225,8 @@ pub(crate) fn terminal(r: &Results) -> String {
     for (label, why) in &r.roster.absent {
         push(&mut out, format_args!("not measured: {label}: {}\n", one_line(why)));
     }
-    if r.failed() > 0 {
-        push(&mut out, format_args!("FAILED requests or turns: {}\n", r.failed()));
+    for failure in failures(r) {
+        push(&mut out, format_args!("{failure}\n"));
     }
     out
 }
@@ -262,8 +271,8 @@ pub(crate) fn markdown(r: &Results) -> String {
             push(&mut out, format_args!("- {label}: {}\n", one_line(why)));
         }
     }
-    if r.failed() > 0 {
-        push(&mut out, format_args!("\nRequests or turns that failed: {}.\n", r.failed()));
+    for failure in failures(r) {
+        push(&mut out, format_args!("\n{failure}.\n"));
     }
     push(&mut out, format_args!("\n{}", notes()));
     out
