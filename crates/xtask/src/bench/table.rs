@@ -304,8 +304,8 @@ fn notes() -> String {
   time. Events that pile up while a gateway is busy travel together, which makes them cheaper for whoever is late.
 - Pauses: the provider makes an event every 2,000 us; what the load generator, on the same core as the provider, adds
   by itself is in the row of the mock.
-- CPU spent in the kernel on behalf of a gateway (its part of loopback TCP) counts as the gateway's, as it would on a
-  network; the disk's own work does not.
+- CPU spent in the kernel on behalf of a gateway (its part of loopback TCP, its part of an fsync) counts as the
+  gateway's.
 "
     )
 }
