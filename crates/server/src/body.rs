@@ -8,6 +8,7 @@ use http_body::{Body, Frame, SizeHint};
 use smallvec::SmallVec;
 
 use crate::ensemble::Ensemble;
+use crate::listen::LastWords;
 use crate::relay::Relay;
 
 /// The body was ended on purpose without its proper end, so that the client can't take it for whole.
@@ -36,6 +37,16 @@ impl RespBody {
     /// Nothing.
     pub fn empty() -> Self {
         Self::Whole(SmallVec::new())
+    }
+}
+
+impl LastWords for RespBody {
+    fn last_words(&mut self) {
+        match self {
+            Self::Whole(_) => {}
+            Self::Stream(relay) => relay.last_words(),
+            Self::Ensemble(ensemble) => ensemble.last_words(),
+        }
     }
 }
 

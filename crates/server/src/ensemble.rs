@@ -279,7 +279,22 @@ impl Ensemble {
         }
     }
 
+    /// Ends the stream because the gateway does; one that is about to end properly is left to.
+    pub fn last_words(&mut self) {
+        if self.phase == Phase::Flowing {
+            self.tear_as(
+                &errors::STREAM_INTERRUPTED,
+                "the gateway is shutting down",
+                Ended::Internal,
+            );
+        }
+    }
+
     fn tear(&mut self, kind: &'static errors::ErrorKind, why: &str) {
+        self.tear_as(kind, why, Ended::Failed(ErrorClass::BadResponse));
+    }
+
+    fn tear_as(&mut self, kind: &'static errors::ErrorKind, why: &str, ended: Ended) {
         self.phase = Phase::Tearing;
         let Some(first) = self.legs.first() else { return };
         let failure = Failure {
@@ -294,7 +309,7 @@ impl Ensemble {
         for leg in &mut self.legs {
             leg.source = None;
             let seen = leg.tee.finish();
-            drop(leg.flight.settle(Ended::Failed(ErrorClass::BadResponse), seen));
+            drop(leg.flight.settle(ended, seen));
         }
     }
 }

@@ -6,7 +6,7 @@ use http::HeaderMap;
 /// Panics where the header `x-outrigger-test-panic` names this place.
 #[cfg(feature = "planted-panic")]
 #[expect(clippy::panic, reason = "it is what the feature is for")]
-pub fn panic_at(place: &str, headers: &HeaderMap) {
+pub(crate) fn panic_at(place: &str, headers: &HeaderMap) {
     if headers
         .get("x-outrigger-test-panic")
         .is_some_and(|value| value.as_bytes() == place.as_bytes())
@@ -17,4 +17,4 @@ pub fn panic_at(place: &str, headers: &HeaderMap) {
 
 /// Does nothing.
 #[cfg(not(feature = "planted-panic"))]
-pub fn panic_at(_place: &str, _headers: &HeaderMap) {}
+pub(crate) fn panic_at(_place: &str, _headers: &HeaderMap) {}

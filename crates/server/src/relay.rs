@@ -344,6 +344,15 @@ impl Relay {
         self.tear(&errors::STREAM_INTERRUPTED, why);
     }
 
+    /// Ends the stream because the gateway does; one that is about to end properly is left to.
+    pub fn last_words(&mut self) {
+        if matches!(self.phase, Phase::Flowing) {
+            let seen = self.pipe.finish();
+            drop(self.settle(Ended::Internal, seen));
+            self.tear(&errors::STREAM_INTERRUPTED, "the gateway is shutting down");
+        }
+    }
+
     fn settle(&mut self, ended: Ended, seen: Seen) -> Settled {
         self.flight.as_mut().map_or(Settled::NOTHING, |flight| flight.settle(ended, seen))
     }

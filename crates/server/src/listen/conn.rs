@@ -18,7 +18,7 @@ use tokio_rustls::TlsAcceptor;
 use super::framing::{Framer, HeadLimits};
 use super::gate::Gate;
 use super::guarded::Guarded;
-use super::handler::{ReqBody, RespBody, call};
+use super::handler::{LastWords, ReqBody, RespBody, call};
 use super::limits::ListenLimits;
 use super::state::{ConnState, InFlight, Order};
 use super::stream::Stream;
@@ -47,7 +47,7 @@ pub(super) async fn serve_connection<H, F, B>(
 ) where
     H: Fn(Request<ReqBody>, ConnInfo) -> F + 'static,
     F: Future<Output = Response<B>> + 'static,
-    B: http_body::Body<Data = Bytes> + Unpin + 'static,
+    B: http_body::Body<Data = Bytes> + LastWords + Unpin + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     // Streamed events are small and must not wait for a full segment.
@@ -109,7 +109,7 @@ async fn drive_h1<S, B>(stream: Guarded, service: S, state: &ConnState)
 where
     S: hyper::service::HttpService<ReqBody, ResBody = RespBody<B>>,
     S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-    B: http_body::Body<Data = Bytes> + Unpin + 'static,
+    B: http_body::Body<Data = Bytes> + LastWords + Unpin + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let mut connection = std::pin::pin!(
@@ -137,7 +137,7 @@ where
     S: hyper::service::HttpService<ReqBody, ResBody = RespBody<B>>,
     S::Future: 'static,
     S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-    B: http_body::Body<Data = Bytes> + Unpin + 'static,
+    B: http_body::Body<Data = Bytes> + LastWords + Unpin + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let mut connection = std::pin::pin!(

@@ -21,6 +21,12 @@ pub type ReqBody = hyper::body::Incoming;
 /// whole.
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
+/// What a response body says before its connection is cut.
+pub trait LastWords {
+    /// The drain is over: end soon, and not as if all had been said.
+    fn last_words(&mut self) {}
+}
+
 /// A handler's response body, or a short text of our own.
 #[derive(Debug)]
 pub struct RespBody<B> {
@@ -30,6 +36,8 @@ pub struct RespBody<B> {
     /// An error that waits until what was said before it has left. hyper drops what it has not yet written when
     /// a body fails; the last words of a cut stream are often the ones that say why it was cut.
     failure: Option<BoxError>,
+    /// Whether the body knows that it has to end.
+    told: bool,
 }
 
 #[derive(Debug)]
@@ -60,18 +68,29 @@ where
     let mut work = pin!(work);
     let outcome = std::future::poll_fn(|cx| {
         match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(cx))) {
-            Ok(Poll::Ready(response)) => Poll::Ready(Some(response)),
+            Ok(Poll::Ready(response)) => Poll::Ready(Ok(response)),
+            Ok(Poll::Pending) if in_flight.is_ending(cx.waker()) => {
+                Poll::Ready(Err(Unanswered::Cut))
+            }
             Ok(Poll::Pending) => Poll::Pending,
-            Err(_) => Poll::Ready(None),
+            Err(_) => Poll::Ready(Err(Unanswered::Panicked)),
         }
     })
     .await;
     Ok(match outcome {
-        Some(response) => {
-            response.map(|it| RespBody { content: Content::Body(it), in_flight, failure: None })
+        Ok(response) => response.map(|it| RespBody::new(Content::Body(it), in_flight)),
+        Err(Unanswered::Panicked) => panicked(in_flight),
+        Err(Unanswered::Cut) => {
+            own(StatusCode::SERVICE_UNAVAILABLE, "the gateway is shutting down", in_flight)
         }
-        None => panicked(in_flight),
     })
+}
+
+/// Why a handler gave no response.
+enum Unanswered {
+    Panicked,
+    /// It took longer than the drain.
+    Cut,
 }
 
 fn panicked<B>(in_flight: InFlight) -> Response<RespBody<B>> {
@@ -83,7 +102,7 @@ fn own<B>(status: StatusCode, reason: &str, in_flight: InFlight) -> Response<Res
     let kind = if status.is_server_error() { "api_error" } else { "invalid_request_error" };
     let text = format!("{{\"error\":{{\"message\":\"{reason}\",\"type\":\"{kind}\"}}}}");
     let content = Content::Text(Some(Bytes::from(text)));
-    let mut response = Response::new(RespBody { content, in_flight, failure: None });
+    let mut response = Response::new(RespBody::new(content, in_flight));
     *response.status_mut() = status;
     let json = header::HeaderValue::from_static("application/json");
     response.headers_mut().insert(header::CONTENT_TYPE, json);
@@ -118,9 +137,15 @@ fn sound_h2(request: &Request<ReqBody>) -> Result<(), (StatusCode, &'static str)
     Ok(())
 }
 
+impl<B> RespBody<B> {
+    fn new(content: Content<B>, in_flight: InFlight) -> Self {
+        Self { content, in_flight, failure: None, told: false }
+    }
+}
+
 impl<B> Body for RespBody<B>
 where
-    B: Body<Data = Bytes> + Unpin,
+    B: Body<Data = Bytes> + LastWords + Unpin,
     B::Error: Into<BoxError>,
 {
     type Data = Bytes;
@@ -141,6 +166,10 @@ where
             Content::Text(text) => return Poll::Ready(text.take().map(|it| Ok(Frame::data(it)))),
             Content::Body(body) => body,
         };
+        if !this.told && this.in_flight.is_ending(cx.waker()) {
+            this.told = true;
+            body.last_words();
+        }
         let failure = match catch_unwind(AssertUnwindSafe(|| Pin::new(body).poll_frame(cx))) {
             Ok(Poll::Ready(Some(Err(error)))) => error.into(),
             Ok(Poll::Ready(Some(Ok(frame)))) => return Poll::Ready(Some(Ok(frame))),

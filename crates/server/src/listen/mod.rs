@@ -25,7 +25,7 @@ mod tests;
 pub use body::{BodyFault, Pace, read_body};
 pub use conn::ConnInfo;
 pub use gate::{Gate, Shutdown};
-pub use handler::{ReqBody, RespBody};
+pub use handler::{LastWords, ReqBody, RespBody};
 pub use limits::ListenLimits;
 pub use serve::{Arrivals, Intake, Served, accept, bind, intake, serve};
 pub use tls::{TlsError, TlsSource};

@@ -17,10 +17,12 @@ use tokio::sync::{Notify, mpsc};
 
 use super::conn::{ConnInfo, serve_connection};
 use super::gate::{Gate, Place};
-use super::handler::ReqBody;
+use super::handler::{LastWords, ReqBody};
 use super::limits::ListenLimits;
 use super::state::{ConnState, Order};
 
+/// How long answers that the drain did not wait for have to say so.
+const LAST_WORDS: Duration = Duration::from_millis(500);
 /// How long a client may go on sending after our last word.
 const LEAVE_TAKING: Duration = Duration::from_secs(2);
 
@@ -143,7 +145,7 @@ pub async fn serve<H, F, B>(mut arrivals: Arrivals, gate: Arc<Gate>, handler: Rc
 where
     H: Fn(Request<ReqBody>, ConnInfo) -> F + 'static,
     F: Future<Output = Response<B>> + 'static,
-    B: http_body::Body<Data = Bytes> + Unpin + 'static,
+    B: http_body::Body<Data = Bytes> + LastWords + Unpin + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let watch = Rc::new(Watchman::new(gate.limits));
@@ -208,7 +210,7 @@ impl Watchman {
     ) where
         H: Fn(Request<ReqBody>, ConnInfo) -> F + 'static,
         F: Future<Output = Response<B>> + 'static,
-        B: http_body::Body<Data = Bytes> + Unpin + 'static,
+        B: http_body::Body<Data = Bytes> + LastWords + Unpin + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let Arrival { stream, peer, place, on_thread } = arrival;
@@ -275,6 +277,16 @@ impl Watchman {
         let mut cut = 0;
         for state in self.connections.borrow().values() {
             cut += state.in_flight.get();
+            state.give(Order::LastWords);
+        }
+        let until = Instant::now() + LAST_WORDS;
+        while !self.connections.borrow().is_empty() && Instant::now() < until {
+            tokio::select! {
+                () = self.gone.notified() => {}
+                () = tokio::time::sleep_until(until.into()) => {}
+            }
+        }
+        for state in self.connections.borrow().values() {
             state.give(Order::Cut);
         }
         // Cut connections end as soon as they are polled.

@@ -4,6 +4,7 @@
 //! that it alone reads. So a request costs a few stores into cells, and nothing else.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::pin;
 use std::rc::Rc;
@@ -19,6 +20,8 @@ pub(super) enum Order {
     Serve,
     /// Finish what is in flight, take nothing new.
     Close,
+    /// Say why it ends, and end.
+    LastWords,
     /// End now.
     Cut,
 }
@@ -47,6 +50,8 @@ pub(super) struct ConnState {
     waiting: Cell<bool>,
     order: Cell<Order>,
     waker: RefCell<Option<Waker>>,
+    /// Who waits on HTTP/2, where each stream is a task of its own; by the number of the request.
+    streams: RefCell<BTreeMap<u64, Waker>>,
 }
 
 impl ConnState {
@@ -67,6 +72,7 @@ impl ConnState {
             waiting: Cell::new(false),
             order: Cell::new(Order::Serve),
             waker: RefCell::new(None),
+            streams: RefCell::default(),
         })
     }
 
@@ -80,7 +86,7 @@ impl ConnState {
 
     /// Gives an order (a weaker one than before is ignored) and wakes the connection.
     pub(super) fn give(&self, order: Order) {
-        let order = if self.opening.get() && order == Order::Close { Order::Cut } else { order };
+        let order = if self.opening.get() && order > Order::Serve { Order::Cut } else { order };
         if order > self.order.get() {
             self.order.set(order);
             self.wake();
@@ -90,6 +96,11 @@ impl ConnState {
     fn wake(&self) {
         if let Some(waker) = self.waker.borrow().as_ref() {
             waker.wake_by_ref();
+        }
+        if self.order.get() >= Order::LastWords {
+            for waker in std::mem::take(&mut *self.streams.borrow_mut()).into_values() {
+                waker.wake();
+            }
         }
     }
 
@@ -130,13 +141,28 @@ impl ConnState {
 
 /// A request in flight: from the call of its handler to the end of its response body.
 #[derive(Debug)]
-pub(super) struct InFlight(Rc<ConnState>);
+pub(super) struct InFlight(Rc<ConnState>, u64);
 
 impl InFlight {
     pub(super) fn new(state: &Rc<ConnState>) -> Self {
         state.in_flight.set(state.in_flight.get() + 1);
         state.requests.set(state.requests.get() + 1);
-        Self(Rc::clone(state))
+        Self(Rc::clone(state), state.requests.get())
+    }
+
+    /// Whether the connection is about to be cut: what is still to be said must be said now. If not, the task is woken
+    /// when it is.
+    pub(super) fn is_ending(&self, waker: &Waker) -> bool {
+        if self.0.order.get() >= Order::LastWords {
+            return true;
+        }
+        if self.0.h2.get() {
+            let mut streams = self.0.streams.borrow_mut();
+            if !streams.get(&self.1).is_some_and(|it| it.will_wake(waker)) {
+                streams.insert(self.1, waker.clone());
+            }
+        }
+        false
     }
 }
 
@@ -156,6 +182,9 @@ impl InFlight {
 
 impl Drop for InFlight {
     fn drop(&mut self) {
+        if self.0.h2.get() {
+            self.0.streams.borrow_mut().remove(&self.1);
+        }
         self.0.in_flight.set(self.0.in_flight.get().saturating_sub(1));
         self.0.idle_since.set(self.0.now());
         if self.0.violation.get().is_some() {

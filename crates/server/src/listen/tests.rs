@@ -17,8 +17,8 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 
 use super::{
-    BodyFault, ConnInfo, Gate, ListenLimits, Pace, ReqBody, Served, Shutdown, TlsSource, accept,
-    bind, intake, read_body, serve,
+    BodyFault, ConnInfo, Gate, LastWords, ListenLimits, Pace, ReqBody, Served, Shutdown, TlsSource,
+    accept, bind, intake, read_body, serve,
 };
 
 /// A body that says a few pieces and then ends, hangs, fails or panics.
@@ -44,6 +44,15 @@ struct Dropped(mpsc::UnboundedSender<&'static str>, &'static str);
 impl Drop for Dropped {
     fn drop(&mut self) {
         self.0.send(self.1).ok();
+    }
+}
+
+impl LastWords for Script {
+    fn last_words(&mut self) {
+        if matches!(self.end, End::Hang) {
+            self.pieces.push("last words");
+            self.end = End::Fail;
+        }
     }
 }
 
