@@ -130,7 +130,9 @@ impl Holding {
     fn is_no_object(&self) -> bool {
         let mut bytes = self.held.iter().flatten().skip_while(|byte| matches!(byte, b'\r' | b'\n'));
         let is_data = b"data:".iter().all(|letter| bytes.next() == Some(letter));
-        is_data && bytes.find(|byte| **byte != b' ').is_some_and(|byte| *byte != b'{')
+        // A line without content says nothing: the data may go on in the next.
+        let is_other = |byte: &u8| !matches!(byte, b'{' | b'\r' | b'\n');
+        is_data && bytes.find(|byte| **byte != b' ').is_some_and(is_other)
     }
 }
 

@@ -60,6 +60,12 @@ impl Writer<'_, '_> {
         self.body.put("max_tokens", max_tokens);
         self.write_system()?;
         let messages = write_blocks::messages(self.exchange, self.target, self.loss)?;
+        if messages.is_empty() {
+            return Err(FieldError::new(
+                "messages",
+                "this provider needs a user message with content beside the system prompt",
+            ));
+        }
         self.body.put("messages", messages);
         self.write_tools();
         let thinks = self.write_reasoning(max_tokens);

@@ -1,0 +1,14 @@
+//! The targets, by what they try.
+
+mod others;
+mod requests;
+mod streams;
+
+pub use others::{canary, config_yaml, error_body, key_parse, ledger_record, retry_after};
+pub use requests::{
+    json_gate, peek_anthropic_messages, peek_openai_chat, translate_chat_to_messages,
+    translate_messages_to_chat,
+};
+pub use streams::{
+    answer_and_stream, sse_bytes, sse_rechunk, usage_anthropic_messages, usage_openai_chat,
+};

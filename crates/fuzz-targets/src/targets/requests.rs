@@ -1,0 +1,128 @@
+//! Requests: the gate, the peeks, forwarding, translation.
+
+use bytes::Bytes;
+use dialect::gate::{GateErrorKind, GateLimits, scan};
+use dialect::{DialectId, Edits, Exchange, Quirks, Target, dialect};
+use domain::{Feature, LossReport};
+use serde_json::{Value, json};
+
+use crate::reference::is_unique_json;
+
+/// The gate lets through what another parser takes, and nothing else but for its own limits.
+pub fn json_gate(data: &[u8]) {
+    let theirs = is_unique_json(data);
+    match scan(data, GateLimits::default()) {
+        Ok(()) => assert!(theirs, "the gate took what serde_json refuses"),
+        Err(error) => {
+            assert!(error.offset <= data.len());
+            let own_limit = matches!(
+                error.kind,
+                GateErrorKind::TooDeep | GateErrorKind::TooManyKeys | GateErrorKind::NumberRange
+            );
+            assert!(own_limit || !theirs, "the gate refused what serde_json takes: {error}");
+        }
+    }
+}
+
+/// Peek and forward of chat completions.
+pub fn peek_openai_chat(data: &[u8]) {
+    peek(DialectId::OpenaiChat, data);
+}
+
+/// Peek and forward of messages.
+pub fn peek_anthropic_messages(data: &[u8]) {
+    peek(DialectId::AnthropicMessages, data);
+}
+
+fn peek(id: DialectId, data: &[u8]) {
+    let side = dialect(id);
+    let through = scan(data, GateLimits::default()).is_ok();
+    // On anything at all, no panic; what it says counts only behind the gate.
+    let Ok(peek) = side.peek(data, &()) else { return };
+    if !through {
+        return;
+    }
+    let body = Bytes::copy_from_slice(data);
+    let same = side.forward(&body, &peek, &Edits::default());
+    assert_eq!((same.as_ptr(), same.len()), (body.as_ptr(), body.len()), "the same bytes go on");
+
+    let edits = Edits { model: Some("other/\"m\""), ask_usage: true };
+    let out = side.forward(&body, &peek, &edits);
+    // A body at the very limit may pass it by the option that was added.
+    let wide = GateLimits { depth: 66, keys_per_object: 5_000, keys: 70_000, key_bytes: 1_024 };
+    assert_eq!(scan(&out, wide), Ok(()), "a forwarded body is still JSON");
+    let (Ok(mut before), Ok(after)) =
+        (serde_json::from_slice::<Value>(data), serde_json::from_slice::<Value>(&out))
+    else {
+        return;
+    };
+    assert_eq!(before.get("model").and_then(Value::as_str), Some(peek.model.as_str()));
+    if let Some(model) = before.get_mut("model") {
+        *model = json!("other/\"m\"");
+    }
+    if id == DialectId::OpenaiChat && peek.stream {
+        let mut options = before.get("stream_options").cloned().unwrap_or_default();
+        if !options.is_object() {
+            options = json!({});
+        }
+        if let (Some(options), Some(top)) = (options.as_object_mut(), before.as_object_mut()) {
+            options.insert("include_usage".to_owned(), json!(true));
+            top.insert("stream_options".to_owned(), Value::Object(options.clone()));
+        }
+    }
+    assert_eq!(before, after, "nothing but the edits changed");
+
+    if let Ok(exchange) = side.read_request(data, &()) {
+        assert_eq!(exchange.model, peek.model);
+        assert_eq!(exchange.stream, peek.stream);
+        assert_eq!(exchange.answers, peek.limits.answers);
+        assert!(peek.limits.max_output >= exchange.max_output);
+        assert_eq!(exchange.stream, peek.features.contains(Feature::Stream));
+    }
+}
+
+/// A chat request as a message request.
+pub fn translate_chat_to_messages(data: &[u8]) {
+    translate(DialectId::OpenaiChat, DialectId::AnthropicMessages, data);
+}
+
+/// A message request as a chat request.
+pub fn translate_messages_to_chat(data: &[u8]) {
+    translate(DialectId::AnthropicMessages, DialectId::OpenaiChat, data);
+}
+
+fn translate(from: DialectId, to: DialectId, data: &[u8]) {
+    if scan(data, GateLimits::default()).is_err() {
+        return;
+    }
+    let Ok(exchange) = dialect(from).read_request(data, &()) else { return };
+    for version in ["2023-06-01", "2026-10-21"] {
+        for side in [to, from] {
+            written(side, &exchange, version);
+        }
+    }
+}
+
+/// What is written is JSON that the dialect's own readers take.
+fn written(to: DialectId, exchange: &Exchange, version: &str) {
+    let quirks = Quirks::default();
+    let target = Target {
+        model: "provider-model",
+        max_output: Some(4_096),
+        quirks: &quirks,
+        anthropic_version: version,
+        ask_usage: true,
+    };
+    let mut loss = LossReport::default();
+    let Ok(request) = dialect(to).write_request(exchange, &target, &mut loss) else { return };
+    // Translation may nest deeper and name more than the client did.
+    let wide =
+        GateLimits { depth: 80, keys_per_object: 100_000, keys: 1_000_000, key_bytes: 1 << 20 };
+    assert_eq!(scan(&request.body, wide), Ok(()), "a written request is JSON");
+    let peek = dialect(to).peek(&request.body, &());
+    assert!(peek.is_ok(), "a written request can be read: {peek:?}");
+    if let Ok(peek) = peek {
+        assert_eq!(peek.model, "provider-model");
+        assert_eq!(peek.stream, exchange.stream);
+    }
+}
