@@ -73,6 +73,16 @@ pub async fn handle(
         Disconnect::Drain => None,
         Disconnect::DrainUpTo(time) => Some(time),
     };
+    Box::pin(outlive(worker, request, conn, up_to)).await
+}
+
+/// Serves a request as a task of its own.
+async fn outlive(
+    worker: Rc<Worker>,
+    request: Request<ReqBody>,
+    conn: ConnInfo,
+    up_to: Option<Duration>,
+) -> Response<RespBody> {
     let mut task =
         Outliving { task: tokio::task::spawn_local(answer(worker, request, conn)), up_to };
     match (&mut task.task).await {
@@ -290,7 +300,10 @@ async fn attempts(
                 flow.on(Event::Prepared, |_| Next::Stop);
                 let flown = match call.calls {
                     1 => fly(worker, cx, &run, flight, &call).await,
-                    _ => fly_together(worker, cx, &run, flight, &call, (attempt, claim)).await,
+                    _ => {
+                        Box::pin(fly_together(worker, cx, &run, flight, &call, (attempt, claim)))
+                            .await
+                    }
                 };
                 match flown {
                     Ok(response) => return Ok(response),
@@ -434,7 +447,7 @@ async fn fly(
     flight.head(&reply);
     planted::panic_at("answer", run.headers);
     if run.ask.peek.stream && run.ask.endpoint == Endpoint::Chat {
-        streamed(cx, run, flight, call, reply, started).await
+        Box::pin(streamed(cx, run, flight, call, reply, started)).await
     } else {
         whole(cx, run, flight, call, reply).await
     }

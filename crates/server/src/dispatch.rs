@@ -192,13 +192,13 @@ fn set(headers: &mut HeaderMap, name: &str, value: &str) {
 /// Sends an attempt and waits for the head of its answer. An error answer is read and classified here.
 pub async fn send(worker: &Worker, call: &Call) -> Result<Reply, Fault> {
     let reply = match call.offer.provider.kind {
-        ProviderKind::Demo => demo(worker, call).await?,
+        ProviderKind::Demo => Box::pin(demo(worker, call)).await?,
         ProviderKind::Openai | ProviderKind::Anthropic | ProviderKind::OpenaiCompatible => {
             http(worker, call).await?
         }
     };
     if !reply.status.is_success() {
-        return Err(error_answer(call, reply).await);
+        return Err(Box::pin(error_answer(call, reply)).await);
     }
     let coded = reply.headers.get(http::header::CONTENT_ENCODING);
     if coded.is_some_and(|it| !it.as_bytes().eq_ignore_ascii_case(b"identity")) {

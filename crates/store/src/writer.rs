@@ -38,7 +38,7 @@ const SIGN_RECORDS: u64 = 4_096;
 /// or after this time when any were written.
 const SIGN_AFTER: Duration = Duration::from_mins(1);
 /// The balances are snapshotted after so many records, so that a start never replays many more.
-const SNAPSHOT_RECORDS: u64 = 50_000;
+const SNAPSHOT_RECORDS: u64 = 150_000;
 /// At a clean stop a tail this short is left for the next start.
 const SNAPSHOT_TAIL: u64 = 1_000;
 

@@ -69,8 +69,10 @@ pub async fn read_body(mut body: ReqBody, limit: u64, pace: Pace) -> Result<Byte
     Ok(gathered.join())
 }
 
-/// Size of a block, and most bytes that are set aside for what was announced but has not come.
-const BLOCK: usize = 1024 * 1024;
+/// Most bytes of a block.
+const BLOCK: usize = 256 * 1024;
+/// Most bytes that are set aside for what was announced but has not come.
+const ANNOUNCED: usize = 1024 * 1024;
 
 /// A body as it comes: one piece as it is, several copied into blocks. A buffer that doubles would take three times the
 /// limit just to find out that a body is too long.
@@ -88,7 +90,7 @@ impl Gathered {
             self.first = data;
             return;
         }
-        let announced = usize::try_from(to_come).unwrap_or(BLOCK).min(BLOCK);
+        let announced = usize::try_from(to_come).unwrap_or(ANNOUNCED).min(ANNOUNCED);
         if self.blocks.is_empty() {
             let first = std::mem::take(&mut self.first);
             let mut block = BytesMut::with_capacity(first.len() + data.len() + announced);

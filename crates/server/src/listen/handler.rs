@@ -100,7 +100,10 @@ fn panicked<B>(in_flight: InFlight) -> Response<RespBody<B>> {
 
 fn own<B>(status: StatusCode, reason: &str, in_flight: InFlight) -> Response<RespBody<B>> {
     let kind = if status.is_server_error() { "api_error" } else { "invalid_request_error" };
-    let text = format!("{{\"error\":{{\"message\":\"{reason}\",\"type\":\"{kind}\"}}}}");
+    // Right for the clients of both dialects: to OpenAI's the outer type is a member that they don't know.
+    let text = format!(
+        "{{\"type\":\"error\",\"error\":{{\"message\":\"{reason}\",\"type\":\"{kind}\"}}}}"
+    );
     let content = Content::Text(Some(Bytes::from(text)));
     let mut response = Response::new(RespBody::new(content, in_flight));
     *response.status_mut() = status;
