@@ -6,7 +6,7 @@ import socket
 import time
 
 from client import DIALECTS, ask, verdict
-from gateway import LONG, Gateway, Partner, attempts, finish, many_files
+from gateway import LONG, Gateway, Partner, attempts, finish, many_files, until
 
 ROUNDS = 100 if LONG else 30
 # How the first offer fails: a rule of its partner, or something below HTTP.
@@ -106,13 +106,17 @@ def main():
             marked = [row for row in rows if row["request"] in taken and row["offer"] == "second/echo"]
             if any("failover" not in row["marks"] for row in marked):
                 faults.append(f"{way}: an attempt that took over is not marked so")
-            name = f'outrigger_circuit_open{{provider="{way}",model="echo"}}'
-            opened += gateway.metrics().get(name) == 1
             said = json.loads(gateway.run("route", "why", f"use-{way}", "--json"))
             if "second/echo" not in json.dumps(said):
                 faults.append(f"route why use-{way}: {said}")
-        if opened != len(WAYS):
-            faults.append(f"{opened} of {len(WAYS)} offers are shown as set aside by the metrics")
+            name = f'outrigger_circuit_open{{provider="{way}",model="echo"}}'
+            if way == "limited":
+                # Set aside until its own time is over, which is no broken circuit.
+                continue
+            if until(lambda: gateway.metrics().get(name) == 1, 7, 0.1):
+                opened += 1
+            else:
+                faults.append(f"{way}: the metrics don't show the offer as left out")
         gateway.run("ledger", "verify")
         faults += gateway.panics()
     finally:
@@ -121,7 +125,7 @@ def main():
             partner.stop()
         del keep
     tries = ", ".join(f"{way} {count}" for way, count in slow.items())
-    finish(faults, f"{len(WAYS)} ways to die, {ROUNDS} requests each, all served; the dead offer was tried: {tries}")
+    finish(faults, f"{len(WAYS)} ways to die, {ROUNDS} requests each, all served; {opened} shown as left out; the dead offer was tried: {tries}")
 
 
 main()
