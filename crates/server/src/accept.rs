@@ -25,7 +25,7 @@ use crate::errors::{self, Failure};
 use crate::identify::{Caller, identify};
 use crate::listen::headers as allowed;
 use crate::listen::route::{self, Access, Action as RouteAction, Family, Match, NoRoute};
-use crate::listen::{BodyFault, ConnInfo, Pace, ReqBody, read_body};
+use crate::listen::{BodyFault, Pace, ReqBody, read_body};
 use crate::local;
 use crate::plan;
 use crate::planted;
@@ -63,28 +63,22 @@ pub struct Cx {
 
 /// Serves one request of the data plane. Where a client that leaves does not cancel its attempt, the request runs as a
 /// task of its own, which outlives the connection.
-pub async fn handle(
-    worker: Rc<Worker>,
-    request: Request<ReqBody>,
-    conn: ConnInfo,
-) -> Response<RespBody> {
+pub async fn handle(worker: Rc<Worker>, request: Request<ReqBody>) -> Response<RespBody> {
     let up_to = match worker.gateway.snapshot.load().on_client_disconnect() {
-        Disconnect::Cancel => return answer(worker, request, conn).await,
+        Disconnect::Cancel => return answer(worker, request).await,
         Disconnect::Drain => None,
         Disconnect::DrainUpTo(time) => Some(time),
     };
-    Box::pin(outlive(worker, request, conn, up_to)).await
+    Box::pin(outlive(worker, request, up_to)).await
 }
 
 /// Serves a request as a task of its own.
 async fn outlive(
     worker: Rc<Worker>,
     request: Request<ReqBody>,
-    conn: ConnInfo,
     up_to: Option<Duration>,
 ) -> Response<RespBody> {
-    let mut task =
-        Outliving { task: tokio::task::spawn_local(answer(worker, request, conn)), up_to };
+    let mut task = Outliving { task: tokio::task::spawn_local(answer(worker, request)), up_to };
     match (&mut task.task).await {
         Ok(response) => response,
         Err(error) => std::panic::resume_unwind(error.into_panic()),
@@ -109,11 +103,7 @@ impl Drop for Outliving {
     }
 }
 
-async fn answer(
-    worker: Rc<Worker>,
-    request: Request<ReqBody>,
-    conn: ConnInfo,
-) -> Response<RespBody> {
+async fn answer(worker: Rc<Worker>, request: Request<ReqBody>) -> Response<RespBody> {
     let _alarm = PanicCount(&worker);
     let now = worker.gateway.now();
     let id = worker.request_id(now);
@@ -149,7 +139,6 @@ async fn answer(
         Ok(found) => serve(&worker, &mut cx, &found, &parts.headers, host.as_deref(), body).await,
         Err(error) => Err(not_routed(parts.uri.path(), error)),
     };
-    let _conn = conn;
     result.unwrap_or_else(|failure| refuse(&worker, &cx, &failure))
 }
 
@@ -376,13 +365,11 @@ async fn prepare(
             return Err(refused);
         }
     };
-    match receipt.await {
-        Ok(_) => Ok((flight, call)),
-        Err(_) => {
-            flight.not_durable();
-            Err(Refused::Ledger)
-        }
+    if receipt.await.is_ok() {
+        return Ok((flight, call));
     }
+    flight.not_durable();
+    Err(Refused::Ledger)
 }
 
 fn prepare_now(
@@ -521,13 +508,11 @@ async fn join(
     };
     let (flight, receipt) =
         Flight::begin(worker, cx, &facts, None).map_err(|(failure, _)| failure.message)?;
-    match receipt.await {
-        Ok(_) => Ok(flight),
-        Err(_) => {
-            flight.not_durable();
-            Err("the ledger can't be written".to_owned())
-        }
+    if receipt.await.is_ok() {
+        return Ok(flight);
     }
+    flight.not_durable();
+    Err("the ledger can't be written".to_owned())
 }
 
 /// A whole answer: held until it is complete and settled, so that it is delivered whole or not at all.
@@ -574,7 +559,7 @@ async fn whole(cx: &Cx, run: &Run<'_>, mut flight: Flight, call: &Call, mut repl
         Err(why) => return Err(failed(flight, Fault::silent(ErrorClass::BadResponse, true, why))),
     };
     let cost = flight.cost_of(&seen);
-    let settled = flight.settle(Ended::Whole, seen);
+    let settled = flight.settle(Ended::Whole, &seen);
     let mut headers = answer_headers(cx, call, &reply.headers);
     if let Some(cost) = cost {
         insert(&mut headers, "x-outrigger-cost", &cost.to_string());

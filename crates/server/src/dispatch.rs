@@ -140,16 +140,11 @@ fn translate(
     exchange: &mut Option<Exchange>,
     max_output: Option<u64>,
 ) -> Result<(), Failure> {
-    let exchange = match exchange {
-        Some(exchange) => exchange,
-        None => {
-            let read = ask
-                .client
-                .read_request(&ask.body, &HeaderView(client_headers))
-                .map_err(bad_field)?;
-            exchange.insert(read)
-        }
-    };
+    if exchange.is_none() {
+        let headers = HeaderView(client_headers);
+        *exchange = Some(ask.client.read_request(&ask.body, &headers).map_err(bad_field)?);
+    }
+    let Some(exchange) = exchange else { return Ok(()) };
     let provider = &call.offer.provider;
     let target = DialectTarget {
         model: call.offer.id.model().as_str(),

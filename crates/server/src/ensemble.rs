@@ -61,7 +61,7 @@ async fn whole_leg(worker: &Worker, call: &Call, mut flight: Flight) -> Result<A
     flight.dispatched();
     let read = read_leg(worker, call, &mut flight).await;
     match read {
-        Ok((answer, seen)) => match flight.settle(Ended::Whole, seen).await {
+        Ok((answer, seen)) => match flight.settle(Ended::Whole, &seen).await {
             Ok(()) => Ok(answer),
             Err(_) => Err(Fault::silent(ErrorClass::Internal, true, "the ledger can't be written")),
         },
@@ -188,7 +188,7 @@ impl Ensemble {
                     match Pin::new(settled).poll(context) {
                         Poll::Ready(Ok(())) => drop(self.settling.pop()),
                         Poll::Ready(Err(_)) => {
-                            self.tear(&errors::LEDGER_UNAVAILABLE, "the ledger can't be written")
+                            self.tear(&errors::LEDGER_UNAVAILABLE, "the ledger can't be written");
                         }
                         Poll::Pending => return Poll::Pending,
                     }
@@ -239,7 +239,7 @@ impl Ensemble {
                 let ended = leg.reader.end(&mut events);
                 if ended.is_ok() {
                     let seen = leg.tee.finish();
-                    self.settling.push(leg.flight.settle(Ended::Whole, seen));
+                    self.settling.push(leg.flight.settle(Ended::Whole, &seen));
                 }
                 ended
             }
@@ -309,7 +309,7 @@ impl Ensemble {
         for leg in &mut self.legs {
             leg.source = None;
             let seen = leg.tee.finish();
-            drop(leg.flight.settle(ended, seen));
+            drop(leg.flight.settle(ended, &seen));
         }
     }
 }
@@ -318,7 +318,7 @@ impl Drop for Ensemble {
     fn drop(&mut self) {
         for leg in &mut self.legs {
             let seen = leg.tee.finish();
-            drop(leg.flight.settle(Ended::ClientLeft, seen));
+            drop(leg.flight.settle(Ended::ClientLeft, &seen));
         }
     }
 }

@@ -210,7 +210,7 @@ impl Relay {
                         self.phase = Phase::Trailing;
                     }
                     Poll::Ready(Err(_)) => {
-                        self.tear(&errors::LEDGER_UNAVAILABLE, "the ledger can't be written")
+                        self.tear(&errors::LEDGER_UNAVAILABLE, "the ledger can't be written");
                     }
                     Poll::Pending => return Poll::Pending,
                 },
@@ -271,13 +271,13 @@ impl Relay {
         let seen = self.pipe.finish();
         if let Err(why) = ended {
             self.ready.append(&mut out);
-            self.cut_seen(ErrorClass::BadResponse, &why, seen);
+            self.cut_seen(ErrorClass::BadResponse, &why, &seen);
         } else if seen.complete {
             self.held = out;
-            self.phase = Phase::Settling(self.settle(Ended::Whole, seen));
+            self.phase = Phase::Settling(self.settle(Ended::Whole, &seen));
         } else {
             self.ready.append(&mut out);
-            self.cut_seen(ErrorClass::BadResponse, "the stream ended before its end marker", seen);
+            self.cut_seen(ErrorClass::BadResponse, "the stream ended before its end marker", &seen);
         }
     }
 
@@ -303,7 +303,7 @@ impl Relay {
 
     fn settle_whole(&mut self) {
         let seen = self.pipe.finish();
-        self.phase = Phase::Settling(self.settle(Ended::Whole, seen));
+        self.phase = Phase::Settling(self.settle(Ended::Whole, &seen));
     }
 
     /// After the terminator only the orderly end is of interest: it makes the connection fit for reuse.
@@ -333,10 +333,10 @@ impl Relay {
 
     fn cut(&mut self, class: ErrorClass, why: &str) {
         let seen = self.pipe.finish();
-        self.cut_seen(class, why, seen);
+        self.cut_seen(class, why, &seen);
     }
 
-    fn cut_seen(&mut self, class: ErrorClass, why: &str, seen: Seen) {
+    fn cut_seen(&mut self, class: ErrorClass, why: &str, seen: &Seen) {
         self.source = None;
         let class = seen.error.as_ref().map_or(class, |fault: &UpstreamFault| fault.class);
         // The receipt is not awaited: the client gets no proper end that it could take for an answer.
@@ -348,12 +348,12 @@ impl Relay {
     pub fn last_words(&mut self) {
         if matches!(self.phase, Phase::Flowing) {
             let seen = self.pipe.finish();
-            drop(self.settle(Ended::Internal, seen));
+            drop(self.settle(Ended::Internal, &seen));
             self.tear(&errors::STREAM_INTERRUPTED, "the gateway is shutting down");
         }
     }
 
-    fn settle(&mut self, ended: Ended, seen: Seen) -> Settled {
+    fn settle(&mut self, ended: Ended, seen: &Seen) -> Settled {
         self.flight.as_mut().map_or(Settled::NOTHING, |flight| flight.settle(ended, seen))
     }
 
@@ -433,7 +433,7 @@ impl Drop for Relay {
         };
         if self.linger == Disconnect::Cancel {
             let seen = self.pipe.finish();
-            drop(flight.settle(Ended::ClientLeft, seen));
+            drop(flight.settle(Ended::ClientLeft, &seen));
             return;
         }
         let up_to = match self.linger {

@@ -35,7 +35,7 @@ impl Reloader {
     pub fn reload(&mut self, asked: bool) {
         let text = match self.source.text() {
             Ok(text) => text,
-            Err(why) => return self.refuse(why, asked),
+            Err(why) => return self.refuse(&why, asked),
         };
         let changed = text != self.text && self.refused.as_deref() != Some(text.as_str());
         if !changed && !asked {
@@ -48,13 +48,13 @@ impl Reloader {
                 self.refused = None;
             }
             Err(why) => {
-                self.refuse(why, true);
+                self.refuse(&why, true);
                 self.refused = Some(text);
             }
         }
     }
 
-    fn refuse(&self, why: String, say: bool) {
+    fn refuse(&self, why: &str, say: bool) {
         if say {
             self.gateway.metrics.reloads_refused.inc();
             tracing::error!(why, "configuration refused, the old one stays");

@@ -290,9 +290,10 @@ impl Running {
         let mut cut = 0;
         // While the data plane drains, the admin API still answers: readiness above all.
         for thread in std::mem::take(&mut self.threads) {
-            match thread.join() {
-                Ok(served) => cut += served.cut,
-                Err(_) => tracing::error!("a thread of the data plane panicked"),
+            if let Ok(served) = thread.join() {
+                cut += served.cut;
+            } else {
+                tracing::error!("a thread of the data plane panicked");
             }
         }
         let why = if cut == 0 { "drained" } else { "drain_deadline" };
@@ -362,8 +363,7 @@ fn data_plane(
                 pool.sweep();
             }
         });
-        let handler =
-            Rc::new(move |request, conn| accept::handle(Rc::clone(&worker), request, conn));
+        let handler = Rc::new(move |request, _conn| accept::handle(Rc::clone(&worker), request));
         local.block_on(&runtime, listen::serve(arrivals, gate, handler))
     })
 }

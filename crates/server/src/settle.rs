@@ -229,9 +229,9 @@ impl Flight {
     }
 
     /// Closes the account of an attempt that reached the client, wholly or in part.
-    pub fn settle(&mut self, ended: Ended, seen: Seen) -> Settled {
+    pub fn settle(&mut self, ended: Ended, seen: &Seen) -> Settled {
         let sent = self.dispatched_at.is_some();
-        self.close(ended, &seen, sent, self.status)
+        self.close(ended, seen, sent, self.status)
     }
 
     /// Closes the account of an attempt that failed before anything reached the client, and gives the request's place
