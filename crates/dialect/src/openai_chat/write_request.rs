@@ -57,6 +57,9 @@ impl Writer<'_, '_> {
     fn write(&mut self) -> Result<(), FieldError> {
         self.body.put("model", self.target.model);
         let mut messages = write_messages::write(self.exchange, self.target, self.loss)?;
+        if messages.is_empty() {
+            return Err(FieldError::new("messages", "no message has any content"));
+        }
         if let Some(instruction) = self.write_format() {
             add_instruction(&mut messages, &instruction);
         }
