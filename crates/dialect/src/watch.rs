@@ -132,7 +132,7 @@ impl Holding {
         let is_data = b"data:".iter().all(|letter| bytes.next() == Some(letter));
         // A line without content says nothing: the data may go on in the next.
         let is_other = |byte: &u8| !matches!(byte, b'{' | b'\r' | b'\n');
-        is_data && bytes.find(|byte| **byte != b' ').is_some_and(is_other)
+        is_data && bytes.find(|byte| !matches!(byte, b' ' | b'\t' | b'\x0c')).is_some_and(is_other)
     }
 }
 
