@@ -39,11 +39,12 @@ pub(super) fn render(error: &ClientError<'_>) -> Vec<u8> {
     crate::json::to_bytes(&body)
 }
 
-/// The SDKs drop events without a name. The blank line before it ends an event that was cut in the middle; after a
-/// whole event it means nothing.
+/// The SDKs drop events without a name. The line end before it ends a line that was cut in the middle; the event that
+/// this line belonged to becomes part of the error, whose name counts because it comes last. A blank line instead would
+/// hand the SDK half an event, and it would fail on that before it saw the error. After a whole event it means nothing.
 pub(super) fn render_event(error: &ClientError<'_>) -> Vec<u8> {
     let body = render(error);
-    [b"\n\nevent: error\ndata: ".as_slice(), &body, b"\n\n"].concat()
+    [b"\nevent: error\ndata: ".as_slice(), &body, b"\n\n"].concat()
 }
 
 pub(super) fn classify(status: u16, headers: &dyn Headers, body: &[u8]) -> UpstreamFault {
