@@ -68,13 +68,14 @@ class Log:
     def __init__(self, path):
         self.file, self.rest = open(path, errors="replace"), ""
 
-    def next(self, seconds=10):
-        """The next line about a reload, or None."""
+    def next(self, wanted, seconds=10):
+        """The next line that says `wanted` of the configuration, or None. The gateway looks at the file by itself too, so
+        a change may be spoken of twice: when it looked and when it was told."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             lines = (self.rest + self.file.read()).split("\n")
             self.rest = lines.pop()
-            found = [line for line in lines if "configuration reloaded" in line or "configuration refused" in line]
+            found = [line for line in lines if f"configuration {wanted}" in line]
             if found:
                 # One at a time: the rest of the lines is read again.
                 at = lines.index(found[0])
@@ -92,14 +93,14 @@ def reloads(gateway, base_url):
         text, word = BAD[number // 10 % len(BAD)] if bad else (config(base_url, number), None)
         gateway.write(f"# {number}\n" + text)
         gateway.process.send_signal(signal.SIGHUP)
-        said = log.next()
+        said = log.next("refused" if bad else "reloaded")
         if said is None:
             faults.append(f"reload {number}: the gateway said nothing")
             break
         if bad:
             refused += 1
             why = said.get("why", "")
-            if "refused" not in said["message"] or word not in why or not any(mark in why for mark in (":2:", ":3:", ":4:", "line")):
+            if word not in why or not any(mark in why for mark in (":2:", ":3:", ":4:", "line")):
                 faults.append(f"reload {number}: an invalid file was answered by {said}")
         elif said.get("revision", 0) <= revision:
             faults.append(f"reload {number}: after revision {revision} came {said}")
@@ -132,7 +133,7 @@ def main():
         if len(rows) != load.good + len(load.faults):
             faults.append(f"{load.good} requests were served, there are {len(rows)} rows")
         counted = gateway.metrics().get("outrigger_config_reloads_refused_total")
-        if counted != refused:
+        if counted < refused:
             faults.append(f"{refused} files were refused, the metric says {counted}")
         gateway.run("ledger", "verify")
         faults += gateway.panics()
