@@ -25,6 +25,15 @@ impl<'a> Text<'a> {
         }
     }
 
+    /// The text's bytes, for comparing with a few known ones.
+    pub(crate) fn bytes(&self) -> Cow<'a, [u8]> {
+        if self.escaped {
+            Cow::Owned(Unescaped::new(self.raw).collect())
+        } else {
+            Cow::Borrowed(self.raw)
+        }
+    }
+
     /// The text; bytes that are not UTF-8 are replaced.
     pub(crate) fn decode(&self) -> Cow<'a, str> {
         if self.escaped {

@@ -113,15 +113,15 @@ impl Reader for Embedded {
         let mut cursor = Cursor::new(body);
         let mut top = cursor.object();
         while let Some(key) = cursor.key(&mut top) {
-            match &*key.decode() {
-                "data" => {
+            match &*key.bytes() {
+                b"data" => {
                     seen.complete = cursor.peek() == Some(b'[');
                     cursor.skip();
                 }
-                "usage" => seen.usage = usage(cursor.raw()),
-                "model" => seen.model = cursor.text().map(|name| name.decode().into_owned()),
-                "id" => seen.upstream_id = cursor.text().map(|id| id.decode().into_owned()),
-                "error" => {
+                b"usage" => seen.usage = usage(cursor.raw()),
+                b"model" => seen.model = cursor.text().map(|name| name.decode().into_owned()),
+                b"id" => seen.upstream_id = cursor.text().map(|id| id.decode().into_owned()),
+                b"error" => {
                     let raw = cursor.raw();
                     if watch::is_error(raw) {
                         seen.error = Some(fault::of_object(raw));

@@ -79,11 +79,22 @@ pub fn scan(body: &[u8], limits: GateLimits) -> Result<(), GateError> {
         body,
         at: 0,
         limits,
+        compares: true,
         keys: Vec::with_capacity(16),
         seen: 0,
         open: Vec::with_capacity(16),
     }
     .run()
+}
+
+/// Whether a body is one JSON object and nothing else. For answers: a key may stand twice in them, and their nesting is
+/// bounded only so far that whoever reads on can.
+pub(crate) fn is_object(body: &[u8]) -> bool {
+    let limits =
+        GateLimits { depth: 127, keys_per_object: u32::MAX, keys: u32::MAX, key_bytes: u32::MAX };
+    let open = Vec::with_capacity(16);
+    let scan = Scan { body, at: 0, limits, compares: false, keys: Vec::new(), seen: 0, open };
+    std::str::from_utf8(body).is_ok() && scan.run().is_ok()
 }
 
 /// A key as written, without its quotes.
@@ -101,6 +112,8 @@ struct Scan<'a> {
     body: &'a [u8],
     at: usize,
     limits: GateLimits,
+    /// Whether no key may stand twice in an object.
+    compares: bool,
     /// Keys of all open objects, innermost last.
     keys: Vec<Key>,
     /// Keys so far in the whole body.
@@ -205,6 +218,20 @@ impl Scan<'_> {
         }
         let start = self.at + 1;
         let escaped = self.string()?;
+        if self.compares {
+            self.note_key(first, start, escaped)?;
+        }
+        self.space();
+        if self.peek() != Some(b':') {
+            return Err(self.bad());
+        }
+        self.at += 1;
+        self.space();
+        Ok(())
+    }
+
+    /// Compares the key that was just passed with those before it in its object.
+    fn note_key(&mut self, first: usize, start: usize, escaped: bool) -> Result<(), GateError> {
         let end = self.at - 1;
         let place = |kind| GateError { offset: start - 1, kind };
         self.seen = self.seen.saturating_add(1);
@@ -223,12 +250,6 @@ impl Scan<'_> {
             }
         }
         self.keys.push(key);
-        self.space();
-        if self.peek() != Some(b':') {
-            return Err(self.bad());
-        }
-        self.at += 1;
-        self.space();
         Ok(())
     }
 

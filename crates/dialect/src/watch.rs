@@ -5,6 +5,7 @@ use bytes::Bytes;
 use domain::{ErrorClass, RateHint};
 use smallvec::SmallVec;
 
+use crate::gate;
 use crate::registry::Tee;
 use crate::sse::{SseEvent, SseParser};
 use crate::wire::{FirstEvent, Seen, TeeOptions, UpstreamFault};
@@ -285,7 +286,7 @@ impl<R: Reader> Tee for Whole<R> {
 
 impl<R: Reader> Whole<R> {
     fn read(&mut self, body: &[u8], seen: &mut Seen) {
-        if serde_json::from_slice::<serde::de::IgnoredAny>(body).is_err() {
+        if !gate::is_object(body) {
             return;
         }
         self.reader.body(body, seen);

@@ -41,6 +41,10 @@ const ANSWER_BYTES_MAX: usize = 64 << 20;
 /// Most bytes that are held of a stream before its first event is whole.
 const FIRST_EVENT_BYTES_MAX: usize = 1 << 20;
 
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
+const OUTRIGGER_REQUEST_ID: HeaderName = HeaderName::from_static("x-outrigger-request-id");
+
 /// A request as far as it is known; grows from step to step.
 pub struct Cx {
     /// Its id.
@@ -65,7 +69,8 @@ pub struct Cx {
 /// task of its own, which outlives the connection.
 pub async fn handle(worker: Rc<Worker>, request: Request<ReqBody>) -> Response<RespBody> {
     let up_to = match worker.gateway.snapshot.load().on_client_disconnect() {
-        Disconnect::Cancel => return answer(worker, request).await,
+        // Boxed here and once: what hyper moves about is a pointer, not the whole request.
+        Disconnect::Cancel => return Box::pin(answer(worker, request)).await,
         Disconnect::Drain => None,
         Disconnect::DrainUpTo(time) => Some(time),
     };
@@ -707,7 +712,7 @@ fn answer_headers(cx: &Cx, call: &Call, upstream: &HeaderMap) -> HeaderMap {
 /// Who served, and what was lost on the way.
 fn offer_headers(cx: &Cx, call: &Call, headers: &mut HeaderMap) {
     own_headers(cx, headers);
-    insert(headers, "x-outrigger-offer", &call.offer.id.to_string());
+    headers.insert(HeaderName::from_static("x-outrigger-offer"), call.offer.header.clone());
     if !call.losses.is_empty() {
         insert(headers, "x-outrigger-loss", &call.losses.to_string());
     }
@@ -715,10 +720,9 @@ fn offer_headers(cx: &Cx, call: &Call, headers: &mut HeaderMap) {
 
 /// The headers that every answer bears.
 pub fn own_headers(cx: &Cx, headers: &mut HeaderMap) {
-    let id = cx.id.to_string();
-    if let Ok(value) = HeaderValue::from_str(&id) {
-        for name in ["x-request-id", "request-id", "x-outrigger-request-id"] {
-            headers.insert(HeaderName::from_static(name), value.clone());
+    if let Ok(value) = HeaderValue::from_bytes(&cx.id.ascii()) {
+        for name in [X_REQUEST_ID, REQUEST_ID, OUTRIGGER_REQUEST_ID] {
+            headers.insert(name, value.clone());
         }
     }
     headers.insert(HeaderName::from_static("x-outrigger-attempts"), HeaderValue::from(cx.attempts));

@@ -36,12 +36,15 @@ pub fn resolve(snapshot: &Snapshot, model: &str) -> Result<Resolved, Failure> {
             max_output: entry.max_output,
         });
     }
-    if let Some(resolved) = OfferId::parse(model).ok().and_then(|id| one(snapshot, &id)) {
+    if let Some(resolved) = snapshot.offer_called(model).and_then(|offer| one(snapshot, offer)) {
         return Ok(resolved);
     }
     let bearing = snapshot.bearing(model);
     match bearing.as_slice() {
-        [only] => one(snapshot, only).ok_or_else(|| unknown(snapshot, model)),
+        [only] => snapshot
+            .offer(only)
+            .and_then(|offer| one(snapshot, offer))
+            .ok_or_else(|| unknown(snapshot, model)),
         [] => Err(unknown(snapshot, model)),
         several => {
             let names: Vec<String> = several.iter().map(ToString::to_string).collect();
@@ -54,19 +57,13 @@ pub fn resolve(snapshot: &Snapshot, model: &str) -> Result<Resolved, Failure> {
     }
 }
 
-fn one(snapshot: &Snapshot, id: &OfferId) -> Option<Resolved> {
-    let offer = snapshot.offer(id)?;
-    let capability = CapabilityName::new(&id.to_string()).ok()?;
+fn one(snapshot: &Snapshot, offer: Arc<Offer>) -> Option<Resolved> {
+    let capability = offer.name.clone()?;
+    let named = Some(offer.id.clone());
     let mut offers = SmallVec::new();
     offers.push((offer, Role::Core));
     let routing = &snapshot.config.routing;
-    Some(Resolved {
-        capability,
-        named: Some(id.clone()),
-        offers,
-        on_loss: routing.on_loss,
-        max_output: None,
-    })
+    Some(Resolved { capability, named, offers, on_loss: routing.on_loss, max_output: None })
 }
 
 fn unknown(snapshot: &Snapshot, model: &str) -> Failure {

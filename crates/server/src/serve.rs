@@ -351,21 +351,41 @@ fn data_plane(
     gate: Arc<Gate>,
     gateway: Arc<Gateway>,
 ) -> Result<JoinHandle<Served>, std::io::Error> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    std::thread::Builder::new().name(format!("outrigger-data-{number}")).spawn(move || {
-        let worker = Rc::new(Worker::new(gateway));
-        let local = tokio::task::LocalSet::new();
-        let pool = worker.pool.clone();
-        local.spawn_local(async move {
-            let mut every = tokio::time::interval(SWEEP_EVERY);
-            loop {
-                every.tick().await;
-                pool.sweep();
-            }
-        });
-        let handler = Rc::new(move |request, _conn| accept::handle(Rc::clone(&worker), request));
-        local.block_on(&runtime, listen::serve(arrivals, gate, handler))
-    })
+    let (told, started) = std::sync::mpsc::sync_channel(1);
+    let thread =
+        std::thread::Builder::new().name(format!("outrigger-data-{number}")).spawn(move || {
+            // A runtime of local tasks stays on the thread that made it.
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build_local(tokio::runtime::LocalOptions::default());
+            let runtime = match runtime {
+                Ok(runtime) => runtime,
+                Err(error) => {
+                    drop(told.send(Err(error)));
+                    return Served::default();
+                }
+            };
+            drop(told.send(Ok(())));
+            runtime.block_on(async move {
+                tokio::task::spawn_local(gateway.ledger.clone().gather());
+                let worker = Rc::new(Worker::new(gateway));
+                let pool = worker.pool.clone();
+                tokio::task::spawn_local(async move {
+                    let mut every = tokio::time::interval(SWEEP_EVERY);
+                    loop {
+                        every.tick().await;
+                        pool.sweep();
+                    }
+                });
+                let handler =
+                    Rc::new(move |request, _conn| accept::handle(Rc::clone(&worker), request));
+                listen::serve(arrivals, gate, handler).await
+            })
+        })?;
+    started
+        .recv()
+        .unwrap_or_else(|_| Err(std::io::Error::other("a data thread died at its start")))?;
+    Ok(thread)
 }
 
 fn listen_limits(config: &Config) -> ListenLimits {

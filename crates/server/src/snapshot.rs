@@ -32,7 +32,8 @@ pub struct Snapshot {
     catalog: &'static Catalog,
     metrics: Arc<Metrics>,
     numbers: Arc<OfferNumbers>,
-    offers: RwLock<HashMap<OfferId, Arc<Offer>>>,
+    /// By `provider/model`.
+    offers: RwLock<HashMap<String, Arc<Offer>>>,
 }
 
 /// A configured endpoint, ready to be called.
@@ -100,6 +101,10 @@ pub struct Offer {
     pub code: u32,
     /// The number under which its health is kept.
     pub ix: OfferIx,
+    /// Its id as the name that a request for it is recorded under; none where the two together are too long for a name.
+    pub name: Option<CapabilityName>,
+    /// Its id as the header that says who served.
+    pub header: HeaderValue,
 }
 
 /// Numbers for offers, given once and for the life of the process, so that what was learned of an offer survives a
@@ -233,7 +238,8 @@ impl Snapshot {
     /// The offer of that id, where its provider is configured. Any model of a provider may be asked for: what is not
     /// in the catalog is passed on, without a price.
     pub fn offer(&self, id: &OfferId) -> Option<Arc<Offer>> {
-        let known = self.offers.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned();
+        let text = id.to_string();
+        let known = self.known(&text);
         if known.is_some() {
             return known;
         }
@@ -241,9 +247,18 @@ impl Snapshot {
         let offer = Arc::new(self.resolve(id, provider));
         let mut offers = self.offers.write().unwrap_or_else(PoisonError::into_inner);
         if offers.len() < AD_HOC_OFFERS_MAX {
-            offers.insert(id.clone(), Arc::clone(&offer));
+            offers.insert(text, Arc::clone(&offer));
         }
         Some(offer)
+    }
+
+    /// The offer called `provider/model`.
+    pub fn offer_called(&self, text: &str) -> Option<Arc<Offer>> {
+        self.known(text).or_else(|| self.offer(&OfferId::parse(text).ok()?))
+    }
+
+    fn known(&self, text: &str) -> Option<Arc<Offer>> {
+        self.offers.read().unwrap_or_else(PoisonError::into_inner).get(text).cloned()
     }
 
     fn resolve(&self, id: &OfferId, provider: &Arc<Provider>) -> Offer {
@@ -269,6 +284,9 @@ impl Snapshot {
             metrics: self.metrics.offer(id.provider().as_str(), model),
             code: ledger::offer_code(&text),
             ix: self.numbers.of(id),
+            name: CapabilityName::new(&text).ok(),
+            // The characters of a name are all fit for a header.
+            header: HeaderValue::from_str(&text).unwrap_or_else(|_| HeaderValue::from_static("-")),
         }
     }
 

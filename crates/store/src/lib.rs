@@ -18,6 +18,7 @@
 mod ballast;
 mod clock;
 mod files;
+mod gather;
 pub mod keys;
 mod maintain;
 mod signing;

@@ -2,7 +2,7 @@
 //! whatever is queued, at most 512 records, commits it as one transaction and answers.
 //!
 //! There is no timer in strict durability: while one group is being synced the next one fills. The wake-up is
-//! one `notify` per sleep of the thread, not one per record.
+//! one `notify` per sleep of the thread, not one per record; towards threads that [gather](crate::gather) so is the answer.
 
 use std::future::Future;
 use std::path::PathBuf;
@@ -21,6 +21,7 @@ use tokio::sync::oneshot;
 
 use crate::ballast::Ballast;
 use crate::clock::now;
+use crate::gather::{self, Inbox, Post, Sender};
 use crate::signing::{SigningKey, check_signature};
 use crate::sqlite::SqliteStorage;
 
@@ -59,7 +60,11 @@ pub enum WriterState {
 
 /// A piece of work to be done between two groups, on the writer's thread.
 pub(crate) type Work = Box<dyn FnOnce(&mut Committer<SqliteStorage>) + Send>;
-type Answer = oneshot::Sender<Result<Seq, LedgerUnavailable>>;
+/// Who waits for a record, and the way to the thread that it waits on.
+struct Answer {
+    to: Sender,
+    by: Option<Arc<Inbox>>,
+}
 type Item = Submission<Option<Answer>>;
 
 #[derive(Default)]
@@ -70,7 +75,7 @@ struct Queue {
     stop: bool,
 }
 
-struct Shared {
+pub(crate) struct Shared {
     queue: Mutex<Queue>,
     wake: Condvar,
     state: AtomicU8,
@@ -160,8 +165,11 @@ impl LedgerWriter {
         let (answer, receipt) = if relaxed && state == WriterState::Healthy {
             (None, Receipt(Waiting::Ready(Ok(0))))
         } else {
-            let (send, receive) = oneshot::channel();
-            (Some(send), Receipt(Waiting::Commit(receive)))
+            let (to, receive) = oneshot::channel();
+            (
+                Some(Answer { to, by: gather::inbox(&self.shared) }),
+                Receipt(Waiting::Commit(receive)),
+            )
         };
         let keep = must_outlive || relaxed;
         let mut queue = self.shared.lock();
@@ -174,7 +182,7 @@ impl LedgerWriter {
             return Receipt(Waiting::Ready(Err(Unavailable { kept: false })));
         }
         queue.items.push(Submission { body, keep, ticket: answer });
-        self.wake(queue);
+        self.wake_for_record(queue);
         receipt
     }
 
@@ -202,6 +210,32 @@ impl LedgerWriter {
         if asleep {
             self.shared.wake.notify_one();
         }
+    }
+
+    /// Wakes the thread for a record: at once, or where the calling thread gathers, when it has gathered.
+    fn wake_for_record(&self, queue: MutexGuard<'_, Queue>) {
+        if queue.asleep
+            && !(queue.items.len() < gather::RECORDS_MAX && gather::puts_off(&self.shared))
+        {
+            self.wake(queue);
+        }
+    }
+
+    /// Makes the calling runtime thread gather what it appends: run this as one of its tasks, for ever.
+    pub async fn gather(self) {
+        gather::run(self).await;
+    }
+
+    /// Wakes the thread if there is anything to write.
+    pub(crate) fn hand_over(&self) {
+        let queue = self.shared.lock();
+        if !queue.items.is_empty() {
+            self.wake(queue);
+        }
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
     }
 }
 
@@ -298,10 +332,13 @@ impl Thread {
         let (items, refused): (Vec<_>, Vec<_>) = items
             .into_iter()
             .partition(|item| item.keep || self.shared.state() == WriterState::Healthy);
+        let mut post = Post::default();
         for item in refused {
-            reply(item.ticket, Err(Unavailable { kept: false }));
+            reply(&mut post, item.ticket, Err(Unavailable { kept: false }));
         }
-        let written = self.committer.commit(items, signer, reply);
+        let answer = |ticket, result| reply(&mut post, ticket, result);
+        let written = self.committer.commit(items, signer, answer);
+        drop(post);
         if due {
             self.signed_at = Instant::now();
         }
@@ -384,9 +421,10 @@ fn save_snapshot(
     }
 }
 
-fn reply(ticket: Option<Answer>, result: Result<Seq, Unavailable>) {
-    if let Some(ticket) = ticket {
-        // Nobody waits any more: the record is as durable as the result says all the same.
-        let _heard = ticket.send(result).is_ok();
+fn reply(post: &mut Post, ticket: Option<Answer>, result: Result<Seq, Unavailable>) {
+    match ticket {
+        Some(Answer { to, by: Some(inbox) }) => post.put(inbox, to, result),
+        Some(Answer { to, by: None }) => gather::tell(to, result),
+        None => {}
     }
 }

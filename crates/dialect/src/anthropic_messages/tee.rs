@@ -45,13 +45,13 @@ impl<'a> Members<'a> {
         let mut top = cursor.object();
         while let Some(key) = cursor.key(&mut top) {
             let value = cursor.raw();
-            match &*key.decode() {
-                "type" => it.kind = value,
-                "message" => it.message = value,
-                "delta" => it.delta = value,
-                "usage" => it.usage = value,
-                "error" => it.error = value,
-                "content_block" => it.block = value,
+            match &*key.bytes() {
+                b"type" => it.kind = value,
+                b"message" => it.message = value,
+                b"delta" => it.delta = value,
+                b"usage" => it.usage = value,
+                b"error" => it.error = value,
+                b"content_block" => it.block = value,
                 _ => {}
             }
         }
@@ -129,17 +129,17 @@ impl Reader {
         let mut cursor = Cursor::new(message);
         let mut members = cursor.object();
         while let Some(key) = cursor.key(&mut members) {
-            match &*key.decode() {
-                "id" => seen.upstream_id = filled(&mut cursor),
-                "model" => seen.model = filled(&mut cursor),
-                "usage" => self.take_usage(cursor.raw()),
-                "stop_reason" => {
+            match &*key.bytes() {
+                b"id" => seen.upstream_id = filled(&mut cursor),
+                b"model" => seen.model = filled(&mut cursor),
+                b"usage" => self.take_usage(cursor.raw()),
+                b"stop_reason" => {
                     if cursor.peek() == Some(b'"') {
                         self.take_finish(message);
                     }
                     cursor.skip();
                 }
-                "content" => {
+                b"content" => {
                     has_content = cursor.peek() == Some(b'[');
                     let mut blocks = cursor.array();
                     while cursor.item(&mut blocks) {
@@ -157,10 +157,10 @@ impl Reader {
         let mut cursor = Cursor::new(block);
         let mut members = cursor.object();
         while let Some(key) = cursor.key(&mut members) {
-            match &*key.decode() {
-                "type" => self.has_calls |= cursor.text().is_some_and(|kind| kind.is("tool_use")),
-                "text" | "thinking" | "name" => seen.output_bytes += length(&mut cursor),
-                "input" => {
+            match &*key.bytes() {
+                b"type" => self.has_calls |= cursor.text().is_some_and(|kind| kind.is("tool_use")),
+                b"text" | b"thinking" | b"name" => seen.output_bytes += length(&mut cursor),
+                b"input" => {
                     let input = cursor.raw();
                     if input.first() == Some(&b'{') && input.len() > 2 {
                         seen.output_bytes += input.len() as u64;

@@ -81,19 +81,19 @@ impl Reader {
         let mut cursor = Cursor::new(data);
         let mut top = cursor.object();
         while let Some(key) = cursor.key(&mut top) {
-            match &*key.decode() {
-                "choices" => self.choices(&mut cursor, &mut object, seen),
-                "usage" => object.has_usage |= self.usage(cursor.raw()),
-                "error" => {
+            match &*key.bytes() {
+                b"choices" => self.choices(&mut cursor, &mut object, seen),
+                b"usage" => object.has_usage |= self.usage(cursor.raw()),
+                b"error" => {
                     let raw = cursor.raw();
                     if watch::is_error(raw) {
                         seen.error.get_or_insert_with(|| classify_object(raw));
                     }
                 }
-                "model" if seen.model.is_none() => seen.model = filled(&mut cursor),
-                "id" if seen.upstream_id.is_none() => seen.upstream_id = filled(&mut cursor),
+                b"model" if seen.model.is_none() => seen.model = filled(&mut cursor),
+                b"id" if seen.upstream_id.is_none() => seen.upstream_id = filled(&mut cursor),
                 // Groq's own place.
-                "x_groq" => {
+                b"x_groq" => {
                     let mut own = cursor.object();
                     while let Some(key) = cursor.key(&mut own) {
                         if key.is("usage") && self.usage.is_none() {
@@ -139,16 +139,16 @@ impl Reader {
         let mut ended = false;
         let mut members = cursor.object();
         while let Some(key) = cursor.key(&mut members) {
-            match &*key.decode() {
-                "delta" | "message" => self.said(cursor, seen),
-                "index" => index = cursor.unsigned().unwrap_or(0).min(127),
-                "finish_reason" => {
+            match &*key.bytes() {
+                b"delta" | b"message" => self.said(cursor, seen),
+                b"index" => index = cursor.unsigned().unwrap_or(0).min(127),
+                b"finish_reason" => {
                     if let Some(word) = filled(cursor) {
                         ended = true;
                         self.finish_word.get_or_insert(word);
                     }
                 }
-                "text" => seen.output_bytes += length(cursor),
+                b"text" => seen.output_bytes += length(cursor),
                 _ => cursor.skip(),
             }
         }
@@ -164,18 +164,18 @@ impl Reader {
         let mut reasoning = 0;
         let mut members = cursor.object();
         while let Some(key) = cursor.key(&mut members) {
-            match &*key.decode() {
-                "content" => seen.output_bytes += content_length(cursor),
-                "refusal" => seen.output_bytes += length(cursor),
-                "reasoning_content" | "reasoning" => reasoning = length(cursor).max(reasoning),
-                "tool_calls" => {
+            match &*key.bytes() {
+                b"content" => seen.output_bytes += content_length(cursor),
+                b"refusal" => seen.output_bytes += length(cursor),
+                b"reasoning_content" | b"reasoning" => reasoning = length(cursor).max(reasoning),
+                b"tool_calls" => {
                     let mut calls = cursor.array();
                     while cursor.item(&mut calls) {
                         self.has_calls = true;
                         seen.output_bytes += call_length(cursor);
                     }
                 }
-                "function_call" => {
+                b"function_call" => {
                     self.has_calls |= cursor.peek() == Some(b'{');
                     seen.output_bytes += function_length(cursor);
                 }
