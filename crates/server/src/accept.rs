@@ -432,7 +432,8 @@ async fn fly(
     flight.dispatched();
     planted::panic_at("dispatch", run.headers);
     let started = Instant::now();
-    let reply = match dispatch::send(worker, call).await {
+    // In a box of its own: what a future holds is copied with each future around it.
+    let reply = match Box::pin(dispatch::send(worker, call)).await {
         Ok(reply) => reply,
         Err(fault) => return Err(failed(flight, fault)),
     };
