@@ -11,18 +11,25 @@
 //! 4. If the group is there after all, intents in it whose owners were told `Unavailable` were never sent:
 //!    they are written off by the gateway, with that reason. If it is not there, its kept records go first.
 //! 5. Then the kept records are committed, and only then is the ledger available again.
+//! 6. A settlement whose intent was refused is dropped, whenever it comes: a client that left while the commit was still
+//!    pending settles an attempt that, as it turns out, has never been on record. Nothing was sent for it.
+
+use std::collections::VecDeque;
 
 use domain::UnixMicros;
 
 use crate::chain::{Chain, SignedHead, Signer};
-use crate::encode::{decode, encode};
-use crate::record::{Amount, Record, Seq, WriteOff};
+use crate::encode::{decode, encode, header};
+use crate::record::{Amount, AttemptKey, Kind, Record, Seq, WriteOff};
 use crate::storage::{Batch, META_HEAD, Row, Storage, StorageError};
 
 /// Most records that are kept in memory while storage is away.
 pub const KEPT_MAX: usize = 200_000;
 /// Most records in one group.
 pub const GROUP_MAX: usize = 512;
+/// Refused intents that are remembered, so that no settlement of theirs gets in. It comes at once or never: whoever hears of
+/// the refusal settles nothing.
+const REFUSED_MAX: usize = 65_536;
 
 /// A record on its way into the log.
 #[derive(Debug)]
@@ -61,6 +68,8 @@ pub struct Committer<S> {
     doubt: Option<Doubt>,
     /// Kept records that came after the doubtful group.
     backlog: Vec<Vec<u8>>,
+    /// Intents whose owners were told that they are not durable, the oldest first.
+    refused: VecDeque<AttemptKey>,
     signed: Seq,
 }
 
@@ -72,7 +81,8 @@ impl<S: Storage> Committer<S> {
             Some(bytes) => SignedHead::decode(&bytes).map_or(0, |head| head.seq),
             None => 0,
         };
-        Ok(Self { storage, chain, healthy: true, doubt: None, backlog: Vec::new(), signed })
+        let (backlog, refused) = (Vec::new(), VecDeque::new());
+        Ok(Self { storage, chain, healthy: true, doubt: None, backlog, refused, signed })
     }
 
     /// Where the log ends, as far as is certain.
@@ -124,10 +134,17 @@ impl<S: Storage> Committer<S> {
         let mut keep = Vec::with_capacity(group.len());
         let mut tickets = Vec::with_capacity(group.len());
         for mut submission in group {
+            if self.settles_refused(&submission.body) {
+                answer(submission.ticket, Err(Unavailable { kept: false }));
+                continue;
+            }
             let seq = after.seal(&mut submission.body);
             rows.push(Row { seq, body: submission.body });
             keep.push(submission.keep);
             tickets.push(submission.ticket);
+        }
+        if rows.is_empty() && signer.is_none() {
+            return Ok(());
         }
         let written = self.write(&rows, after, signer);
         if written.is_ok() {
@@ -135,7 +152,10 @@ impl<S: Storage> Committer<S> {
                 answer(ticket, Ok(row.seq));
             }
         } else {
-            for (ticket, kept) in tickets.into_iter().zip(&keep) {
+            for ((ticket, kept), row) in tickets.into_iter().zip(&keep).zip(&rows) {
+                if !kept {
+                    self.refuse(&row.body);
+                }
                 answer(ticket, Err(Unavailable { kept: *kept }));
             }
             self.doubt = Some(Doubt { rows, keep, after });
@@ -150,12 +170,33 @@ impl<S: Storage> Committer<S> {
         answer: &mut impl FnMut(T, Result<Seq, Unavailable>),
     ) {
         for submission in group {
-            let kept = submission.keep && self.kept() < KEPT_MAX;
+            let kept = submission.keep
+                && self.kept() < KEPT_MAX
+                && !self.settles_refused(&submission.body);
             if kept {
                 self.backlog.push(submission.body);
+            } else if !submission.keep {
+                self.refuse(&submission.body);
             }
             answer(submission.ticket, Err(Unavailable { kept }));
         }
+    }
+
+    /// Remembers that an intent's owner was, or is about to be, told that it is not durable.
+    pub fn refuse(&mut self, body: &[u8]) {
+        if let Some(id) = attempt_of(body, &[Kind::Intent]) {
+            if self.refused.len() >= REFUSED_MAX {
+                self.refused.pop_front();
+            }
+            self.refused.push_back(id);
+        }
+    }
+
+    /// Whether it settles an attempt of a refused intent. Write-offs are the ledger's own and may.
+    fn settles_refused(&self, body: &[u8]) -> bool {
+        // Nearly always empty: nothing is read of the record then.
+        !self.refused.is_empty()
+            && attempt_of(body, &[Kind::Settlement]).is_some_and(|id| self.refused.contains(&id))
     }
 
     fn write(
@@ -214,6 +255,7 @@ impl<S: Storage> Committer<S> {
         self.storage.reopen()?;
         let end = end_of(&self.storage)?;
         let mut first: Vec<Vec<u8>> = Vec::new();
+        let mut written_off: Vec<Vec<u8>> = Vec::new();
         match self.doubt.take() {
             None => self.chain = self.same_or_maintained(end)?,
             Some(doubt) if end == self.chain => {
@@ -221,8 +263,15 @@ impl<S: Storage> Committer<S> {
                 first.extend(kept.map(|(row, _)| row.body));
             }
             Some(doubt) if end == doubt.after => {
+                // What the group itself closes needs no closing any more.
+                let closing = [Kind::Settlement, Kind::WriteOff];
+                let closed: Vec<AttemptKey> =
+                    doubt.rows.iter().filter_map(|row| attempt_of(&row.body, &closing)).collect();
                 let nacked = doubt.rows.iter().zip(&doubt.keep).filter(|(_, keep)| !**keep);
-                first.extend(nacked.filter_map(|(row, _)| write_off_unsent(&row.body, now)));
+                let open = nacked.filter(|(row, _)| {
+                    attempt_of(&row.body, &[Kind::Intent]).is_none_or(|id| !closed.contains(&id))
+                });
+                written_off.extend(open.filter_map(|(row, _)| write_off_unsent(&row.body, now)));
                 self.chain = end;
             }
             Some(doubt) => {
@@ -231,8 +280,10 @@ impl<S: Storage> Committer<S> {
             }
         }
         first.append(&mut self.backlog);
+        first.retain(|body| !self.settles_refused(body));
+        written_off.append(&mut first);
         self.healthy = true;
-        self.write_kept(first)
+        self.write_kept(written_off)
     }
 
     /// After failed maintenance the log ends as before, or with the one record that maintenance appends.
@@ -256,6 +307,12 @@ impl<S: Storage> Committer<S> {
         }
         Ok(())
     }
+}
+
+/// The attempt that a record of one of these kinds is about.
+fn attempt_of(body: &[u8], kinds: &[Kind]) -> Option<AttemptKey> {
+    let header = header(body).ok()?;
+    kinds.contains(&header.kind).then_some(header.attempt).flatten()
 }
 
 fn diverged(end: &Chain) -> StorageError {

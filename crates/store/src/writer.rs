@@ -334,6 +334,7 @@ impl Thread {
             .partition(|item| item.keep || self.shared.state() == WriterState::Healthy);
         let mut post = Post::default();
         for item in refused {
+            self.committer.refuse(&item.body);
             reply(&mut post, item.ticket, Err(Unavailable { kept: false }));
         }
         let answer = |ticket, result| reply(&mut post, ticket, result);

@@ -108,6 +108,45 @@ fn fix(committer: &mut Committer<Memory>) {
     committer.storage_mut().fix();
 }
 
+/// Requests whose client leaves before the commit of the intent is known: the settlement comes in the same group, in the
+/// next one while storage is away, or after it is back, whatever became of the intent.
+fn run_leaving(plan: Plan) -> bool {
+    let Ok(mut committer) = Committer::open(Memory::failing(plan)) else { return false };
+    let give = |committer: &mut Committer<Memory>, records: Vec<Record>| {
+        let group = records.iter().map(|record| {
+            let keep = matches!(record, Record::Settlement(_));
+            Submission { body: encode(record), keep, ticket: () }
+        });
+        drop(committer.commit(group.collect(), None, |(), _| {}));
+    };
+    for number in (1..=REQUESTS).step_by(4) {
+        let (same, next, late) = (number, number + 1, number + 2);
+        give(&mut committer, vec![opened(same), opened(next), settled(same), opened(late)]);
+        give(&mut committer, vec![opened(number + 3), settled(next)]);
+        heal(&mut committer, number);
+        give(&mut committer, vec![settled(late)]);
+        heal(&mut committer, number + 1);
+        give(&mut committer, vec![settled(number + 3)]);
+    }
+    let clean = committer.storage().operations() < plan.at;
+    fix(&mut committer);
+    committer.recover(at(1_000)).unwrap();
+    let report = verify(committer.storage(), &toy_check, None, None).unwrap();
+    assert_eq!(report.faults, [], "{plan:?}");
+    assert!(report.replay.open.is_empty(), "{plan:?}");
+    clean
+}
+
+#[test]
+fn clients_that_leave_before_their_intent_is_known_leave_no_orphans() {
+    for harm in [Harm::Nothing, Harm::Done] {
+        for times in [1, 2, 5] {
+            let clean = (1..10_000).find(|at| run_leaving(Plan { at: *at, times, harm }));
+            assert!(clean.expect("ends with a clean run") > 10);
+        }
+    }
+}
+
 #[test]
 fn every_operation_may_fail_once() {
     for harm in [Harm::Nothing, Harm::Done] {
