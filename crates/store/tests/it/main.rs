@@ -5,6 +5,7 @@
 
 mod basics;
 mod full_disk;
+mod gather;
 mod keys;
 mod kill;
 mod sample;
