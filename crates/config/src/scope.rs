@@ -1,12 +1,13 @@
 //! The part of a budget or rate that says what it counts.
 
 use domain::{AppName, CapabilityName, KeyPublicId, ProviderName, TeamName};
+use limits::ScopeFilter;
 
 use crate::check::{Problem, one_of};
 use crate::read::{Context, Section};
 use crate::spec::{Field, Kind, Scalar, optional};
 use crate::tree::Node;
-use crate::{Capability, Provider, Scope, capabilities, suggest};
+use crate::{Capability, Provider, capabilities, suggest};
 
 const NAME: Kind = Kind::Scalar(Scalar::Name);
 
@@ -29,8 +30,8 @@ pub(crate) fn read(
     providers: &[Provider],
     capabilities: &[Capability],
     cx: &mut Context<'_>,
-) -> Scope {
-    let scope = Scope {
+) -> ScopeFilter {
+    let scope = ScopeFilter {
         app: section.text("app").and_then(|it| AppName::new(it).ok()),
         team: section.text("team").and_then(|it| TeamName::new(it).ok()),
         key: section.text("key").and_then(|it| KeyPublicId::new(it).ok()),

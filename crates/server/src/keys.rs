@@ -91,7 +91,7 @@ fn key_budgets(key: &Key) -> Vec<BudgetSpec> {
             scope: ScopeFilter { key: Some(key.public.clone()), ..ScopeFilter::ALL },
             limit: allowance.limit,
             period: allowance.period,
-            zone: allowance.zone.unwrap_or(limits::windows::Zone::UTC),
+            zone: allowance.zone.unwrap_or_default(),
             hard: true,
         })
     });

@@ -407,16 +407,13 @@ fn start_record(at: UnixMicros, durability: Durability) -> Start {
 
 /// The configuration as the ledger keeps it.
 pub fn config_record(at: UnixMicros, snapshot: &Snapshot, text: &str) -> ConfigChange {
-    let budgets = snapshot.config.budgets.iter().map(|budget| {
-        let spec = budget_spec(budget);
-        BudgetDefinition {
-            name: spec.name,
-            scope: spec.scope.to_string().into(),
-            unit: settle::unit(spec.limit.unit),
-            limit: spec.limit.amount,
-            window: format!("{} {}", spec.period.as_str(), spec.zone.name()).into(),
-            hard: spec.hard,
-        }
+    let budgets = snapshot.config.budgets.iter().map(|spec| BudgetDefinition {
+        name: spec.name.clone(),
+        scope: spec.scope.to_string().into(),
+        unit: settle::unit(spec.limit.unit),
+        limit: spec.limit.amount,
+        window: format!("{} {}", spec.period.as_str(), spec.zone.name()).into(),
+        hard: spec.hard,
     });
     let mut offers: Vec<std::sync::Arc<str>> = snapshot
         .capabilities
@@ -442,58 +439,21 @@ fn digest(text: &str) -> [u8; 32] {
 /// Every limit of a configuration and of the keys.
 pub fn limits_spec(config: &Config, keys: &KeyTable) -> LimitsSpec {
     let mut spec = LimitsSpec::default();
-    spec.budgets.extend(config.budgets.iter().map(budget_spec));
+    spec.budgets.extend(config.budgets.iter().cloned());
     spec.budgets.extend(keys.budgets());
     for rate in &config.rates {
-        let scope = scope(&rate.scope);
         let units = [(limits::Unit::Requests, rate.requests), (limits::Unit::Tokens, rate.tokens)];
         for (unit, rate_of) in units {
             let Some(of) = rate_of else { continue };
-            let per_micros = u64::try_from(of.per.as_micros()).unwrap_or(u64::MAX).max(1);
-            let of = limits::units::Rate { count: of.count, per_micros };
-            spec.rates.push(limits::RateSpec::new(&rate.name, scope.clone(), unit, of));
+            spec.rates.push(limits::RateSpec::new(&rate.name, rate.scope.clone(), unit, of));
         }
         if let Some(limit) = rate.parallel {
             spec.parallel.push(limits::ParallelSpec {
                 name: rate.name.as_str().into(),
-                scope,
+                scope: rate.scope.clone(),
                 limit,
             });
         }
     }
     spec
-}
-
-fn budget_spec(budget: &config::Budget) -> limits::BudgetSpec {
-    use limits::windows::{Period, Zone};
-    let (unit, amount) = match budget.limit {
-        config::Amount::Money(money) => (limits::Unit::Money, i128::from(money.pico())),
-        config::Amount::Tokens(tokens) => (limits::Unit::Tokens, i128::from(tokens)),
-        config::Amount::Requests(requests) => (limits::Unit::Requests, i128::from(requests)),
-    };
-    limits::BudgetSpec {
-        name: budget.name.as_str().into(),
-        scope: scope(&budget.scope),
-        limit: limits::Quantity { unit, amount },
-        period: match budget.per {
-            config::Window::Hour => Period::Hour,
-            config::Window::Day => Period::Day,
-            config::Window::Week => Period::Week,
-            config::Window::Month => Period::Month,
-            config::Window::Total => Period::Total,
-        },
-        // The name was checked with the configuration.
-        zone: Zone::parse(&budget.timezone).unwrap_or(Zone::UTC),
-        hard: budget.hard,
-    }
-}
-
-fn scope(scope: &config::Scope) -> limits::ScopeFilter {
-    limits::ScopeFilter {
-        key: scope.key.clone(),
-        app: scope.app.clone(),
-        team: scope.team.clone(),
-        provider: scope.provider.clone(),
-        capability: scope.capability.clone(),
-    }
 }
