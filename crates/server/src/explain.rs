@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use domain::{Endpoint, Features, KeyPublicId, RequestId};
 use ledger::AttemptKey;
+use limits::Unpriced;
 use policy::{Allowed, Ask, Availability, OfferView, Tags, Verdict};
 use serde_json::{Value, json};
 use store::{OpenError, Store};
@@ -15,8 +16,8 @@ use store::{OpenError, Store};
 use crate::errors::Failure;
 use crate::gateway::Gateway;
 use crate::resolve::{self, Resolved};
-use crate::restore;
 use crate::snapshot::Offer;
+use crate::{admit, plan, restore};
 
 pub use account::Account;
 
@@ -70,26 +71,28 @@ pub fn route(gateway: &Gateway, name: &str) -> Result<Value, Failure> {
     let snapshot = gateway.snapshot.load_full();
     let resolved = resolve::resolve(&snapshot, name)?;
     let now = gateway.now();
-    let views: Vec<OfferView> = {
+    let mut views: Vec<OfferView> = {
         let mut health = gateway.health();
         let views = resolved.offers.iter().map(|(offer, role)| OfferView {
             role: *role,
             availability: credentials(offer, now).unwrap_or_else(|| health.peek(offer.ix, now)),
             max_context: offer.max_input,
-            priced: offer.price_at(now).is_some(),
+            // Most requests bound their own output; then the price decides.
+            priced: admit::is_known(Endpoint::Chat, Some(0), offer, now),
             ..OfferView::unlimited(offer.ix)
         });
         views.collect()
     };
     let unpriced = gateway.unpriced(&snapshot);
-    let scope = crate::plan::scope(None, &resolved);
+    if unpriced == Unpriced::Reject {
+        plan::note_budgets(gateway, None, &resolved, &mut views);
+    }
     let ask = Ask {
         endpoint: Endpoint::Chat,
         features: Features::NONE,
         input_at_least: 0,
         on_loss: resolved.on_loss,
         unpriced,
-        money_budget: gateway.limits().has_money_budget(&scope),
         residency: Tags::default(),
         allowed: Allowed::All,
     };

@@ -11,13 +11,14 @@ use policy::{Allowed, Ask as PolicyAsk, Availability, OfferView, Plan, Reason, T
 use smallvec::SmallVec;
 
 use crate::accept::Cx;
-use crate::dispatch;
 use crate::errors::{self, Failure};
+use crate::gateway::Gateway;
 use crate::identify::Caller;
 use crate::read::Ask;
 use crate::resolve::Resolved;
 use crate::snapshot::Offer;
 use crate::worker::Worker;
+use crate::{admit, dispatch};
 
 /// Bytes of text that hold at least one token of any model here: a lower bound of the input, since an upper bound would
 /// leave out offers that fit.
@@ -44,6 +45,8 @@ pub fn plan(
     exchange: &mut Option<Exchange>,
 ) -> Result<Plan, Failure> {
     let now = worker.gateway.now();
+    let default = cx.snapshot.config.routing.default_max_output;
+    let max_output = ask.peek.limits.max_output.or(resolved.max_output).or(default);
     let mut views: SmallVec<[OfferView; 4]> = SmallVec::new();
     for (offer, role) in &resolved.offers {
         let carries = carries(ask, offer, headers, exchange, resolved)?;
@@ -52,7 +55,7 @@ pub fn plan(
             endpoints: endpoints(ask, offer),
             carries,
             max_context: offer.max_input,
-            priced: offer.price_at(now).is_some(),
+            priced: admit::is_known(ask.endpoint, max_output, offer, now),
             ..OfferView::unlimited(offer.ix)
         });
     }
@@ -64,20 +67,33 @@ pub fn plan(
         }
     }
     let unpriced = worker.gateway.unpriced(&cx.snapshot);
-    let scope = scope(cx.caller.as_ref(), resolved);
-    let money_budget =
-        unpriced == limits::Unpriced::Reject && worker.gateway.limits().has_money_budget(&scope);
+    if unpriced == limits::Unpriced::Reject {
+        note_budgets(&worker.gateway, cx.caller.as_ref(), resolved, &mut views);
+    }
     let policy_ask = PolicyAsk {
         endpoint: ask.endpoint,
         features: ask.peek.features,
         input_at_least: ask.peek.text_bytes / BYTES_PER_TOKEN_MOST,
         on_loss: resolved.on_loss,
         unpriced,
-        money_budget,
         residency: Tags::default(),
         allowed: Allowed::All,
     };
     Ok(policy::plan(&policy::Snapshot { now, offers: &views }, &policy_ask))
+}
+
+/// Notes where a money budget stands in the way of an offer whose cost can't be known.
+pub fn note_budgets(
+    gateway: &Gateway,
+    caller: Option<&Caller>,
+    resolved: &Resolved,
+    views: &mut [OfferView],
+) {
+    let scope = scope(caller, resolved);
+    for (view, (offer, _)) in views.iter_mut().zip(&resolved.offers).filter(|it| !it.0.priced) {
+        let scope = Scope { provider: Some(offer.id.provider()), ..scope };
+        view.money_budget = gateway.limits().has_money_budget(&scope);
+    }
 }
 
 /// What the ledger keeps of a plan.
