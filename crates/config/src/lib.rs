@@ -30,6 +30,7 @@ mod scope;
 mod server;
 mod spec;
 mod suggest;
+mod teams;
 mod telemetry;
 mod tree;
 mod units;
@@ -42,7 +43,7 @@ pub use load::{Loaded, load};
 pub use model::{
     Auth, Capability, Circuit, Config, Content, Disconnect, Durability, KeyPolicy, Ledger,
     LogFormat, Network, PriceOverride, Prices, Provider, ProviderDialect, ProviderKind, RateLimit,
-    Retries, RoledOffer, Routing, Secret, Server, ServerLimits, Telemetry, Timeouts, Tls,
+    Retries, RoledOffer, Routing, Secret, Server, ServerLimits, Team, Telemetry, Timeouts, Tls,
     Unpriced,
 };
 pub use origin::{Leaf, Origin};

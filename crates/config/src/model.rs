@@ -20,6 +20,8 @@ pub struct Config {
     pub providers: Vec<Provider>,
     /// What applications may ask for by name, in the file's order.
     pub capabilities: Vec<Capability>,
+    /// Teams whose keys may not ask for everything, in the file's order.
+    pub teams: Vec<Team>,
     /// Hard or soft limits over calendar windows, in the file's order.
     pub budgets: Vec<BudgetSpec>,
     /// Request and token rates and parallel caps, in the file's order.
@@ -254,6 +256,15 @@ pub struct RoledOffer {
     pub offer: OfferId,
     /// Its part.
     pub role: Role,
+}
+
+/// A team whose keys may not ask for everything.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Team {
+    /// Its name, as its keys bear it.
+    pub name: TeamName,
+    /// What its keys may ask for. Never empty; every one is configured.
+    pub capabilities: Vec<CapabilityName>,
 }
 
 /// Rates and parallel caps of a scope; at least one is given.

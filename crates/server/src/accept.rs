@@ -208,7 +208,8 @@ async fn serve(
     if headers.get("x-outrigger-dry-run").is_some_and(|value| value.as_bytes() == b"true") {
         return Ok(local::dry_run(cx, &resolved, &planned));
     }
-    if cx.endpoint == Endpoint::CountTokens && planned.attempts.is_empty() {
+    let uncounted = planned.attempts.is_empty() && !plan::is_forbidden(&planned);
+    if cx.endpoint == Endpoint::CountTokens && uncounted {
         return Ok(local::count_tokens(cx, &ask));
     }
     let run = Run {
@@ -752,7 +753,7 @@ fn give_up(
     last: Option<Last>,
 ) -> Result<Response<RespBody>, Failure> {
     match why {
-        GiveUp::NoCandidate => Err(plan::no_candidate(run.resolved, run.planned, cx.at)),
+        GiveUp::NoCandidate => Err(plan::no_candidate(cx, run.resolved, run.planned)),
         GiveUp::Budget if last.is_none() => Err(denied.unwrap_or_else(|| {
             Failure::new(&errors::BUDGET_EXCEEDED, "a budget does not cover this request")
         })),

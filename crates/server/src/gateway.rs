@@ -138,7 +138,7 @@ impl Gateway {
             endpoint: cx.endpoint,
             client_dialect: cx.client.id().as_str().into(),
             config_revision: cx.snapshot.revision,
-            candidates: Vec::new(),
+            candidates: failure.candidates.clone(),
         };
         // Nobody waits for it: nothing was sent and nothing is owed.
         drop(self.ledger.append(&Record::Refusal(Box::new(refusal))));

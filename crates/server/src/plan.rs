@@ -15,7 +15,7 @@ use crate::errors::{self, Failure};
 use crate::gateway::Gateway;
 use crate::identify::Caller;
 use crate::read::Ask;
-use crate::resolve::Resolved;
+use crate::resolve::{self, Resolved};
 use crate::snapshot::Offer;
 use crate::worker::Worker;
 use crate::{admit, dispatch};
@@ -77,9 +77,21 @@ pub fn plan(
         on_loss: resolved.on_loss,
         unpriced,
         residency: Tags::default(),
-        allowed: Allowed::All,
+        allowed: allowed(cx.caller.as_ref(), &cx.snapshot.config, resolved),
     };
     Ok(policy::plan(&policy::Snapshot { now, offers: &views }, &policy_ask))
+}
+
+/// Which of its offers a caller may use: permissions are by the name that is asked for, so all or none.
+pub fn allowed(
+    caller: Option<&Caller>,
+    config: &config::Config,
+    resolved: &Resolved,
+) -> Allowed<'static> {
+    match caller {
+        Some(caller) if !caller.may_ask(config, &resolved.capability) => Allowed::Only(&[]),
+        _ => Allowed::All,
+    }
 }
 
 /// Notes where a money budget stands in the way of an offer whose cost can't be known.
@@ -96,6 +108,13 @@ pub fn note_budgets(
     }
 }
 
+/// Whether the caller may use none of the offers.
+pub fn is_forbidden(plan: &Plan) -> bool {
+    let candidates = &plan.explanation.candidates;
+    let forbidden = |verdict| matches!(verdict, Verdict::Left(Reason::NotAllowed));
+    !candidates.is_empty() && candidates.iter().all(|it| forbidden(it.verdict))
+}
+
 /// What the ledger keeps of a plan.
 pub fn candidates(plan: &Plan, resolved: &Resolved) -> Vec<Candidate> {
     let coded = plan.explanation.codes().zip(&resolved.offers);
@@ -105,7 +124,8 @@ pub fn candidates(plan: &Plan, resolved: &Resolved) -> Vec<Candidate> {
         .collect()
 }
 
-fn credentials(offer: &Offer, now: UnixMicros) -> Option<Availability> {
+/// Whether every credential of the offer's provider was refused and rests.
+pub fn credentials(offer: &Offer, now: UnixMicros) -> Option<Availability> {
     let keys = &offer.provider.keys;
     if keys.is_empty() {
         return None;
@@ -142,7 +162,10 @@ fn carries(
 }
 
 /// The failure of a request that no offer can serve, with every offer's reason.
-pub fn no_candidate(resolved: &Resolved, plan: &Plan, now: UnixMicros) -> Failure {
+pub fn no_candidate(cx: &Cx, resolved: &Resolved, plan: &Plan) -> Failure {
+    if is_forbidden(plan) {
+        return Failure { candidates: candidates(plan, resolved), ..not_allowed(cx, resolved) };
+    }
     let left: Vec<(String, Reason)> = plan
         .explanation
         .candidates
@@ -162,8 +185,6 @@ pub fn no_candidate(resolved: &Resolved, plan: &Plan, now: UnixMicros) -> Failur
         &errors::CONTEXT_TOO_LONG
     } else if all(|it| matches!(it, Reason::Unpriced)) {
         &errors::UNPRICED
-    } else if all(|it| matches!(it, Reason::NotAllowed)) {
-        &errors::MODEL_NOT_ALLOWED
     } else if all(|it| matches!(it, Reason::SetAside { .. })) {
         &errors::UPSTREAM_RATE_LIMITED
     } else {
@@ -173,8 +194,29 @@ pub fn no_candidate(resolved: &Resolved, plan: &Plan, now: UnixMicros) -> Failur
         left.iter().map(|(offer, reason)| reason.sentence(offer)).collect();
     let wait = plan
         .retry_at
-        .map(|at| u64::try_from(at.micros_since(now)).unwrap_or(0).div_ceil(1_000).max(1));
-    Failure::new(kind, sentences.join(" ")).retry_after_ms(wait)
+        .map(|at| u64::try_from(at.micros_since(cx.at)).unwrap_or(0).div_ceil(1_000).max(1));
+    let failure = Failure::new(kind, sentences.join(" ")).retry_after_ms(wait);
+    Failure { candidates: candidates(plan, resolved), ..failure }
+}
+
+/// The failure of a caller that may not ask for this; it says what it may ask for.
+pub fn not_allowed(cx: &Cx, resolved: &Resolved) -> Failure {
+    let config = &cx.snapshot.config;
+    let caller = cx.caller.as_ref();
+    let may = |name| caller.is_some_and(|caller| caller.may_ask(config, name));
+    let names: Vec<String> = config
+        .capabilities
+        .iter()
+        .filter(|it| may(&it.name))
+        .map(|it| format!("`{}`", it.name))
+        .collect();
+    let message =
+        format!("this key may not use `{}`", resolve::shown(resolved.capability.as_str()));
+    let failure = Failure::new(&errors::MODEL_NOT_ALLOWED, message).field("model");
+    match names.as_slice() {
+        [] => failure.fix("It may use nothing of this configuration: ask for another key."),
+        names => failure.fix(format!("It may use {}, or ask for another key.", names.join(", "))),
+    }
 }
 
 /// The failure of a request that a limit refused.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use config::{Disconnect, KeyPolicy, ProviderDialect, ProviderKind, Secret, Unpriced};
-use domain::{OnLoss, PICO_PER_USD, Role};
+use domain::{CapabilityName, OnLoss, PICO_PER_USD, Role};
 use limits::windows::Period;
 use limits::{Quantity, Unit};
 
@@ -32,6 +32,9 @@ fn the_complete_example_says_what_it_says() {
     let roles: Vec<_> = smart.offers.iter().map(|it| it.role).collect();
     assert_eq!(roles, [Role::Core, Role::Secondary, Role::Fallback]);
     assert_eq!((smart.on_loss, smart.max_output), (OnLoss::Reject, Some(8_000)));
+    let teams: Vec<_> = config.teams.iter().map(|it| it.name.as_str()).collect();
+    assert_eq!(teams, ["search", "agents"]);
+    assert_eq!(config.teams[1].capabilities, [CapabilityName::new("smart").unwrap()]);
     let search = config.budgets.iter().find(|it| &*it.name == "search").unwrap();
     assert_eq!(search.limit, usd(800));
     assert_eq!((search.period, search.zone.name()), (Period::Month, "Europe/Berlin"));
