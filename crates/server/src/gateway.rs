@@ -72,6 +72,7 @@ pub struct Parts {
 impl Gateway {
     /// A gateway of these parts.
     pub fn new(parts: Parts) -> Self {
+        let health = parts.snapshot.health_config();
         Self {
             snapshot: ArcSwap::new(parts.snapshot),
             keys: ArcSwap::from_pointee(parts.keys),
@@ -83,7 +84,7 @@ impl Gateway {
             numbers: parts.numbers,
             clock: SystemClock::default(),
             limits: Mutex::new(parts.limits),
-            health: Mutex::default(),
+            health: Mutex::new(Health::new(health)),
             draining: AtomicBool::new(false),
             strangers: AtomicU32::new(0),
             strangers_second: std::sync::atomic::AtomicI64::new(0),

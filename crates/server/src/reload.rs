@@ -93,6 +93,7 @@ impl Reloader {
         // Under one lock, or a key that is made in between would lose its budget.
         let mut limits = self.gateway.limits();
         limits.reload(now, limits_spec(&snapshot.config, &self.gateway.keys.load()));
+        self.gateway.health().configure(snapshot.health_config());
         self.gateway.snapshot.store(Arc::new(snapshot));
         drop(limits);
         // Rows name the revision; that its record is a moment later on disk loses nothing.

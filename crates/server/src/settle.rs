@@ -344,6 +344,7 @@ impl Flight {
         self.offer.metrics.record(&Sample {
             outcome: verdict.outcome,
             error: verdict.error,
+            retry: self.marks.retry,
             duration_micros: micros(now),
             first_byte_micros: self.first_byte_at.map(micros),
             usage: verdict.usage,

@@ -9,7 +9,9 @@ use config::{Capability, Config, Disconnect, ProviderDialect, ProviderKind, Unpr
 use dialect::{DialectId, Quirks};
 use domain::{CapabilityName, ModelName, OfferId, OnLoss, ProviderName, Role, UnixMicros};
 use http::{HeaderMap, HeaderName, HeaderValue};
-use policy::OfferIx;
+use policy::breaker::BreakerConfig;
+use policy::retry::RetryConfig;
+use policy::{HealthConfig, OfferIx};
 use smallvec::SmallVec;
 use telemetry::metrics::{Metrics, OfferMetrics};
 use upstream::{Deadlines, KeyRing, Target, TargetOptions};
@@ -337,6 +339,29 @@ impl Snapshot {
     /// Whether a request without a known price may pass.
     pub fn unpriced_allowed(&self) -> bool {
         self.config.prices.unpriced == Unpriced::Allow
+    }
+
+    /// Its numbers of breakers and retries.
+    pub fn health_config(&self) -> HealthConfig {
+        let config::Routing { retries, circuit, .. } = &self.config.routing;
+        let micros = u64::try_from(circuit.probe_after.as_micros()).unwrap_or(u64::MAX);
+        let breaker = BreakerConfig::default();
+        let retry = RetryConfig::default();
+        HealthConfig {
+            breaker: BreakerConfig {
+                window: u8::try_from(circuit.over_calls).unwrap_or(u8::MAX),
+                open_basis_points: u16::try_from(circuit.open_at_basis_points).unwrap_or(u16::MAX),
+                probe_first: micros,
+                probe_max: breaker.probe_max.max(micros),
+                lone_probe_every: breaker.lone_probe_every.min(micros),
+                ..breaker
+            },
+            retry: RetryConfig {
+                tries_max: u8::try_from(retries.max).unwrap_or(u8::MAX),
+                basis_points: retries.budget_basis_points,
+                ..retry
+            },
+        }
     }
 
     /// What a client that leaves does to its attempt.

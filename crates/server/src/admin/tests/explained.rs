@@ -2,6 +2,8 @@
 
 use ::ledger::{Candidate, Record, offer_code};
 use domain::{Clock as _, ErrorClass, OfferId, OutcomeClass, RateHint, RequestId};
+use policy::Availability;
+use policy::retry::{Failure, Next};
 use serde_json::Value;
 
 use super::world::{World, intent, key, refusal, settlement};
@@ -246,6 +248,34 @@ fn a_money_budget_on_a_provider_leaves_its_unpriced_offers_and_no_others() {
         .map(|it| it["code"].as_str().unwrap())
         .collect();
     assert_eq!(codes, ["unpriced", "first", "next"], "{why}");
+}
+
+const TOUCHY: &str = "
+providers: [demo]
+routing:
+  retries: {max: 0}
+  circuit: {open_at: 10%, over: 10 calls, probe_after: 1min}
+";
+
+#[test]
+fn breakers_and_retries_have_the_numbers_of_the_configuration() {
+    let world = World::with(TOUCHY);
+    let offer = world.gateway.numbers.of(&OfferId::parse("demo/echo").unwrap());
+    let now = world.gateway.now();
+    let mut health = world.gateway.health();
+    let claim = health.claim(offer, now).unwrap();
+    health.observe(claim, now, Err(ErrorClass::ServerError), RateHint::default());
+    let open = Availability::Open {
+        class: ErrorClass::ServerError,
+        until: now.plus_micros(60_000_000),
+        lone_at: now.plus_micros(2_000_000),
+    };
+    assert_eq!(health.peek(offer, now), open, "one of ten calls is 10 %");
+    let well = world.gateway.numbers.of(&OfferId::parse("demo/lorem").unwrap());
+    let claim = health.claim(well, now).unwrap();
+    let class = ErrorClass::ServerError;
+    let failure = Failure { class, hint: RateHint::default(), tries_made: 0, has_next: false };
+    assert_eq!(health.after_failure(claim, now, &failure, 0), Next::NextOffer);
 }
 
 #[test]
