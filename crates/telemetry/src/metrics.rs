@@ -373,7 +373,7 @@ impl OfferMetrics {
         }
     }
 
-    /// Shows whether the offer is left out by its breaker.
+    /// Shows whether the offer is left out.
     pub fn set_circuit_open(&self, open: bool) {
         self.circuit.set(i64::from(open));
     }

@@ -184,6 +184,37 @@ fn a_name_is_explained_with_every_candidate_and_nothing_is_counted() {
     assert!(metrics.contains(line), "{metrics}");
 }
 
+const KEYED: &str = "
+providers:
+  openai: {base_url: 'http://127.0.0.1:1/v1', key: sk-x}
+";
+
+#[test]
+fn an_offer_that_is_set_aside_or_has_no_credential_shows_as_left_out() {
+    let world = World::with(KEYED);
+    let shown = |model: &str| {
+        let text = world.open(http::Method::GET, "/metrics").text;
+        let name = format!("outrigger_circuit_open{{provider=\"openai\",model=\"{model}\"}} ");
+        let line = text.lines().find_map(|line| line.strip_prefix(&name)).map(str::to_owned);
+        line.unwrap_or_else(|| panic!("no {name} in {text}"))
+    };
+    let asked = |model: &str, hint: RateHint| {
+        let id = OfferId::parse(&format!("openai/{model}")).unwrap();
+        let offer = world.gateway.snapshot.load().offer(&id).unwrap();
+        let (now, mut health) = (world.gateway.now(), world.gateway.health());
+        let claim = health.claim(offer.ix, now).unwrap();
+        health.observe(claim, now, Err(ErrorClass::RateLimited), hint);
+        offer
+    };
+    asked("limited", RateHint { retry_after_ms: Some(60_000) });
+    let other = asked("other", RateHint::default());
+    assert_eq!((shown("limited"), shown("other")), ("1".to_owned(), "0".to_owned()));
+    let now = std::time::Instant::now();
+    let picked = other.provider.keys.pick(now).ok().unwrap().index;
+    other.provider.keys.refused(picked, now);
+    assert_eq!(shown("other"), "1", "the only key was refused");
+}
+
 const WALLED: &str = "
 providers: [demo]
 capabilities:
