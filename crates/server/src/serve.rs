@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use catalog::Catalog;
-use config::Config;
+use config::{Config, Diagnostic};
 use domain::UnixMicros;
 use ledger::{BudgetDefinition, ConfigChange, Durability, Record, Start, Stop};
 use limits::{Limits, LimitsSpec};
@@ -19,7 +19,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use crate::gateway::{Gateway, Parts};
 use crate::keys::KeyTable;
 use crate::listen::{self, Gate, ListenLimits, Served, TlsSource};
-use crate::reload::Reloader;
+use crate::reload::{Reloader, rendered};
 use crate::snapshot::{OfferNumbers, Snapshot, SnapshotError};
 use crate::worker::Worker;
 use crate::{accept, admin, restore, secrets, settle};
@@ -35,8 +35,8 @@ const GAUGES_EVERY: Duration = Duration::from_secs(1);
 pub trait ConfigSource: Send {
     /// Its text as it is now; the error is for a person.
     fn text(&self) -> Result<String, String>;
-    /// The text, checked; the error shows every problem.
-    fn check(&self, text: &str) -> Result<Config, String>;
+    /// The text, checked; the error holds every problem.
+    fn check(&self, text: &str) -> Result<Config, Vec<Diagnostic>>;
 }
 
 /// What the gateway is started with.
@@ -128,7 +128,10 @@ pub enum ServeError {
 /// Runs the gateway until it is asked to stop.
 pub fn run(options: Options) -> Result<Exit, ServeError> {
     let text = options.source.text().map_err(ServeError::Config)?;
-    let config = options.source.check(&text).map_err(ServeError::Config)?;
+    let config = options
+        .source
+        .check(&text)
+        .map_err(|problems| ServeError::Config(rendered(&problems, &text)))?;
     let data_dir = options.data_dir.clone().unwrap_or_else(|| PathBuf::from(&config.ledger.dir));
     let durability = match config.ledger.durability {
         config::Durability::Strict => Durability::Strict,
@@ -327,10 +330,11 @@ impl Running {
             tokio::select! {
                 () = received(&mut terminate) => break Ok("sigterm"),
                 () = received(&mut interrupt) => break Ok("sigint"),
-                () = received(&mut hangup) => self.reloader.reload(true),
-                _ = watch.tick() => self.reloader.reload(false),
+                // What came of it is in the log.
+                () = received(&mut hangup) => drop(self.reloader.reload()),
+                _ = watch.tick() => self.reloader.look(),
                 _ = gauges.tick() => self.gateway.update_gauges(),
-                () = admin.asked_to_reload() => self.reloader.reload(true),
+                asking = admin.asked_to_reload() => admin::tell(asking, &self.reloader.reload()),
                 () = admin.asked_to_drain() => break Ok("drain"),
                 ended = &mut accepting => { ended?; break Ok("listener closed") }
             }

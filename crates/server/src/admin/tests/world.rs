@@ -44,7 +44,7 @@ budgets:
 prices: {unpriced: allow}
 ";
 
-struct NoEnv;
+pub(super) struct NoEnv;
 
 impl config::Env for NoEnv {
     fn var(&self, _: &str) -> Option<String> {
