@@ -6,6 +6,7 @@ use config::{Diagnostic, Severity};
 use ledger::Record;
 
 use crate::gateway::Gateway;
+use crate::imported::CatalogInForce;
 use crate::listen::TlsSource;
 use crate::secrets;
 use crate::serve::{ConfigSource, config_record, limits_spec};
@@ -90,7 +91,8 @@ impl Reloader {
         }
     }
 
-    /// Reloads because somebody asks: also what only the file names (secrets, certificates) is read anew.
+    /// Reloads because somebody asks: also what only the file names (secrets, certificates) and imported prices are read
+    /// anew.
     pub fn reload(&mut self) -> Outcome {
         match self.source.text() {
             Ok(text) => self.try_text(text),
@@ -138,11 +140,12 @@ impl Reloader {
                 "listen addresses, TLS on or off, and the ledger's folder and durability change only with a restart",
             ));
         }
+        let catalog = CatalogInForce::of(&self.gateway.data_dir, old.catalog()).map_err(failed)?;
         let revision = old.revision + 1;
         let snapshot = Snapshot::build(
             revision,
             config,
-            old.catalog(),
+            catalog,
             Arc::clone(&self.gateway.metrics),
             Arc::clone(&self.gateway.numbers),
         )

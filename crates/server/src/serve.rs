@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use catalog::Catalog;
 use config::{Config, Diagnostic};
 use domain::UnixMicros;
 use ledger::{BudgetDefinition, ConfigChange, Durability, Record, Start, Stop};
@@ -17,9 +16,10 @@ use telemetry::metrics::Metrics;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::gateway::{Gateway, Parts};
+use crate::imported::CatalogInForce;
 use crate::keys::KeyTable;
 use crate::listen::{self, Gate, ListenLimits, Served, TlsSource};
-use crate::reload::{Reloader, rendered};
+use crate::reload::{Reloader, chained, rendered};
 use crate::snapshot::{OfferNumbers, Snapshot, SnapshotError};
 use crate::worker::Worker;
 use crate::{accept, admin, restore, secrets, settle};
@@ -146,13 +146,12 @@ pub fn run(options: Options) -> Result<Exit, ServeError> {
     let unsettled = replay.open.len();
     let metrics = Arc::new(Metrics::default());
     let numbers = Arc::new(OfferNumbers::default());
-    let snapshot = Snapshot::build(
-        1,
-        config,
-        overlaid(&data_dir, now_of_system()),
-        Arc::clone(&metrics),
-        Arc::clone(&numbers),
-    )?;
+    // Old prices at the start are better than no gateway; a reload is refused instead.
+    let catalog = CatalogInForce::of(&data_dir, &CatalogInForce::Builtin).unwrap_or_else(|error| {
+        tracing::error!(error = chained(error), "the built-in prices are used");
+        CatalogInForce::Builtin
+    });
+    let snapshot = Snapshot::build(1, config, catalog, Arc::clone(&metrics), Arc::clone(&numbers))?;
     let key_store = store.keys()?;
     let keys = KeyTable::new(key_store.hasher(), key_store.list()?);
     let now = now_of_system();
@@ -178,24 +177,6 @@ pub fn run(options: Options) -> Result<Exit, ServeError> {
     }));
     let running = Running::start(gateway, store, options, text, durability, unsettled)?;
     running.until_stopped()
-}
-
-/// The built-in catalog, with the prices that `outrigger catalog import` left in the data folder. It lives as long as the
-/// process; an import counts from the next start.
-fn overlaid(data_dir: &std::path::Path, now: UnixMicros) -> &'static Catalog {
-    let path = data_dir.join("catalog-overlay.txt");
-    let Ok(text) = std::fs::read_to_string(&path) else { return catalog::builtin() };
-    // The first line says since when the imported prices hold.
-    let (head, rest) = text.split_once('\n').unwrap_or(("", &text));
-    let from = head.strip_prefix("from ").and_then(|micros| micros.trim().parse().ok());
-    let from = from.map_or(now, UnixMicros::from_micros);
-    match catalog::Overlay::parse(rest) {
-        Ok(overlay) => Box::leak(Box::new(catalog::builtin().with_overlay(&overlay, from))),
-        Err(error) => {
-            tracing::error!(%error, path = %path.display(), "imported prices can't be read, the built-in ones are used");
-            catalog::builtin()
-        }
-    }
 }
 
 fn now_of_system() -> UnixMicros {

@@ -16,6 +16,7 @@ use smallvec::SmallVec;
 use telemetry::metrics::{Metrics, OfferMetrics};
 use upstream::{Deadlines, KeyRing, Target, TargetOptions};
 
+use crate::imported::CatalogInForce;
 use crate::secrets::{self, SecretError};
 
 /// Offers that were asked for by id and are not in the configuration: remembered up to here.
@@ -31,7 +32,7 @@ pub struct Snapshot {
     pub providers: Vec<Arc<Provider>>,
     /// Capabilities by name.
     pub capabilities: BTreeMap<String, Arc<CapabilityEntry>>,
-    catalog: &'static Catalog,
+    catalog: CatalogInForce,
     metrics: Arc<Metrics>,
     numbers: Arc<OfferNumbers>,
     /// By `provider/model`.
@@ -190,14 +191,14 @@ impl Snapshot {
     pub fn build(
         revision: u32,
         config: Config,
-        catalog: &'static Catalog,
+        catalog: CatalogInForce,
         metrics: Arc<Metrics>,
         numbers: Arc<OfferNumbers>,
     ) -> Result<Self, SnapshotError> {
         let providers = config
             .providers
             .iter()
-            .map(|it| provider(it, catalog).map(Arc::new))
+            .map(|it| provider(it, &catalog).map(Arc::new))
             .collect::<Result<_, _>>()?;
         let mut snapshot = Self {
             revision,
@@ -233,8 +234,8 @@ impl Snapshot {
     }
 
     /// The catalog.
-    pub fn catalog(&self) -> &'static Catalog {
-        self.catalog
+    pub fn catalog(&self) -> &CatalogInForce {
+        &self.catalog
     }
 
     /// The offer of that id, where its provider is configured. Any model of a provider may be asked for: what is not

@@ -5,7 +5,7 @@ use anyhow::{Result, bail};
 use crate::report::Tally;
 use crate::{cargo, fuzz, readme, sdk, system, tidy};
 
-const STEPS: [&str; 23] = [
+const STEPS: [&str; 24] = [
     "fmt",
     "clippy",
     "tidy",
@@ -24,6 +24,7 @@ const STEPS: [&str; 23] = [
     "upstream_faults",
     "failover",
     "reload",
+    "prices",
     "drain",
     "leaks",
     "diskfull",

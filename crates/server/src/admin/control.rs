@@ -11,7 +11,7 @@ use super::{Answer, State};
 /// How long a caller waits for the outcome of a reload.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Reads the configuration anew, secrets and certificates too, and says what came of it.
+/// Reads the configuration anew, secrets, certificates and imported prices too, and says what came of it.
 pub(super) async fn reload(api: State) -> Answer {
     if api.gateway.is_draining() {
         return Err(Problem::new(&problem::STOPPING, "the gateway is stopping"));

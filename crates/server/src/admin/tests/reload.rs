@@ -2,14 +2,16 @@
 
 use std::sync::{Arc, Mutex};
 
+use catalog::Overlay;
 use config::{Config, Diagnostic};
-use domain::{ErrorClass, OfferId, RateHint};
+use domain::{ErrorClass, OfferId, Price, RateHint};
 use policy::Availability;
 use policy::breaker::BreakerState;
 use serde_json::json;
 
 use super::super::tell;
 use super::world::{NoEnv, Reply, World};
+use crate::imported;
 use crate::reload::Reloader;
 use crate::serve::ConfigSource;
 
@@ -141,4 +143,41 @@ fn breakers_take_new_numbers_and_keep_what_they_know() {
     let report = fail();
     assert!(matches!(report.availability, Availability::Open { .. }), "{report:?}");
     assert_eq!(report.planned, 2);
+}
+
+const HOUSE: &str = "
+providers:
+  openai: {base_url: 'http://127.0.0.1:1/v1', key: sk-x}
+";
+
+#[test]
+fn imported_prices_count_from_the_next_reload_and_damaged_ones_are_refused() {
+    let (world, _, mut reloader) = start(HOUSE);
+    let now = world.gateway.now();
+    let price = || {
+        let snapshot = world.gateway.snapshot.load_full();
+        let offer = snapshot.offer(&OfferId::parse("openai/gpt-5-mini").unwrap()).unwrap();
+        offer.price_at(now).unwrap().rates.input
+    };
+    let dearer = Price::from_usd_per_million("77").unwrap();
+    assert_ne!(price(), dearer);
+    let table = json!({"gpt-5-mini": {
+        "litellm_provider": "openai", "mode": "chat",
+        "input_cost_per_token": 77e-6, "output_cost_per_token": 78e-6,
+    }});
+    let table = catalog::import::import(&table.to_string(), "2026-11-01").unwrap();
+    imported::write(world.path(), &Overlay::of(&table), now).unwrap();
+    assert_ne!(price(), dearer, "not before the reload");
+    let revision = asked(&world, &mut reloader).json["revision"].clone();
+    assert_eq!((revision, price()), (2.into(), dearer));
+
+    std::fs::write(world.path().join("catalog-overlay.txt"), "from 1\nrubbish\n").unwrap();
+    let refused = asked(&world, &mut reloader);
+    assert_eq!(refused.status, 422);
+    assert!(
+        refused.json["detail"].as_str().unwrap().contains("import the table again"),
+        "{}",
+        refused.text
+    );
+    assert_eq!(price(), dearer);
 }

@@ -26,6 +26,7 @@ use tower_service::Service as _;
 use super::super::access::TokenHash;
 use super::super::{Admin, Api, Asked, router};
 use crate::gateway::{Gateway, Parts};
+use crate::imported::CatalogInForce;
 use crate::keys::KeyTable;
 use crate::serve::{config_record, limits_spec};
 use crate::snapshot::{OfferNumbers, Snapshot};
@@ -223,7 +224,7 @@ fn build(
     Snapshot::build(
         revision,
         config(text),
-        catalog::builtin(),
+        CatalogInForce::Builtin,
         Arc::clone(metrics),
         Arc::clone(numbers),
     )
