@@ -48,8 +48,9 @@ def cost(gateway, faults, price, when):
     wanted = None if price is None else tokens * Decimal(price)
     found = None if row["cost_usd"] is None else Decimal(row["cost_usd"])
     told = answer.headers.get("x-outrigger-cost")
-    if answer.status != 200 or found != wanted or (told is None) != (wanted is None) or (told and Decimal(told) != wanted):
-        faults.append(f"{when}: {tokens} tokens at {price} cost {found}, the header says {told}, the status {answer.status}")
+    told = None if told is None else Decimal(told)
+    if (answer.status, found, told) != (200, wanted, wanted):
+        faults.append(f"{when}: {answer.status}, {tokens} tokens at {price} cost {found}, the header says {told}")
 
 
 def while_running(gateway, base_url, faults):

@@ -69,8 +69,8 @@ class Log:
         self.file, self.rest = open(path, errors="replace"), ""
 
     def next(self, wanted, seconds=10):
-        """The next line that says `wanted` of the configuration, or None. A change may be reloaded twice: the gateway looks
-        at the file by itself too, and whoever asks has secrets read anew. A refusal is told once."""
+        """The next line that says `wanted` of the configuration, or None. A change may be reloaded twice: the gateway
+        looks at the file by itself too, and whoever asks has secrets read anew. A refusal is told once."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             lines = (self.rest + self.file.read()).split("\n")

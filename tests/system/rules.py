@@ -1,6 +1,7 @@
 """What a key may ask for, by its own capabilities and by its team's, and what may pass a money budget without a price.
 
-Nothing that is refused reaches a partner, each refusal is in the ledger with its reason, and a reload changes it at once.
+Nothing that is refused reaches a partner, each refusal is in the ledger with its reason, and a reload changes it at
+once.
 """
 
 import asyncio
@@ -42,7 +43,8 @@ def question(dialect, model, text, headers=None):
 
 
 def models(port, secret, anthropic):
-    request = urllib.request.Request(f"http://127.0.0.1:{port}/v1/models", headers={"authorization": f"Bearer {secret}"})
+    request = urllib.request.Request(f"http://127.0.0.1:{port}/v1/models")
+    request.add_header("authorization", f"Bearer {secret}")
     if anthropic:
         request.add_header("anthropic-version", "2023-06-01")
     with urllib.request.urlopen(request, timeout=10) as answer:

@@ -115,24 +115,23 @@ fn new(
 }
 
 fn create(new: NewKey, capabilities: &[String], global: &Global) -> Done {
-    let value = match client::running(global)? {
-        Some(admin) => admin.post(
+    let value = if let Some(admin) = client::running(global)? {
+        admin.post(
             "/v1/outrigger/keys",
             &json!({
                 "app": new.app.as_str(), "team": new.team.as_ref().map(TeamName::as_str),
                 "expires_at": new.expires_at.map(|it| it.to_string()), "budgets": new.budgets,
                 "capabilities": capabilities,
             }),
-        )?,
-        None => {
-            let new = NewKey { capabilities: configured(capabilities, global)?, ..new };
-            data::write(global, "key_create", |store| {
-                let keys = store.keys().cant("open the keys")?;
-                let (record, secret) = keys.create(&new, clock::now()).cant("make the key")?;
-                let value = json!({"key": shown(&record), "secret": secret.reveal()});
-                Ok((value, vec![event(&record, KeyAction::Created)]))
-            })?
-        }
+        )?
+    } else {
+        let new = NewKey { capabilities: configured(capabilities, global)?, ..new };
+        data::write(global, "key_create", |store| {
+            let keys = store.keys().cant("open the keys")?;
+            let (record, secret) = keys.create(&new, clock::now()).cant("make the key")?;
+            let value = json!({"key": shown(&record), "secret": secret.reveal()});
+            Ok((value, vec![event(&record, KeyAction::Created)]))
+        })?
     };
     show_once(&value, global)
 }

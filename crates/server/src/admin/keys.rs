@@ -87,7 +87,7 @@ pub(super) async fn rotate(
 ) -> Answer {
     if body.grace_seconds > GRACE_MAX_SECONDS {
         let detail = format!("at most {GRACE_MAX_SECONDS} seconds");
-        return Err(Problem::invalid(vec![("/grace_seconds".to_owned(), detail)]));
+        return Err(Problem::invalid(&[("/grace_seconds".to_owned(), detail)]));
     }
     let grace = i64::from(body.grace_seconds) * 1_000_000;
     let value = blocking(api.0, move |api, store| {
@@ -161,7 +161,7 @@ fn checked(body: &Create, config: &Config, now: UnixMicros) -> Result<NewKey, Pr
         Some(app) if errors.is_empty() => {
             Ok(NewKey { app, team, expires_at: expires_at.flatten(), budgets, capabilities })
         }
-        _ => Err(Problem::invalid(errors)),
+        _ => Err(Problem::invalid(&errors)),
     }
 }
 

@@ -66,7 +66,7 @@ impl Problem {
     }
 
     /// Several values at once; each with the JSON pointer of its place in the body.
-    pub(super) fn invalid(errors: Vec<(String, String)>) -> Self {
+    pub(super) fn invalid(errors: &[(String, String)]) -> Self {
         let detail: Vec<&str> = errors.iter().map(|(_, detail)| detail.as_str()).collect();
         let detail = detail.join("; ");
         let errors = errors.iter();

@@ -99,7 +99,10 @@ fn a_key_for_some_capabilities_says_so_and_one_that_is_not_there_is_refused() {
     assert_eq!(made.json["key"]["capabilities"], serde_json::json!(["chat"]), "{}", made.text);
     assert_eq!(world.get("/v1/outrigger/keys").json["keys"][0], made.json["key"]);
     let Lookup::Found(key) = world.look_up(&made.json["secret"]) else { panic!("not found") };
-    assert_eq!(key.capabilities.iter().map(|it| it.as_str()).collect::<Vec<_>>(), ["chat"]);
+    assert_eq!(
+        key.capabilities.iter().map(domain::CapabilityName::as_str).collect::<Vec<_>>(),
+        ["chat"]
+    );
     let free = world.post("/v1/outrigger/keys", r#"{"app": "ci"}"#);
     assert_eq!(free.json["key"]["capabilities"], Value::Null);
 
