@@ -5,7 +5,6 @@
 
 use dialect::ClientError;
 use domain::{ErrorClass, RateHint};
-use ledger::Candidate;
 
 /// One row of the catalogue.
 #[derive(Debug, PartialEq, Eq)]
@@ -89,8 +88,6 @@ pub struct Failure {
     pub field: Option<String>,
     /// When to come back, in milliseconds.
     pub retry_after_ms: Option<u64>,
-    /// Why each offer was left, where none was taken: for the ledger.
-    pub candidates: Vec<Candidate>,
 }
 
 impl Failure {
@@ -104,7 +101,6 @@ impl Failure {
             attempts: 0,
             field: None,
             retry_after_ms: None,
-            candidates: Vec::new(),
         }
     }
 

@@ -139,7 +139,7 @@ impl Gateway {
             endpoint: cx.endpoint,
             client_dialect: cx.client.id().as_str().into(),
             config_revision: cx.snapshot.revision,
-            candidates: failure.candidates.clone(),
+            candidates: cx.candidates.clone(),
         };
         // Nobody waits for it: nothing was sent and nothing is owed.
         drop(self.ledger.append(&Record::Refusal(Box::new(refusal))));

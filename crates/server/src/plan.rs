@@ -164,7 +164,7 @@ fn carries(
 /// The failure of a request that no offer can serve, with every offer's reason.
 pub fn no_candidate(cx: &Cx, resolved: &Resolved, plan: &Plan) -> Failure {
     if is_forbidden(plan) {
-        return Failure { candidates: candidates(plan, resolved), ..not_allowed(cx, resolved) };
+        return not_allowed(cx, resolved);
     }
     let left: Vec<(String, Reason)> = plan
         .explanation
@@ -195,8 +195,7 @@ pub fn no_candidate(cx: &Cx, resolved: &Resolved, plan: &Plan) -> Failure {
     let wait = plan
         .retry_at
         .map(|at| u64::try_from(at.micros_since(cx.at)).unwrap_or(0).div_ceil(1_000).max(1));
-    let failure = Failure::new(kind, sentences.join(" ")).retry_after_ms(wait);
-    Failure { candidates: candidates(plan, resolved), ..failure }
+    Failure::new(kind, sentences.join(" ")).retry_after_ms(wait)
 }
 
 /// The failure of a caller that may not ask for this; it says what it may ask for.

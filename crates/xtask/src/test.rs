@@ -5,7 +5,7 @@ use anyhow::{Result, bail};
 use crate::report::Tally;
 use crate::{cargo, fuzz, readme, sdk, system, tidy};
 
-const STEPS: [&str; 24] = [
+const STEPS: [&str; 25] = [
     "fmt",
     "clippy",
     "tidy",
@@ -23,6 +23,7 @@ const STEPS: [&str; 24] = [
     "slow_reader",
     "upstream_faults",
     "failover",
+    "answers",
     "reload",
     "prices",
     "drain",
