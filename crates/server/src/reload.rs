@@ -1,6 +1,7 @@
 //! Putting another configuration in force while running: all of it or nothing.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use config::{Diagnostic, Severity};
 use ledger::Record;
@@ -66,6 +67,15 @@ pub struct Reloader {
     /// What was refused last, until it changes: it is counted and logged once, however often it is looked at.
     refused: Option<String>,
     tls: Option<Arc<TlsSource>>,
+    certificate: Certificate,
+}
+
+/// The files of the certificate as they were read last.
+#[derive(Default)]
+struct Certificate {
+    chain: Vec<u8>,
+    key: Vec<u8>,
+    looked_at: Option<Instant>,
 }
 
 impl Reloader {
@@ -76,11 +86,12 @@ impl Reloader {
         text: String,
         tls: Option<Arc<TlsSource>>,
     ) -> Self {
-        Self { gateway, source, text, refused: None, tls }
+        Self { gateway, source, text, refused: None, tls, certificate: Certificate::default() }
     }
 
-    /// Looks whether the file has changed, and reloads it if so.
-    pub fn look(&mut self) {
+    /// Looks whether the file has changed, and reloads it if so; as often as it says, whether the certificate has.
+    pub fn look(&mut self, now: Instant) {
+        self.look_at_certificate(now);
         // A file that is not there for a moment is being replaced.
         let Ok(text) = self.source.text() else { return };
         if text == self.text {
@@ -89,6 +100,35 @@ impl Reloader {
         } else if self.refused.as_ref() != Some(&text) {
             drop(self.try_text(text));
         }
+    }
+
+    /// Puts a renewed certificate in place; one that can't be used is told once, and the old one stays.
+    fn look_at_certificate(&mut self, now: Instant) {
+        let snapshot = self.gateway.snapshot.load();
+        let (Some(tls), Some(files)) = (&self.tls, &snapshot.config.server.tls) else { return };
+        let looked_at = self.certificate.looked_at;
+        if looked_at.is_some_and(|at| now.saturating_duration_since(at) < files.reload) {
+            return;
+        }
+        self.certificate.looked_at = Some(now);
+        // A file that is not there for a moment is being replaced.
+        let (Ok(chain), Ok(key)) =
+            (secrets::read_file(&files.cert), secrets::read_file(&files.key))
+        else {
+            return;
+        };
+        if (&chain, &key) == (&self.certificate.chain, &self.certificate.key) {
+            return;
+        }
+        match tls.replace(&chain, &key) {
+            Ok(()) if looked_at.is_none() => {}
+            Ok(()) => tracing::info!("the certificate has been replaced"),
+            Err(error) => {
+                let why = chained(error);
+                tracing::error!(why, "the new certificate can't be used, the old one stays");
+            }
+        }
+        (self.certificate.chain, self.certificate.key) = (chain, key);
     }
 
     /// Reloads because somebody asks: also what only the file names (secrets, certificates) and imported prices are read

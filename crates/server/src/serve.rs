@@ -313,7 +313,7 @@ impl Running {
                 () = received(&mut interrupt) => break Ok("sigint"),
                 // What came of it is in the log.
                 () = received(&mut hangup) => drop(self.reloader.reload()),
-                _ = watch.tick() => self.reloader.look(),
+                now = watch.tick() => self.reloader.look(now.into_std()),
                 _ = gauges.tick() => self.gateway.update_gauges(),
                 asking = admin.asked_to_reload() => admin::tell(asking, &self.reloader.reload()),
                 () = admin.asked_to_drain() => break Ok("drain"),

@@ -103,6 +103,12 @@ fn health_and_metrics_say_how_it_is() {
 }
 
 #[test]
+fn metrics_that_are_not_wanted_are_not_there() {
+    let world = World::with("providers: [demo]\ntelemetry: {prometheus: false}\n");
+    assert_eq!(world.open(Method::GET, "/metrics").status, 404);
+}
+
+#[test]
 fn a_draining_gateway_is_not_ready_and_the_control_loop_hears_of_it() {
     let world = World::new();
     let drained = world.post("/v1/outrigger/drain", "");

@@ -43,6 +43,10 @@ pub(super) async fn ready(api: State) -> (StatusCode, &'static str) {
 }
 
 pub(super) async fn metrics(api: State) -> Response {
+    if !api.gateway.snapshot.load().config.telemetry.prometheus {
+        let why = "`telemetry: {prometheus: false}` is set";
+        return Problem::new(&problem::NOT_FOUND, why).into_response();
+    }
     api.gateway.update_gauges();
     ([(CONTENT_TYPE, OPENMETRICS)], api.gateway.metrics.render()).into_response()
 }

@@ -1,6 +1,7 @@
 //! Reloads: what comes of them, who is told, and what is counted.
 
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use catalog::Overlay;
 use config::{Config, Diagnostic};
@@ -12,6 +13,7 @@ use serde_json::json;
 use super::super::tell;
 use super::world::{NoEnv, Reply, World};
 use crate::imported;
+use crate::listen::TlsSource;
 use crate::reload::Reloader;
 use crate::serve::ConfigSource;
 
@@ -100,19 +102,19 @@ fn each_refused_text_is_counted_once_however_often_it_is_looked_at() {
     let (world, file, mut reloader) = start(GOOD);
     let counted = || world.gateway.metrics.reloads_refused.get();
     file.write(BAD);
-    reloader.look();
+    reloader.look(Instant::now());
     assert!(reloader.reload().is_err(), "whoever asks is told again");
-    reloader.look();
+    reloader.look(Instant::now());
     assert_eq!(counted(), 1);
     file.write("providers: [dmo]\n");
     assert!(reloader.reload().is_err());
-    reloader.look();
+    reloader.look(Instant::now());
     assert_eq!(counted(), 2);
     // Taken back, and then the same mistake again: that is another one.
     file.write(GOOD);
-    reloader.look();
+    reloader.look(Instant::now());
     file.write("providers: [dmo]\n");
-    reloader.look();
+    reloader.look(Instant::now());
     assert_eq!(counted(), 3);
     assert_eq!(world.gateway.snapshot.load().revision, 1);
 }
@@ -143,6 +145,49 @@ fn breakers_take_new_numbers_and_keep_what_they_know() {
     let report = fail();
     assert!(matches!(report.availability, Availability::Open { .. }), "{report:?}");
     assert_eq!(report.planned, 2);
+}
+
+#[test]
+fn a_renewed_certificate_is_taken_as_often_as_the_file_says_and_a_broken_one_is_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let make = || {
+        let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+        (made.cert.pem(), made.signing_key.serialize_pem())
+    };
+    let put = |(cert, key): &(String, String)| {
+        std::fs::write(dir.path().join("cert.pem"), cert).unwrap();
+        std::fs::write(dir.path().join("key.pem"), key).unwrap();
+    };
+    let (first, second) = (make(), make());
+    put(&first);
+    let path = |name: &str| dir.path().join(name).display().to_string();
+    let text = format!(
+        "providers: [demo]\nserver: {{tls: {{cert: '{}', key: '{}', reload: 60s}}}}\n",
+        path("cert.pem"),
+        path("key.pem")
+    );
+    let text: &'static str = text.leak();
+    let world = World::with(text);
+    let file = File(Arc::new(Mutex::new(text.to_owned())));
+    let tls = TlsSource::from_pem(first.0.as_bytes(), first.1.as_bytes()).unwrap();
+    let gateway = Arc::clone(&world.gateway);
+    let mut reloader =
+        Reloader::new(gateway, Box::new(file), text.to_owned(), Some(Arc::clone(&tls)));
+    let start = Instant::now();
+    let mut look = |seconds| {
+        reloader.look(start + Duration::from_secs(seconds));
+        tls.current()
+    };
+    let begun = look(0);
+    put(&second);
+    assert!(Arc::ptr_eq(&look(59), &begun), "not before its time");
+    let renewed = look(60);
+    assert!(!Arc::ptr_eq(&renewed, &begun));
+    assert!(Arc::ptr_eq(&look(120), &renewed), "the same again is not taken anew");
+    put(&(first.0.clone(), second.1.clone()));
+    assert!(Arc::ptr_eq(&look(180), &renewed), "a key of another certificate");
+    put(&first);
+    assert!(!Arc::ptr_eq(&look(240), &renewed));
 }
 
 const HOUSE: &str = "
