@@ -1,9 +1,12 @@
 //! `budgets`: limits over calendar windows, in one line or with a scope.
 
+use limits::windows::{Period, Zone};
+use limits::{BudgetSpec, ScopeFilter};
+
 use crate::read::{Context, Section};
 use crate::spec::{Field, KeyForm, Kind, Scalar, defaulted, required};
 use crate::tree::{Entry, Node};
-use crate::{Budget, Capability, Provider, Scope, scope, units};
+use crate::{Capability, Provider, scope, units};
 
 /// `all: 50 USD per month`, or a mapping.
 pub(crate) const KIND: Kind =
@@ -36,7 +39,7 @@ pub(crate) fn read(
     providers: &[Provider],
     capabilities: &[Capability],
     cx: &mut Context<'_>,
-) -> Vec<Budget> {
+) -> Vec<BudgetSpec> {
     let entries = node.map_or(&[][..], Node::entries);
     entries.iter().filter_map(|entry| one(entry, providers, capabilities, cx)).collect()
 }
@@ -46,26 +49,26 @@ fn one(
     providers: &[Provider],
     capabilities: &[Capability],
     cx: &mut Context<'_>,
-) -> Option<Budget> {
+) -> Option<BudgetSpec> {
     if let Some(text) = entry.value.text() {
-        let (limit, per) = units::budget(text).ok()?;
-        return Some(Budget {
-            name: entry.key.clone(),
-            scope: Scope::default(),
-            limit,
-            per,
-            timezone: "UTC".into(),
+        let allowance = units::budget(text).ok()?;
+        return Some(BudgetSpec {
+            name: entry.key.as_str().into(),
+            scope: ScopeFilter::ALL,
+            limit: allowance.limit,
+            period: allowance.period,
+            zone: allowance.zone.unwrap_or_default(),
             hard: true,
         });
     }
     let section = Section::new(Some(&entry.value), FIELDS);
     let scope = scope::read(section, providers, capabilities, cx);
-    Some(Budget {
-        name: entry.key.clone(),
+    Some(BudgetSpec {
+        name: entry.key.as_str().into(),
         scope,
         limit: units::amount(section.text("limit")?).ok()?,
-        per: units::window(section.text("per")?)?,
-        timezone: section.text("timezone")?.into(),
+        period: Period::parse(section.text("per")?)?,
+        zone: Zone::parse(section.text("timezone")?).ok()?,
         hard: section.truth("hard"),
     })
 }

@@ -9,7 +9,7 @@ use crate::diagnostic::{Diagnostic, Severity};
 use crate::spec::{Field, KeyForm, Kind, Need, Scalar};
 use crate::suggest;
 use crate::tree::{Node, Place, Value};
-use crate::units::Refused;
+use crate::units::{CALLS_MAX, Refused};
 
 /// Where problems are gathered.
 pub(crate) struct Problems<'a> {
@@ -246,11 +246,9 @@ fn range_of(form: Scalar) -> String {
         Scalar::Integer { min, max } if min == max => format!("it is {min}"),
         Scalar::Integer { min, max } => format!("it is {min} to {max}"),
         Scalar::Percent => "it is 0% to 100%".into(),
-        Scalar::Calls => "it is 1 to 100000 calls".into(),
-        Scalar::Amount | Scalar::Budget => {
-            "it is not negative, and money at most 9 million USD".into()
-        }
-        Scalar::Count | Scalar::Rate | Scalar::Duration => "it is more than nothing".into(),
+        Scalar::Calls => format!("it is 1 to {CALLS_MAX} calls"),
+        Scalar::Duration => "it is more than nothing and at most a century".into(),
+        Scalar::Count | Scalar::Rate => "it is more than nothing".into(),
         _ => "it is too small or too large".into(),
     }
 }
@@ -258,9 +256,8 @@ fn range_of(form: Scalar) -> String {
 /// `10mins` was meant as `10min`, `Europe/Berlni` as `Europe/Berlin`.
 fn nearest_value(text: &str, form: Scalar) -> Option<String> {
     if form == Scalar::Zone {
-        let names: Vec<_> = jiff::tz::db().available().collect();
-        return suggest::nearest(text, names.iter().map(jiff::tz::TimeZoneName::as_str))
-            .map(Into::into);
+        let names = limits::windows::Zone::names();
+        return suggest::nearest(text, names.iter().map(String::as_str)).map(Into::into);
     }
     let end = text.find(|c: char| !(c.is_ascii_digit() || c == '.'))?;
     let (number, unit) = text.split_at_checked(end)?;

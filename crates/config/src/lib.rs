@@ -30,6 +30,7 @@ mod scope;
 mod server;
 mod spec;
 mod suggest;
+mod teams;
 mod telemetry;
 mod tree;
 mod units;
@@ -40,10 +41,10 @@ pub use diagnostic::{Diagnostic, Severity};
 pub use explain::{Explained, codes, explain};
 pub use load::{Loaded, load};
 pub use model::{
-    Amount, Auth, Budget, Capability, Circuit, Config, Content, Disconnect, Durability, KeyPolicy,
-    Ledger, LogFormat, Network, PriceOverride, Prices, Provider, ProviderDialect, ProviderKind,
-    Rate, RateLimit, Retries, RoledOffer, Routing, Scope, Secret, Server, ServerLimits, Telemetry,
-    Timeouts, Tls, Unpriced, Window,
+    Auth, Capability, Circuit, Config, Content, Disconnect, Durability, KeyPolicy, Ledger,
+    LogFormat, Network, PriceOverride, Prices, Provider, ProviderDialect, ProviderKind, RateLimit,
+    Retries, RoledOffer, Routing, Secret, Server, ServerLimits, Team, Telemetry, Timeouts, Tls,
+    Unpriced,
 };
 pub use origin::{Leaf, Origin};
 pub use render::{render, to_json};

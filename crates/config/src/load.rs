@@ -8,7 +8,7 @@ use crate::spec::{ROOT, ROOT_FIELDS};
 use crate::tree::Node;
 use crate::{
     Config, Env, Presets, auth, budgets, capabilities, content, ledger, overrides, prices,
-    providers, rates, routing, server, telemetry, yaml,
+    providers, rates, routing, server, teams, telemetry, yaml,
 };
 
 /// A configuration that passed.
@@ -64,6 +64,7 @@ fn read(root: &Node, cx: &mut Context<'_>) -> Config {
     Config {
         server: server::read(top.section("server", server::FIELDS), auth.keys, cx),
         auth,
+        teams: teams::read(top.get("teams"), &capabilities, cx),
         budgets: budgets::read(top.get("budgets"), &providers, &capabilities, cx),
         rates: rates::read(top.get("rates"), &providers, &capabilities, cx),
         prices: prices::read(top.section("prices", prices::FIELDS), &providers, cx),

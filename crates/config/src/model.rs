@@ -4,9 +4,10 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use domain::{
-    AppName, CapabilityName, KeyPublicId, Layer, ModelName, Money, OfferId, OnLoss, Price,
-    ProviderName, Role, TeamName,
+    CapabilityName, Layer, ModelName, OfferId, OnLoss, Price, ProviderName, Role, TeamName,
 };
+use limits::units::Rate;
+use limits::{BudgetSpec, ScopeFilter};
 
 /// Everything `outrigger.yaml` says, checked, with defaults.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,8 +20,10 @@ pub struct Config {
     pub providers: Vec<Provider>,
     /// What applications may ask for by name, in the file's order.
     pub capabilities: Vec<Capability>,
+    /// Teams whose keys may not ask for everything, in the file's order.
+    pub teams: Vec<Team>,
     /// Hard or soft limits over calendar windows, in the file's order.
-    pub budgets: Vec<Budget>,
+    pub budgets: Vec<BudgetSpec>,
     /// Request and token rates and parallel caps, in the file's order.
     pub rates: Vec<RateLimit>,
     /// Prices that override the catalog's.
@@ -255,75 +258,13 @@ pub struct RoledOffer {
     pub role: Role,
 }
 
-/// A limit over a calendar window.
+/// A team whose keys may not ask for everything.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Budget {
-    /// Its name, unique.
-    pub name: String,
-    /// What it counts.
-    pub scope: Scope,
-    /// How much.
-    pub limit: Amount,
-    /// Over which window.
-    pub per: Window,
-    /// IANA name of the zone in which windows start, such as `Europe/Berlin`.
-    pub timezone: String,
-    /// Whether a request past it is refused, or only reported.
-    pub hard: bool,
-}
-
-/// What a budget or rate counts: requests that agree with every part that is given.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Scope {
-    /// Requests of this application.
-    pub app: Option<AppName>,
-    /// Requests of this team.
-    pub team: Option<TeamName>,
-    /// Requests with this virtual key.
-    pub key: Option<KeyPublicId>,
-    /// Attempts at this provider.
-    pub provider: Option<ProviderName>,
-    /// Requests for this capability.
-    pub capability: Option<CapabilityName>,
-}
-
-/// What a budget limits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Amount {
-    /// Cost.
-    Money(Money),
-    /// Input and output tokens together.
-    Tokens(u64),
-    /// Requests.
-    Requests(u64),
-}
-
-/// The window a budget is over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Window {
-    /// From each full hour.
-    Hour,
-    /// From midnight.
-    Day,
-    /// From Monday's midnight.
-    Week,
-    /// From the first of the month.
-    Month,
-    /// Never starts again.
-    Total,
-}
-
-impl Window {
-    /// The word used in the file.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Hour => "hour",
-            Self::Day => "day",
-            Self::Week => "week",
-            Self::Month => "month",
-            Self::Total => "total",
-        }
-    }
+pub struct Team {
+    /// Its name, as its keys bear it.
+    pub name: TeamName,
+    /// What its keys may ask for. Never empty; every one is configured.
+    pub capabilities: Vec<CapabilityName>,
 }
 
 /// Rates and parallel caps of a scope; at least one is given.
@@ -332,22 +273,13 @@ pub struct RateLimit {
     /// Its name, unique.
     pub name: String,
     /// What it counts.
-    pub scope: Scope,
+    pub scope: ScopeFilter,
     /// Requests in a period.
     pub requests: Option<Rate>,
     /// Tokens in a period.
     pub tokens: Option<Rate>,
     /// Requests at the same time.
     pub parallel: Option<u32>,
-}
-
-/// So many in so long.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rate {
-    /// How many.
-    pub count: u64,
-    /// In how long.
-    pub per: Duration,
 }
 
 /// Prices that override the catalog's, and what happens without one.

@@ -35,7 +35,7 @@ static RETRIES: &[Field] = &[
         "max",
         "2",
         "Most retries of one request on the same offer.",
-        Kind::Scalar(Scalar::Integer { min: 0, max: 10 }),
+        Kind::Scalar(Scalar::Integer { min: 0, max: 7 }),
     ),
     defaulted("budget", "10%", "Retries as a share of requests.", Kind::Scalar(Scalar::Percent)),
 ];

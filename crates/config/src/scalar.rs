@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use domain::{ModelName, OfferId, valid_name};
+use limits::windows::Zone;
 
 use crate::spec::Scalar;
 use crate::units::{self, Refused};
@@ -30,7 +31,7 @@ impl Scalar {
             Self::Duration => (
                 "a duration",
                 "`500ms`, `30s`, `10min`, `2h` or `90d`",
-                &["s", "min", "ms", "h", "d"],
+                &["s", "min", "ms", "h", "d", "w"],
             ),
             Self::Size => {
                 ("a size", "`64KiB` or `32MiB`", &["MiB", "KiB", "GiB", "B", "kB", "MB", "GB"])
@@ -143,7 +144,7 @@ fn url(text: &str) -> bool {
 
 /// A time zone of the bundled list, spelled as there: zone look-up itself ignores case.
 fn zone(text: &str) -> bool {
-    text == "UTC" || jiff::tz::TimeZone::get(text).is_ok_and(|zone| zone.iana_name() == Some(text))
+    Zone::parse(text).is_ok_and(|zone| zone.name() == text)
 }
 
 #[cfg(test)]

@@ -102,7 +102,7 @@ fn scalar(form: Scalar) -> Value {
         Scalar::Rate => r"^[0-9]+(\.[0-9]+)?[kMG]? */ *(s|min|h|d)$",
         Scalar::Amount => r"^[0-9]+(\.[0-9]+)?[kMG]? +(USD|tokens?|requests?)$",
         Scalar::Budget => {
-            r"^[0-9]+(\.[0-9]+)?[kMG]? +(USD|tokens?|requests?) +(per +(hour|day|week|month)|total)$"
+            r"^[0-9]+(\.[0-9]+)?[kMG]? +(USD|tokens?|requests?) +(per +(hour|day|week|month)|(in +)?total)( +in +[A-Za-z0-9_+/-]+)?$"
         }
         Scalar::Price => r"^[0-9]+(\.[0-9]+)? USD per 1M$",
         Scalar::Address => r"^(\[[0-9A-Fa-f:.]+\]|[0-9.]+):[0-9]{1,5}$",

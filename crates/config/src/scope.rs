@@ -1,12 +1,13 @@
 //! The part of a budget or rate that says what it counts.
 
 use domain::{AppName, CapabilityName, KeyPublicId, ProviderName, TeamName};
+use limits::ScopeFilter;
 
 use crate::check::{Problem, one_of};
 use crate::read::{Context, Section};
 use crate::spec::{Field, Kind, Scalar, optional};
 use crate::tree::Node;
-use crate::{Capability, Provider, Scope, capabilities, suggest};
+use crate::{Capability, Provider, capabilities, suggest};
 
 const NAME: Kind = Kind::Scalar(Scalar::Name);
 
@@ -29,8 +30,8 @@ pub(crate) fn read(
     providers: &[Provider],
     capabilities: &[Capability],
     cx: &mut Context<'_>,
-) -> Scope {
-    let scope = Scope {
+) -> ScopeFilter {
+    let scope = ScopeFilter {
         app: section.text("app").and_then(|it| AppName::new(it).ok()),
         team: section.text("team").and_then(|it| TeamName::new(it).ok()),
         key: section.text("key").and_then(|it| KeyPublicId::new(it).ok()),
@@ -44,22 +45,29 @@ pub(crate) fn read(
         }
     }
     if let (Some(name), Some(node)) = (&scope.capability, section.get("capability")) {
-        let names: Vec<&str> = capabilities.iter().map(|it| it.name.as_str()).collect();
-        if !names.contains(&name.as_str()) {
-            unknown_capability(name.as_str(), node, &names, cx);
-        }
+        expect_capability(name, node, capabilities, cx);
     }
     scope
 }
 
-fn unknown_capability(name: &str, node: &Node, names: &[&str], cx: &mut Context<'_>) {
-    let near = suggest::nearest(name, names.iter().copied());
+/// Reports a capability that is not configured.
+pub(crate) fn expect_capability(
+    name: &CapabilityName,
+    node: &Node,
+    capabilities: &[Capability],
+    cx: &mut Context<'_>,
+) {
+    if capabilities.iter().any(|it| it.name == *name) {
+        return;
+    }
+    let names: Vec<&str> = capabilities.iter().map(|it| it.name.as_str()).collect();
+    let near = suggest::nearest(name.as_str(), names.iter().copied());
     let problem = Problem::new("E0203", format!("unknown capability `{name}`"));
     cx.problems.error(
         &node.place,
         match near {
             Some(near) => problem.instead(Some(near)),
-            None => problem.help(format!("`capabilities` has {}", one_of(names))),
+            None => problem.help(format!("`capabilities` has {}", one_of(&names))),
         },
     );
 }

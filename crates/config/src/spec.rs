@@ -2,7 +2,7 @@
 //! Schema and the suggestions, so they can't disagree. Each domain file describes and reads its own section.
 
 use crate::{
-    auth, budgets, capabilities, content, ledger, prices, providers, rates, routing, server,
+    auth, budgets, capabilities, content, ledger, prices, providers, rates, routing, server, teams,
     telemetry,
 };
 
@@ -117,6 +117,7 @@ pub(crate) static ROOT_FIELDS: &[Field] = &[
     optional("auth", "Who may call.", Kind::Section(auth::FIELDS)),
     required("providers", "Endpoints that serve models.", providers::KIND),
     optional("capabilities", "What applications may ask for by name.", capabilities::KIND),
+    optional("teams", "Teams whose keys may not ask for everything.", teams::KIND),
     optional("budgets", "Limits over calendar windows.", budgets::KIND),
     optional("rates", "Request and token rates and parallel caps.", rates::KIND),
     optional("prices", "Prices that override the catalog's.", Kind::Section(prices::FIELDS)),

@@ -11,6 +11,8 @@ pub enum Ended {
     Failed(ErrorClass),
     /// The client left.
     ClientLeft,
+    /// We gave it up, because another call of the same attempt failed so.
+    Abandoned(ErrorClass),
     /// Our own fault.
     Internal,
 }
@@ -59,14 +61,16 @@ pub fn estimate_tokens(bytes: u64) -> u64 {
 /// - The provider reported usage and finished: that.
 /// - It finished without a word about usage: what passed through, `counted`.
 /// - It refused or failed with an error answer: nothing, `counted`; no provider here bills an error answer.
-/// - It was cut in the middle, or the client left while it ran: what was reported so far, and what was delivered,
-///   `counted`.
+/// - It was cut in the middle, or the client left or another call failed while it ran: what was reported so far, and
+///   what was delivered, `counted`.
 /// - It was sent, and then silence: it may have run to its end unseen, so the whole reservation, `bounded`.
 pub fn verdict(evidence: &Evidence) -> Verdict {
     let (outcome, error) = match evidence.ended {
         Ended::Whole => (OutcomeClass::Ok, ErrorClass::None),
-        Ended::Failed(class) if evidence.answered => (OutcomeClass::Interrupted, class),
-        Ended::Failed(class) => (OutcomeClass::Failed, class),
+        Ended::Failed(class) | Ended::Abandoned(class) if evidence.answered => {
+            (OutcomeClass::Interrupted, class)
+        }
+        Ended::Failed(class) | Ended::Abandoned(class) => (OutcomeClass::Failed, class),
         Ended::ClientLeft => (OutcomeClass::ClientGone, ErrorClass::None),
         Ended::Internal => (OutcomeClass::Internal, ErrorClass::Internal),
     };
@@ -86,10 +90,8 @@ fn charge(evidence: &Evidence) -> (Usage, UsageQuality) {
         Ended::Failed(class) if !evidence.answered && !class.may_be_billed() => {
             (Usage::default(), UsageQuality::Counted)
         }
-        Ended::Failed(_) | Ended::ClientLeft | Ended::Internal if evidence.answered => {
-            (counted(evidence), UsageQuality::Counted)
-        }
-        Ended::Failed(_) | Ended::ClientLeft | Ended::Internal => {
+        _ if evidence.answered => (counted(evidence), UsageQuality::Counted),
+        Ended::Failed(_) | Ended::ClientLeft | Ended::Abandoned(_) | Ended::Internal => {
             (bounded(evidence), UsageQuality::Bounded)
         }
     }
@@ -180,6 +182,22 @@ mod tests {
         let verdict = verdict(&Evidence { usage: Some(so_far), ..evidence(Ended::ClientLeft) });
         assert_eq!((verdict.usage.input, verdict.usage.output), (120, 10));
         assert_eq!(verdict.outcome, OutcomeClass::ClientGone);
+    }
+
+    #[test]
+    fn a_call_that_is_given_up_may_have_run_whatever_the_other_failed_with() {
+        let given_up = |answered| {
+            let ended = Ended::Abandoned(ErrorClass::RateLimited);
+            verdict(&Evidence { answered, ..evidence(ended) })
+        };
+        let silent = given_up(false);
+        assert_eq!((silent.outcome, silent.error), (OutcomeClass::Failed, ErrorClass::RateLimited));
+        assert_eq!((silent.quality, silent.usage.output), (UsageQuality::Bounded, 1_000));
+        let midway = given_up(true);
+        assert_eq!(
+            (midway.outcome, midway.quality),
+            (OutcomeClass::Interrupted, UsageQuality::Counted)
+        );
     }
 
     #[test]

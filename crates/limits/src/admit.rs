@@ -134,6 +134,38 @@ impl Limits {
         Ok(attempt)
     }
 
+    /// Divides what the newest attempt holds among so many equal calls. The first stays with `ticket`; each further one
+    /// gets a ticket of its own, to be settled under the same number and finished by itself. The request counts, and
+    /// has its places, with the first alone.
+    pub fn divide(&mut self, ticket: &mut Ticket, calls: u16) -> Vec<Ticket> {
+        let attempt = ticket.last_attempt();
+        let further = calls.saturating_sub(1);
+        let mut tickets: Vec<Ticket> = std::iter::repeat_with(|| Ticket {
+            admitted_at: ticket.admitted_at,
+            attempts: ticket.attempts,
+            lines: SmallVec::new(),
+            taken: SmallVec::new(),
+            places: SmallVec::new(),
+        })
+        .take(usize::from(further))
+        .collect();
+        for line in ticket.lines.iter_mut().filter(|it| it.open && it.attempt == attempt) {
+            if let Some(share) = self.budgets.divide(line, further) {
+                for it in &mut tickets {
+                    it.lines.push(share);
+                }
+            }
+        }
+        for taken in ticket.taken.iter_mut().filter(|it| it.open && it.attempt == attempt) {
+            if let Some(share) = self.rates.divide(taken, further) {
+                for it in &mut tickets {
+                    it.taken.push(share);
+                }
+            }
+        }
+        tickets
+    }
+
     /// What an attempt holds in each budget: for the ledger's intent.
     pub fn charges<'a>(
         &'a self,

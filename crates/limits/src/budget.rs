@@ -412,6 +412,20 @@ impl Budgets {
         }
     }
 
+    /// Takes an equal share of a line out of it for each of `further` calls; it keeps its own share and what can't be
+    /// divided. `None`: it is about requests, of which several calls are one.
+    pub(crate) fn divide(&mut self, line: &mut Line, further: u16) -> Option<Line> {
+        let account = self.table.get_mut(line.slot)?;
+        if account.spec.limit.unit == Unit::Requests {
+            return None;
+        }
+        let balance = account.balance_mut(line.window)?;
+        balance.open = balance.open.saturating_add(u32::from(further));
+        let share = line.amount / (i64::from(further) + 1);
+        line.amount -= share * i64::from(further);
+        Some(Line { amount: share, ..*line })
+    }
+
     pub(crate) fn close(&mut self, line: &Line, actual: &Actual) -> Option<Overrun> {
         let account = self.table.get_mut(line.slot)?;
         let unit = account.spec.limit.unit;

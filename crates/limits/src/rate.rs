@@ -229,6 +229,19 @@ impl Rates {
         }
     }
 
+    /// Takes an equal share of what was taken out of it for each of `further` calls; it keeps its own share and what
+    /// can't be divided. `None`: it is about requests, of which several calls are one.
+    pub(crate) fn divide(&mut self, taken: &mut Taken, further: u16) -> Option<Taken> {
+        let bucket = self.table.get_mut(taken.slot)?;
+        if bucket.spec.unit == Unit::Requests {
+            return None;
+        }
+        bucket.open = bucket.open.saturating_add(u32::from(further));
+        let share = taken.amount / (u64::from(further) + 1);
+        taken.amount -= share * u64::from(further);
+        Some(Taken { amount: share, ..*taken })
+    }
+
     /// Corrects what was taken to what was used.
     pub(crate) fn settle(&mut self, taken: &Taken, actual: &Actual) {
         let Some(bucket) = self.table.get_mut(taken.slot) else { return };

@@ -6,7 +6,7 @@ use std::fmt;
 use domain::PICO_PER_USD;
 
 use crate::amount::{Quantity, Unit};
-use crate::units;
+use crate::units::{self, Refused};
 use crate::windows::{Period, UnknownZone, Zone};
 
 /// How much, in which unit, over which window.
@@ -29,6 +29,11 @@ pub enum SpecError {
          `2M tokens per month` or `1000 requests per hour`"
     )]
     Shape(String),
+    /// It breaks off before its unit or its period.
+    #[error(
+        "`{0}` is not a whole budget: expected an amount, a unit and a period, such as `5 USD per day`"
+    )]
+    Incomplete(String),
     /// The amount is no number of that unit.
     #[error("`{figure}` is not an amount of {unit}: expected {expected}")]
     Amount {
@@ -38,6 +43,8 @@ pub enum SpecError {
         unit: Unit,
         /// What is accepted.
         expected: &'static str,
+        /// Whether it is no number, or too large a one.
+        refused: Refused,
     },
     /// The unit is none of ours.
     #[error("`{0}` is not a unit: expected `USD`, `tokens` or `requests`")]
@@ -50,24 +57,51 @@ pub enum SpecError {
     Zone(#[from] UnknownZone),
 }
 
+impl SpecError {
+    /// The same without words.
+    pub fn refused(&self) -> Refused {
+        match self {
+            Self::Incomplete(_) => Refused::UnitMissing,
+            // `5 per day`: the period stands where the unit belongs.
+            Self::Unit(word) if word == "per" => Refused::UnitMissing,
+            Self::Amount { refused, .. } => *refused,
+            Self::Shape(_) | Self::Unit(_) | Self::Period(_) | Self::Zone(_) => Refused::Malformed,
+        }
+    }
+}
+
 /// Reads a budget in words.
 pub fn parse(text: &str) -> Result<Allowance, SpecError> {
     let words: Vec<&str> = text.split_ascii_whitespace().collect();
     let (amount, rest) = match words.as_slice() {
         [figure, unit, rest @ ..] => (quantity(figure, unit)?, rest),
-        _ => return Err(SpecError::Shape(text.chars().take(80).collect())),
+        [figure] => return Err(unitless(figure)),
+        [] => return Err(SpecError::Shape(String::new())),
     };
     let (period, rest) = match rest {
         ["per", period, rest @ ..] => (self::period(period)?, rest),
         ["total", rest @ ..] | ["in", "total", rest @ ..] => (Period::Total, rest),
-        _ => return Err(SpecError::Shape(text.chars().take(80).collect())),
+        [] => return Err(SpecError::Incomplete(clipped(text))),
+        _ => return Err(SpecError::Shape(clipped(text))),
     };
     let zone = match rest {
         [] => None,
         ["in", zone] => Some(Zone::parse(zone)?),
-        _ => return Err(SpecError::Shape(text.chars().take(80).collect())),
+        _ => return Err(SpecError::Shape(clipped(text))),
     };
     Ok(Allowance { limit: amount, period, zone })
+}
+
+fn clipped(text: &str) -> String {
+    text.chars().take(80).collect()
+}
+
+/// A word alone: an amount without its unit, or nothing of the kind.
+fn unitless(word: &str) -> SpecError {
+    match units::parse_count(word) {
+        Ok(_) => SpecError::Incomplete(clipped(word)),
+        Err(_) => SpecError::Shape(clipped(word)),
+    }
 }
 
 /// Reads an amount with its unit: `5 USD`, `2M tokens`.
@@ -75,7 +109,8 @@ pub fn parse_quantity(text: &str) -> Result<Quantity, SpecError> {
     let mut words = text.split_ascii_whitespace();
     match (words.next(), words.next(), words.next()) {
         (Some(figure), Some(unit), None) => quantity(figure, unit),
-        _ => Err(SpecError::Shape(text.chars().take(80).collect())),
+        (Some(figure), None, None) => Err(unitless(figure)),
+        _ => Err(SpecError::Shape(clipped(text))),
     }
 }
 
@@ -84,17 +119,20 @@ fn quantity(figure: &str, unit: &str) -> Result<Quantity, SpecError> {
         "USD" => Unit::Money,
         "token" | "tokens" => Unit::Tokens,
         "request" | "requests" => Unit::Requests,
-        other => return Err(SpecError::Unit(other.chars().take(80).collect())),
+        other => return Err(SpecError::Unit(clipped(other))),
     };
     let amount = match unit {
         Unit::Money => units::decimal(figure, i128::from(PICO_PER_USD)),
-        Unit::Tokens | Unit::Requests => units::parse_count(figure).ok().map(i128::from),
+        Unit::Tokens | Unit::Requests => {
+            units::parse_count(figure).map(i128::from).map_err(|error| error.refused())
+        }
     };
     match amount {
-        Some(amount) => Ok(Quantity { unit, amount }),
-        None => Err(SpecError::Amount {
-            figure: figure.chars().take(80).collect(),
+        Ok(amount) => Ok(Quantity { unit, amount }),
+        Err(refused) => Err(SpecError::Amount {
+            figure: clipped(figure),
             unit,
+            refused,
             expected: match unit {
                 Unit::Money => "a decimal number with at most 12 places, such as `0.25`",
                 Unit::Tokens | Unit::Requests => {
@@ -108,7 +146,7 @@ fn quantity(figure: &str, unit: &str) -> Result<Quantity, SpecError> {
 fn period(word: &str) -> Result<Period, SpecError> {
     Period::parse(word)
         .filter(|period| *period != Period::Total)
-        .ok_or_else(|| SpecError::Period(word.chars().take(80).collect()))
+        .ok_or_else(|| SpecError::Period(clipped(word)))
 }
 
 impl fmt::Display for Allowance {
@@ -151,7 +189,9 @@ mod tests {
     fn errors_name_the_part_that_is_wrong() {
         let refused = |text: &str| parse(text).unwrap_err().to_string();
         assert!(refused("5 per day").starts_with("`per` is not a unit"));
-        assert!(refused("5").starts_with("`5` is not a budget"));
+        assert!(refused("5").starts_with("`5` is not a whole budget"));
+        assert!(refused("5 USD").starts_with("`5 USD` is not a whole budget"));
+        assert!(refused("much").starts_with("`much` is not a budget"));
         assert!(refused("5 USD daily").contains("`5 USD per day`"));
         assert!(refused("5 USD per fortnight").starts_with("`fortnight` is not a period"));
         assert!(refused("five USD per day").starts_with("`five` is not an amount of USD"));

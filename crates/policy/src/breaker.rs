@@ -23,8 +23,8 @@ const WINDOW_MAX: usize = 64;
 pub struct BreakerConfig {
     /// Calls that are looked back at; 1 to 64.
     pub window: u8,
-    /// Failed calls in the window, in percent, at which it opens.
-    pub open_percent: u8,
+    /// Failed calls in the window, in hundredths of a percent, at which it opens.
+    pub open_basis_points: u16,
     /// Unreachables or timeouts in a row at which it opens.
     pub consecutive: u8,
     /// Wait before the first try.
@@ -48,7 +48,7 @@ impl Default for BreakerConfig {
     fn default() -> Self {
         Self {
             window: 20,
-            open_percent: 50,
+            open_basis_points: 5_000,
             consecutive: 5,
             probe_first: 15_000_000,
             probe_max: 300_000_000,
@@ -96,6 +96,8 @@ impl Ring {
     fn push(&mut self, window: u8, failed: bool) {
         let window = window.clamp(1, WINDOW_MAX as u8);
         self.at %= window;
+        // What lies beyond a window that has become shorter would never be overwritten.
+        self.failed &= u64::MAX >> (WINDOW_MAX as u8 - window);
         let bit = 1_u64 << self.at;
         self.failed = if failed { self.failed | bit } else { self.failed & !bit };
         self.at = (self.at + 1) % window;
@@ -103,9 +105,9 @@ impl Ring {
     }
 
     /// Failures as a share of the whole window, full or not: ten of twenty open it whatever the other ten bring.
-    fn at_least(&self, window: u8, percent: u8) -> bool {
+    fn at_least(&self, window: u8, basis_points: u16) -> bool {
         let window = u32::from(window.clamp(1, WINDOW_MAX as u8));
-        self.failed.count_ones() * 100 >= window * u32::from(percent.max(1))
+        self.failed.count_ones() * 10_000 >= window * u32::from(basis_points.max(1))
     }
 }
 
@@ -299,7 +301,7 @@ impl Breaker {
         self.streak = if gone { self.streak.saturating_add(1) } else { 0 };
         self.ring.push(config.window, true);
         let in_a_row = self.streak >= config.consecutive.max(1);
-        if in_a_row || self.ring.at_least(config.window, config.open_percent) {
+        if in_a_row || self.ring.at_least(config.window, config.open_basis_points) {
             self.open(config, now, class);
         }
     }

@@ -35,8 +35,10 @@ pub struct OfferView {
     pub carries: Features,
     /// Tokens it holds, input and output together.
     pub max_context: Option<u64>,
-    /// Whether a price is known.
+    /// Whether the most that an attempt there can cost is known.
     pub priced: bool,
+    /// Whether a money budget applies to an attempt there; see [`limits::Limits::has_money_budget`].
+    pub money_budget: bool,
     /// Where data stays if it goes there.
     pub residency: Tags,
     /// When its model goes, if announced.
@@ -57,6 +59,7 @@ impl OfferView {
             carries: Features::from_bits(u64::MAX),
             max_context: None,
             priced: true,
+            money_budget: false,
             residency: Tags(0),
             retires_at: None,
             starts_at: None,
@@ -95,10 +98,8 @@ pub struct Ask<'a> {
     pub input_at_least: u64,
     /// Whether a lossy translation may go ahead.
     pub on_loss: OnLoss,
-    /// What an unknown price means.
+    /// What an unknown cost means where a money budget applies.
     pub unpriced: Unpriced,
-    /// Whether a money budget applies; see [`limits::Limits::has_money_budget`].
-    pub money_budget: bool,
     /// Residency tags of which an offer must have one; none set: anywhere.
     pub residency: Tags,
     /// What the key may use.
@@ -252,7 +253,7 @@ fn fits(now: UnixMicros, offer: &OfferView, ask: &Ask<'_>) -> Result<(), Reason>
     if ask.residency.0 != 0 && ask.residency.0 & offer.residency.0 == 0 {
         return Err(Reason::Residency);
     }
-    if ask.unpriced == Unpriced::Reject && ask.money_budget && !offer.priced {
+    if ask.unpriced == Unpriced::Reject && offer.money_budget && !offer.priced {
         return Err(Reason::Unpriced);
     }
     if let Some(at) = offer.retires_at.filter(|at| *at <= now) {

@@ -48,7 +48,7 @@ pub enum Reason {
     },
     /// It lies outside the residency that is required.
     Residency,
-    /// It has no price, a money budget applies, and `unpriced: reject` is set.
+    /// The most it can cost is unknown, a money budget applies to it, and `unpriced: reject` is set.
     Unpriced,
     /// Its model was retired.
     Retired {
@@ -139,7 +139,8 @@ impl Reason {
             }
             Self::Residency => format!("`{offer}` lies outside the required residency."),
             Self::Unpriced => format!(
-                "`{offer}` has no price, a money budget applies, and `unpriced: reject` is set."
+                "the most `{offer}` can cost is unknown (no price, or nothing bounds its output), a money budget \
+                 applies to it, and `unpriced: reject` is set."
             ),
             Self::Retired { at } => format!("`{offer}` was retired on {}.", day(at)),
             Self::NotYet { at } => format!("`{offer}` is not available before {}.", day(at)),

@@ -12,8 +12,8 @@ use domain::{ErrorClass, RateHint, UnixMicros};
 pub struct RetryConfig {
     /// Most further tries at one offer for one request.
     pub tries_max: u8,
-    /// Retries per hundred requests.
-    pub percent: u32,
+    /// Retries per ten thousand requests.
+    pub basis_points: u32,
     /// Retries that a quiet time can save up.
     pub saved_max: u32,
     /// A system that is too quiet to earn a retry gets one this often.
@@ -28,7 +28,7 @@ impl Default for RetryConfig {
     fn default() -> Self {
         Self {
             tries_max: 2,
-            percent: 10,
+            basis_points: 1_000,
             saved_max: 10,
             floor_every: 60_000_000,
             wait_first: 250_000,
@@ -37,40 +37,40 @@ impl Default for RetryConfig {
     }
 }
 
-/// Retries that may still be made, in hundredths of one.
+/// Retries that may still be made, in ten-thousandths of one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RetryBudget {
-    hundredths: u64,
+    parts: u64,
     floor_at: UnixMicros,
 }
 
-const ONE: u64 = 100;
+const ONE: u64 = 10_000;
 
 impl RetryBudget {
     /// One retry to begin with.
     pub fn new(now: UnixMicros) -> Self {
-        Self { hundredths: ONE, floor_at: now }
+        Self { parts: ONE, floor_at: now }
     }
 
     /// A request was planned to the offer.
     pub fn earn(&mut self, config: &RetryConfig) {
         let most = u64::from(config.saved_max.max(1)).saturating_mul(ONE);
-        self.hundredths = self.hundredths.saturating_add(u64::from(config.percent)).min(most);
+        self.parts = self.parts.saturating_add(u64::from(config.basis_points)).min(most);
     }
 
     /// Takes one retry, if there is one.
     pub fn draw(&mut self, config: &RetryConfig, now: UnixMicros) -> bool {
         let floor = i64::try_from(config.floor_every).unwrap_or(i64::MAX);
-        if config.percent == 0 {
+        if config.basis_points == 0 {
             return false;
         }
-        if self.hundredths < ONE && now.micros_since(self.floor_at) >= floor {
-            self.hundredths = ONE;
+        if self.parts < ONE && now.micros_since(self.floor_at) >= floor {
+            self.parts = ONE;
         }
-        if self.hundredths < ONE {
+        if self.parts < ONE {
             return false;
         }
-        self.hundredths -= ONE;
+        self.parts -= ONE;
         self.floor_at = now;
         true
     }
@@ -78,7 +78,7 @@ impl RetryBudget {
     /// What is left, in parts of what can be saved: 0 to 1000. For metrics.
     pub fn permille_left(&self, config: &RetryConfig) -> u32 {
         let most = u64::from(config.saved_max.max(1)).saturating_mul(ONE);
-        u32::try_from(self.hundredths.min(most) * 1_000 / most).unwrap_or(1_000)
+        u32::try_from(self.parts.min(most) * 1_000 / most).unwrap_or(1_000)
     }
 }
 

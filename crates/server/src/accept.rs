@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use config::Disconnect;
-use dialect::{AnswerContext, Dialect, DialectId, Exchange, FirstEvent, TeeOptions};
+use dialect::{AnswerContext, Dialect, DialectId, Exchange, FirstEvent, Seen, TeeOptions};
 use domain::{Endpoint, ErrorClass, RequestId, UnixMicros};
 use flow::{Action, Attempt, Ended, Event, Flow, GiveUp};
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
+use ledger::Candidate;
 use policy::retry::Next;
 use policy::{Claim, OfferIx, Plan};
 use smallvec::SmallVec;
@@ -32,14 +33,14 @@ use crate::planted;
 use crate::read::{self, Ask};
 use crate::relay::{Pipe, Relay, RelayLimits, Translation};
 use crate::resolve::{self, Resolved};
-use crate::settle::{Admission, Flight, IntentFacts};
+use crate::settle::{Admission, Begun, Flight, IntentFacts};
 use crate::snapshot::{Offer, Snapshot};
 use crate::worker::Worker;
 
 /// Most bytes of a whole answer that are held.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
 /// Most bytes that are held of a stream before its first event is whole.
-const FIRST_EVENT_BYTES_MAX: usize = 1 << 20;
+pub const FIRST_EVENT_BYTES_MAX: usize = 1 << 20;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
@@ -63,6 +64,8 @@ pub struct Cx {
     pub model: Option<String>,
     /// Attempts begun.
     pub attempts: u32,
+    /// What became of each offer, once nothing was sent to any: for the row of the refusal.
+    pub candidates: Vec<Candidate>,
 }
 
 /// Serves one request of the data plane. Where a client that leaves does not cancel its attempt, the request runs as a
@@ -138,6 +141,7 @@ async fn answer(worker: Rc<Worker>, request: Request<ReqBody>) -> Response<RespB
         caller: None,
         model: None,
         attempts: 0,
+        candidates: Vec::new(),
     };
     let host = parts.uri.authority().map(|it| it.as_str().to_owned());
     let result = match found {
@@ -208,7 +212,8 @@ async fn serve(
     if headers.get("x-outrigger-dry-run").is_some_and(|value| value.as_bytes() == b"true") {
         return Ok(local::dry_run(cx, &resolved, &planned));
     }
-    if cx.endpoint == Endpoint::CountTokens && planned.attempts.is_empty() {
+    let uncounted = planned.attempts.is_empty() && !plan::is_forbidden(&planned);
+    if cx.endpoint == Endpoint::CountTokens && uncounted {
         return Ok(local::count_tokens(cx, &ask));
     }
     let run = Run {
@@ -276,7 +281,12 @@ async fn attempts(
             Action::Fail(GiveUp::NoCandidate) if unwritable.is_some() && last.is_none() => {
                 return Err(unwritable.unwrap_or_else(|| Failure::new(&errors::INTERNAL, "lost")));
             }
-            Action::Fail(why) => return give_up(cx, &run, why, denied, last),
+            Action::Fail(why) => {
+                if last.is_none() {
+                    cx.candidates = plan::candidates(run.planned, run.resolved);
+                }
+                return give_up(cx, &run, why, denied, last);
+            }
             Action::Dispatch | Action::Relay | Action::Abort | Action::Done => {
                 return Err(Failure::new(&errors::INTERNAL, "an action out of turn"));
             }
@@ -290,14 +300,12 @@ async fn attempts(
         };
         cx.attempts = u32::from(attempt.number) + 1;
         action = match prepare(worker, cx, &mut run, attempt, claim).await {
-            Ok((flight, call)) => {
+            Ok((flight, beside, call)) => {
                 flow.on(Event::Prepared, |_| Next::Stop);
-                let flown = match call.calls {
-                    1 => fly(worker, cx, &run, flight, &call).await,
-                    _ => {
-                        Box::pin(fly_together(worker, cx, &run, flight, &call, (attempt, claim)))
-                            .await
-                    }
+                let flown = if beside.is_empty() {
+                    fly(worker, cx, &run, flight, &call).await
+                } else {
+                    Box::pin(fly_together(worker, cx, &run, (flight, beside), &call)).await
                 };
                 match flown {
                     Ok(response) => return Ok(response),
@@ -347,16 +355,16 @@ enum Refused {
     Failure(Failure),
 }
 
-/// Writes the request, reserves its worst case and makes its intent durable.
+/// Writes the request, reserves its worst case and makes its intents durable: one, or one for each of several calls.
 async fn prepare(
     worker: &Rc<Worker>,
     cx: &Cx,
     run: &mut Run<'_>,
     attempt: Attempt<OfferIx>,
     claim: Claim,
-) -> Result<(Flight, Call), Refused> {
+) -> Result<(Flight, Vec<Flight>, Call), Refused> {
     let prepared = prepare_now(worker, cx, run, attempt, claim);
-    let (flight, call, receipt) = match prepared {
+    let (((flight, receipt), begun), call) = match prepared {
         Ok(ready) => ready,
         Err(refused) => {
             // Not asked after all: the right goes back without having taught anything.
@@ -370,10 +378,17 @@ async fn prepare(
             return Err(refused);
         }
     };
-    if receipt.await.is_ok() {
-        return Ok((flight, call));
+    let durable = receipt.await.is_ok();
+    let mut beside = Vec::with_capacity(begun.len());
+    for (flight, receipt) in begun {
+        beside.push((receipt.await.is_ok(), flight));
     }
-    flight.not_durable();
+    if durable && beside.iter().all(|(durable, _)| *durable) {
+        return Ok((flight, beside.into_iter().map(|(_, flight)| flight).collect(), call));
+    }
+    for (durable, flight) in beside.into_iter().chain([(durable, flight)]) {
+        if durable { flight.never_sent() } else { flight.not_durable() }
+    }
     Err(Refused::Ledger)
 }
 
@@ -383,7 +398,7 @@ fn prepare_now(
     run: &mut Run<'_>,
     attempt: Attempt<OfferIx>,
     claim: Claim,
-) -> Result<(Flight, Call, store::Receipt), Refused> {
+) -> Result<(Begun, Call), Refused> {
     let offer = Arc::clone(run.offer(attempt.offer).map_err(Refused::Failure)?);
     let call =
         dispatch::prepare(run.ask, run.headers, &mut run.exchange, &offer, run.resolved.max_output)
@@ -397,10 +412,9 @@ fn prepare_now(
         bound: bound.of_call(call.calls),
         attempt,
         claim,
-        call_number: 0,
     };
     match Flight::begin(worker, cx, &facts, run.admission.take()) {
-        Ok((flight, receipt)) => Ok((flight, call, receipt)),
+        Ok(begun) => Ok((begun, call)),
         Err((failure, admission)) => {
             run.admission = admission;
             Err(Refused::Limit(failure))
@@ -451,114 +465,45 @@ async fn fly_together(
     worker: &Rc<Worker>,
     cx: &Cx,
     run: &Run<'_>,
-    first: Flight,
+    (first, beside): (Flight, Vec<Flight>),
     call: &Call,
-    (attempt, claim): (Attempt<OfferIx>, Claim),
 ) -> Flown {
     let mut flights = vec![first];
-    for number in 1..call.calls {
-        match join(worker, cx, run, call, (attempt, claim), number).await {
-            Ok(flight) => flights.push(flight),
-            Err(why) => {
-                flights.into_iter().for_each(Flight::never_sent);
-                return Err((Fault::silent(ErrorClass::Refusal, false, why), None));
-            }
-        }
-    }
+    flights.extend(beside);
     let Some(exchange) = &run.exchange else {
         flights.into_iter().for_each(Flight::never_sent);
-        return Err((
-            Fault::silent(ErrorClass::Internal, false, "several calls without a translation"),
-            None,
-        ));
+        let why = "several calls without a translation";
+        return Err((Fault::silent(ErrorClass::Internal, false, why), None));
     };
     let request_id = cx.id.to_string();
     let model = call.offer.id.model().as_str();
     let context = AnswerContext { request_id: &request_id, created: cx.at, model, exchange };
     let mut headers = HeaderMap::with_capacity(16);
     let body = if run.ask.peek.stream {
-        let provider = &call.offer.provider;
-        let limits = RelayLimits { idle: provider.idle, total_at: Instant::now() + provider.total };
         let writer = cx.client.stream_writer(&context);
-        let begun = Ensemble::begin(worker, call, flights, writer, cx.client, limits).await;
+        let linger = cx.snapshot.on_client_disconnect();
+        let begun = Ensemble::begin(worker, call, flights, writer, cx.client, linger).await?;
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
-        RespBody::Ensemble(Box::new(begun.map_err(|fault| (fault, None))?))
+        RespBody::Ensemble(Box::new(begun))
     } else {
-        let answer = ensemble::whole(worker, call, flights).await.map_err(|fault| (fault, None))?;
+        let (answer, cost) = ensemble::whole(worker, call, flights).await?;
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if let Some(cost) = cost {
+            insert(&mut headers, "x-outrigger-cost", &cost.to_string());
+        }
         RespBody::one(cx.client.write_answer(&answer, &context))
     };
     offer_headers(cx, call, &mut headers);
     Ok(respond(StatusCode::OK, headers, body))
 }
 
-/// Reserves and records one more call of an attempt.
-async fn join(
-    worker: &Rc<Worker>,
-    cx: &Cx,
-    run: &Run<'_>,
-    call: &Call,
-    (attempt, claim): (Attempt<OfferIx>, Claim),
-    number: u16,
-) -> Result<Flight, String> {
-    let bound = bound(worker, cx, run, &call.offer).map_err(|failure| failure.message)?;
-    let facts = IntentFacts {
-        ask: run.ask,
-        resolved: run.resolved,
-        planned: run.planned,
-        call,
-        bound: bound.of_call(call.calls),
-        attempt,
-        claim,
-        call_number: number,
-    };
-    let (flight, receipt) =
-        Flight::begin(worker, cx, &facts, None).map_err(|(failure, _)| failure.message)?;
-    if receipt.await.is_ok() {
-        return Ok(flight);
-    }
-    flight.not_durable();
-    Err("the ledger can't be written".to_owned())
-}
-
 /// A whole answer: held until it is complete and settled, so that it is delivered whole or not at all.
 async fn whole(cx: &Cx, run: &Run<'_>, mut flight: Flight, call: &Call, mut reply: Reply) -> Flown {
-    let mut tee = tee(call, run.ask.endpoint);
-    let mut pieces: SmallVec<[Bytes; 2]> = SmallVec::new();
-    let mut held = 0;
-    let idle = call.offer.provider.idle;
-    loop {
-        let fault = match tokio::time::timeout(idle, reply.source.data()).await {
-            Ok(Some(Ok(chunk))) => {
-                flight.first_byte();
-                held += chunk.len();
-                tee.feed(chunk, &mut pieces);
-                if held <= ANSWER_BYTES_MAX {
-                    continue;
-                }
-                Fault::silent(ErrorClass::BadResponse, true, "the answer is longer than 64 MiB")
-            }
-            Ok(Some(Err(error))) => Fault::silent(error.class, true, error.message),
-            Ok(None) => break,
-            Err(_) => Fault::silent(ErrorClass::Stall, true, "the provider stopped sending"),
-        };
-        return Err(failed(flight, fault));
-    }
-    let seen = tee.finish();
-    if let Some(fault) = seen.error.clone() {
-        return Err(failed(
-            flight,
-            Fault { fault, sent: true, status: reply.status.as_u16(), raw: None },
-        ));
-    }
-    if !seen.complete {
-        let fault = Fault::silent(
-            ErrorClass::BadResponse,
-            true,
-            "the answer is not what its protocol allows",
-        );
-        return Err(failed(flight, fault));
-    }
+    let tee = tee(call, run.ask.endpoint);
+    let (pieces, seen) = match read_whole(call, tee, &mut flight, &mut reply).await {
+        Ok(read) => read,
+        Err(fault) => return Err(failed(flight, fault)),
+    };
     let body = match translated_answer(cx, run, call, &pieces) {
         Ok(Some(body)) => RespBody::one(body),
         Ok(None) => RespBody::Whole(pieces),
@@ -578,6 +523,45 @@ async fn whole(cx: &Cx, run: &Run<'_>, mut flight: Flight, call: &Call, mut repl
         ));
     }
     Ok(respond(reply.status, headers, body))
+}
+
+/// Reads a whole answer through its tee; what it holds and what was seen in it.
+pub async fn read_whole(
+    call: &Call,
+    mut tee: Box<dyn dialect::Tee>,
+    flight: &mut Flight,
+    reply: &mut Reply,
+) -> Result<(SmallVec<[Bytes; 2]>, Seen), Fault> {
+    let mut pieces: SmallVec<[Bytes; 2]> = SmallVec::new();
+    let mut held = 0;
+    let idle = call.offer.provider.idle;
+    loop {
+        match tokio::time::timeout(idle, reply.source.data()).await {
+            Ok(Some(Ok(chunk))) => {
+                flight.first_byte();
+                held += chunk.len();
+                tee.feed(chunk, &mut pieces);
+                if held > ANSWER_BYTES_MAX {
+                    let why = "the answer is longer than 64 MiB";
+                    return Err(Fault::silent(ErrorClass::BadResponse, true, why));
+                }
+            }
+            Ok(Some(Err(error))) => return Err(Fault::silent(error.class, true, error.message)),
+            Ok(None) => break,
+            Err(_) => {
+                return Err(Fault::silent(ErrorClass::Stall, true, "the provider stopped sending"));
+            }
+        }
+    }
+    let seen = tee.finish();
+    if let Some(fault) = seen.error.clone() {
+        return Err(Fault { fault, sent: true, status: reply.status.as_u16(), raw: None });
+    }
+    if !seen.complete {
+        let why = "the answer is not what its protocol allows";
+        return Err(Fault::silent(ErrorClass::BadResponse, true, why));
+    }
+    Ok((pieces, seen))
 }
 
 fn translated_answer(
@@ -752,7 +736,7 @@ fn give_up(
     last: Option<Last>,
 ) -> Result<Response<RespBody>, Failure> {
     match why {
-        GiveUp::NoCandidate => Err(plan::no_candidate(run.resolved, run.planned, cx.at)),
+        GiveUp::NoCandidate => Err(plan::no_candidate(cx, run.resolved, run.planned)),
         GiveUp::Budget if last.is_none() => Err(denied.unwrap_or_else(|| {
             Failure::new(&errors::BUDGET_EXCEEDED, "a budget does not cover this request")
         })),

@@ -19,7 +19,7 @@ mod view;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use ::ledger::AttemptKey;
 use axum::Router;
@@ -32,9 +32,10 @@ use http::header::CONTENT_TYPE;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use store::Store;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 
 use crate::gateway::Gateway;
+use crate::reload::Outcome;
 
 pub use access::{forget_address, leave_address, token};
 pub use listen::serve;
@@ -51,9 +52,15 @@ pub struct Admin {
 }
 
 impl Admin {
-    /// Resolves when somebody asked for a reload since the last time it resolved.
-    pub async fn asked_to_reload(&self) {
-        self.asked.reload.notified().await;
+    /// Resolves when somebody asks for a reload, with everybody who does; [`tell`] them what came of it.
+    pub async fn asked_to_reload(&self) -> Vec<Asking> {
+        loop {
+            let asking = std::mem::take(&mut *self.asked.asking());
+            if !asking.is_empty() {
+                return asking;
+            }
+            self.asked.reload.notified().await;
+        }
     }
 
     /// Resolves when somebody asked the gateway to drain and stop.
@@ -62,11 +69,38 @@ impl Admin {
     }
 }
 
+/// Somebody who waits for the outcome of a reload.
+#[derive(Debug)]
+pub struct Asking(oneshot::Sender<Outcome>);
+
+/// Tells what a reload came to.
+pub fn tell(asking: Vec<Asking>, outcome: &Outcome) {
+    for Asking(waiting) in asking {
+        // Whoever has gone does not want to know.
+        drop(waiting.send(outcome.clone()));
+    }
+}
+
 /// What the control loop is asked for.
 #[derive(Debug, Default)]
 struct Asked {
     reload: Notify,
+    asking: Mutex<Vec<Asking>>,
     drain: Notify,
+}
+
+impl Asked {
+    fn asking(&self) -> MutexGuard<'_, Vec<Asking>> {
+        self.asking.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Asks for a reload.
+    fn for_reload(&self) -> oneshot::Receiver<Outcome> {
+        let (waiting, outcome) = oneshot::channel();
+        self.asking().push(Asking(waiting));
+        self.reload.notify_one();
+        outcome
+    }
 }
 
 /// What the handlers share.

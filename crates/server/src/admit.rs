@@ -72,6 +72,22 @@ pub fn bound(
     Ok(Bound { tokens, money, price_version: sheet.map(version) })
 }
 
+/// Whether the most that an attempt at `offer` can cost is known; `max_output` is the bound that the request, its
+/// capability or the configuration sets.
+pub fn is_known(
+    endpoint: Endpoint,
+    max_output: Option<u64>,
+    offer: &Offer,
+    now: UnixMicros,
+) -> bool {
+    let bounded = max_output.or(offer.max_output).is_some();
+    match endpoint {
+        Endpoint::Chat => offer.price_at(now).is_some_and(|sheet| bounded || free(sheet)),
+        Endpoint::Embeddings => offer.price_at(now).is_some(),
+        Endpoint::CountTokens | Endpoint::Models => true,
+    }
+}
+
 /// Whether nothing costs anything, so that no bound is needed.
 fn free(sheet: &PriceSheet) -> bool {
     let tiers = sheet.tiers.iter().map(|tier| &tier.rates);

@@ -32,7 +32,7 @@ catalogue! {
     INVALID_API_KEY = "invalid_api_key", 401, false, "The key is not one of ours, or two headers bear different keys. `outrigger key ls` shows the keys there are.";
     KEY_EXPIRED = "key_expired", 401, false, "The key's time is over. `outrigger key rotate` makes a new secret for it.";
     KEY_REVOKED = "key_revoked", 401, false, "The key was revoked. Ask whoever runs the gateway for a new one.";
-    MODEL_NOT_ALLOWED = "model_not_allowed", 403, false, "The key may not use this capability or offer.";
+    MODEL_NOT_ALLOWED = "model_not_allowed", 403, false, "The key, or its team, may ask for some capabilities only, and this is none of them. `GET /v1/models` lists what it may use.";
     ORIGIN_REFUSED = "origin_refused", 403, false, "Without required keys only this machine's own programs may call: a foreign `Host` or `Origin` is refused, so that a web page can't spend. Set `auth: {keys: required}` to serve others.";
     MODEL_NOT_FOUND = "model_not_found", 404, false, "No capability, offer or model of that name is configured. `GET /v1/models` lists what there is.";
     ROUTE_NOT_FOUND = "route_not_found", 404, false, "There is no such path. The answer names the nearest one.";

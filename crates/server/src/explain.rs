@@ -3,20 +3,18 @@
 mod account;
 mod search;
 
-use std::sync::Arc;
-use std::time::Instant;
-
 use domain::{Endpoint, Features, KeyPublicId, RequestId};
 use ledger::AttemptKey;
-use policy::{Allowed, Ask, Availability, OfferView, Tags, Verdict};
+use limits::Unpriced;
+use policy::{Ask, Availability, OfferView, Tags, Verdict};
 use serde_json::{Value, json};
 use store::{OpenError, Store};
 
-use crate::errors::Failure;
+use crate::errors::{self, Failure};
 use crate::gateway::Gateway;
+use crate::identify::Caller;
 use crate::resolve::{self, Resolved};
-use crate::restore;
-use crate::snapshot::Offer;
+use crate::{admit, plan, restore};
 
 pub use account::Account;
 
@@ -62,39 +60,52 @@ pub fn account(
     Ok(Some(account))
 }
 
-/// Where a request for this name would go now, with every candidate's reason. Nothing is counted.
+/// Where a request for this name would go now, with every candidate's reason; asked with that key, where one is
+/// named by its public part. Nothing is counted.
 ///
 /// # Errors
-/// Nothing is called that.
-pub fn route(gateway: &Gateway, name: &str) -> Result<Value, Failure> {
+/// Nothing is called that, or there is no such key.
+pub fn route(gateway: &Gateway, name: &str, key: Option<&str>) -> Result<Value, Failure> {
     let snapshot = gateway.snapshot.load_full();
+    let caller = key.map(|public| caller(gateway, public)).transpose()?;
     let resolved = resolve::resolve(&snapshot, name)?;
     let now = gateway.now();
-    let views: Vec<OfferView> = {
+    let mut views: Vec<OfferView> = {
         let mut health = gateway.health();
         let views = resolved.offers.iter().map(|(offer, role)| OfferView {
             role: *role,
-            availability: credentials(offer, now).unwrap_or_else(|| health.peek(offer.ix, now)),
+            availability: plan::credentials(offer, now)
+                .unwrap_or_else(|| health.peek(offer.ix, now)),
             max_context: offer.max_input,
-            priced: offer.price_at(now).is_some(),
+            // Most requests bound their own output; then the price decides.
+            priced: admit::is_known(Endpoint::Chat, Some(0), offer, now),
             ..OfferView::unlimited(offer.ix)
         });
         views.collect()
     };
     let unpriced = gateway.unpriced(&snapshot);
-    let scope = crate::plan::scope(None, &resolved);
+    if unpriced == Unpriced::Reject {
+        plan::note_budgets(gateway, caller.as_ref(), &resolved, &mut views);
+    }
     let ask = Ask {
         endpoint: Endpoint::Chat,
         features: Features::NONE,
         input_at_least: 0,
         on_loss: resolved.on_loss,
         unpriced,
-        money_budget: gateway.limits().has_money_budget(&scope),
         residency: Tags::default(),
-        allowed: Allowed::All,
+        allowed: plan::allowed(caller.as_ref(), &snapshot.config, &resolved),
     };
     let plan = policy::plan(&policy::Snapshot { now, offers: &views }, &ask);
     Ok(plan_json(name, &resolved, &views, &plan))
+}
+
+fn caller(gateway: &Gateway, public: &str) -> Result<Caller, Failure> {
+    let key = gateway.keys.load().get(public).cloned().ok_or_else(|| {
+        let message = format!("there is no key `{}`", resolve::shown(public));
+        Failure::new(&errors::INVALID_API_KEY, message).fix("`outrigger key ls` lists the keys.")
+    })?;
+    Ok(Caller { key: Some(key) })
 }
 
 fn plan_json(name: &str, resolved: &Resolved, views: &[OfferView], plan: &policy::Plan) -> Value {
@@ -142,16 +153,6 @@ fn plan_json(name: &str, resolved: &Resolved, views: &[OfferView], plan: &policy
         "retry_at": plan.retry_at.map(|it| it.to_string()),
         "candidates": candidates,
     })
-}
-
-fn credentials(offer: &Arc<Offer>, now: domain::UnixMicros) -> Option<Availability> {
-    let keys = &offer.provider.keys;
-    if keys.is_empty() {
-        return None;
-    }
-    let wait = keys.wait(Instant::now())?;
-    let micros = i64::try_from(wait.as_micros()).unwrap_or(i64::MAX);
-    Some(Availability::NoCredential { until: Some(now.plus_micros(micros)) })
 }
 
 /// An offer's availability in a word.

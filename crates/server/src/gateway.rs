@@ -72,6 +72,7 @@ pub struct Parts {
 impl Gateway {
     /// A gateway of these parts.
     pub fn new(parts: Parts) -> Self {
+        let health = parts.snapshot.health_config();
         Self {
             snapshot: ArcSwap::new(parts.snapshot),
             keys: ArcSwap::from_pointee(parts.keys),
@@ -83,7 +84,7 @@ impl Gateway {
             numbers: parts.numbers,
             clock: SystemClock::default(),
             limits: Mutex::new(parts.limits),
-            health: Mutex::default(),
+            health: Mutex::new(Health::new(health)),
             draining: AtomicBool::new(false),
             strangers: AtomicU32::new(0),
             strangers_second: std::sync::atomic::AtomicI64::new(0),
@@ -138,7 +139,7 @@ impl Gateway {
             endpoint: cx.endpoint,
             client_dialect: cx.client.id().as_str().into(),
             config_revision: cx.snapshot.revision,
-            candidates: Vec::new(),
+            candidates: cx.candidates.clone(),
         };
         // Nobody waits for it: nothing was sent and nothing is owed.
         drop(self.ledger.append(&Record::Refusal(Box::new(refusal))));

@@ -3,14 +3,16 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use domain::PICO_PER_USD;
+use domain::{PICO_PER_USD, UnixMicros};
 use limits::{BudgetState, Quantity, Unit};
 use policy::breaker::BreakerState;
-use policy::{OfferIx, OfferReport};
+use policy::{Availability, OfferIx, OfferReport};
 use store::WriterState;
-use telemetry::metrics::{OFFERS_MAX, OfferMetrics};
+use telemetry::metrics::OFFERS_MAX;
 
 use crate::gateway::Gateway;
+use crate::plan;
+use crate::snapshot::Offer;
 
 /// Most budgets with series of their own: keys bring budgets, and keys are many.
 const BUDGETS_MAX: usize = 500;
@@ -32,25 +34,32 @@ impl Gateway {
         self.metrics.ledger_unsettled_rows.set(count(unsettled));
         self.metrics.ledger_writable.set(i64::from(self.ledger.state() == WriterState::Healthy));
         let reports = self.health().report(now);
-        self.show_circuits(&reports);
+        self.show_circuits(&reports, now);
     }
 
-    fn show_circuits(&self, reports: &[OfferReport]) {
+    /// Which offers are left out: by their breakers, at their providers' own wish, or for want of a credential.
+    fn show_circuits(&self, reports: &[OfferReport], now: UnixMicros) {
         let snapshot = self.snapshot.load();
-        let configured: BTreeMap<OfferIx, Arc<OfferMetrics>> = snapshot
+        let configured: BTreeMap<OfferIx, Arc<Offer>> = snapshot
             .capabilities
             .values()
             .flat_map(|entry| &entry.offers)
-            .map(|(offer, _)| (offer.ix, Arc::clone(&offer.metrics)))
+            .map(|(offer, _)| (offer.ix, Arc::clone(offer)))
             .collect();
-        // Offers that were asked for by their own name stand in no capability.
         for report in reports.iter().filter(|it| it.attempts > 0).take(OFFERS_MAX) {
-            let open = matches!(report.breaker, BreakerState::Open { .. });
-            if let Some(metrics) = configured.get(&report.offer) {
-                metrics.set_circuit_open(open);
-            } else if let Some(id) = self.numbers.name(report.offer) {
+            // Offers that were asked for by their own name stand in no capability.
+            let by_name = || self.numbers.name(report.offer);
+            let offer = configured.get(&report.offer).cloned();
+            let offer = offer.or_else(|| snapshot.offer(&by_name()?));
+            if let Some(offer) = offer {
+                let left_out = matches!(report.breaker, BreakerState::Open { .. })
+                    || matches!(report.availability, Availability::SetAside { .. })
+                    || plan::credentials(&offer, now).is_some();
+                offer.metrics.set_circuit_open(left_out);
+            } else if let Some(id) = by_name() {
+                // Its provider is not configured any more.
                 let metrics = self.metrics.offer(id.provider().as_str(), id.model().as_str());
-                metrics.set_circuit_open(open);
+                metrics.set_circuit_open(false);
             }
         }
     }

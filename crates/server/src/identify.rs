@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use domain::{AppName, KeyPublicId, TeamName, UnixMicros};
+use config::Config;
+use domain::{AppName, CapabilityName, KeyPublicId, TeamName, UnixMicros};
 use http::HeaderMap;
 
 use crate::errors::{self, Failure};
@@ -32,6 +33,23 @@ impl Caller {
     /// The key's public part.
     pub fn public(&self) -> Option<&KeyPublicId> {
         self.key.as_ref().map(|key| &key.public)
+    }
+
+    /// Whether it may ask for what bears that name: the key's capabilities bound it and the team's, each where there are
+    /// any. Who is bound may not ask for offers by their own names.
+    pub fn may_ask(&self, config: &Config, name: &CapabilityName) -> bool {
+        self.bounds(config).into_iter().all(|names| names.is_empty() || names.contains(name))
+    }
+
+    /// Whether there is anything that it may not ask for.
+    pub fn is_bound(&self, config: &Config) -> bool {
+        self.bounds(config).into_iter().any(|names| !names.is_empty())
+    }
+
+    fn bounds<'a>(&'a self, config: &'a Config) -> [&'a [CapabilityName]; 2] {
+        let key = self.key.as_ref().map_or(&[][..], |key| &key.capabilities);
+        let team = self.team().and_then(|name| config.teams.iter().find(|it| it.name == *name));
+        [key, team.map_or(&[][..], |team| &team.capabilities)]
     }
 }
 

@@ -3,9 +3,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use domain::{AppName, KeyPublicId, TeamName, UnixMicros};
+use config::Config;
+use domain::{AppName, CapabilityName, KeyPublicId, TeamName, UnixMicros};
 use limits::{BudgetSpec, ScopeFilter};
 use store::{KeyHasher, KeyRecord};
+
+use crate::resolve;
 
 /// A key as requests know it.
 #[derive(Debug)]
@@ -16,6 +19,8 @@ pub struct Key {
     pub app: AppName,
     /// Its team.
     pub team: Option<TeamName>,
+    /// What it may ask for; empty: everything.
+    pub capabilities: Vec<CapabilityName>,
     record: KeyRecord,
 }
 
@@ -48,12 +53,18 @@ impl KeyTable {
                     public: record.public.clone(),
                     app: record.app.clone(),
                     team: record.team.clone(),
+                    capabilities: record.capabilities.clone(),
                     record,
                 };
                 (key.public.as_str().to_owned(), Arc::new(key))
             })
             .collect();
         Self { hasher, keys }
+    }
+
+    /// The key of that public part, whatever its state.
+    pub fn get(&self, public: &str) -> Option<&Arc<Key>> {
+        self.keys.get(public)
     }
 
     /// What a presented key is. Shape first, then the public part, then the secret in constant time: whether a key is
@@ -82,6 +93,24 @@ impl KeyTable {
     }
 }
 
+/// A capability of the configuration, or why it is none.
+pub fn capability(text: &str, config: &Config) -> Result<CapabilityName, String> {
+    if let Some(known) = config.capabilities.iter().find(|it| it.name.as_str() == text) {
+        return Ok(known.name.clone());
+    }
+    let names = || config.capabilities.iter().map(|it| it.name.as_str());
+    let asked = resolve::shown(text);
+    Err(match catalog::nearest(text, names(), 1).first() {
+        Some(near) => format!("there is no capability `{asked}`; did you mean `{near}`?"),
+        None => format!("there is no capability `{asked}`; `capabilities` has {}", listed(names())),
+    })
+}
+
+fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let names: Vec<String> = names.map(|name| format!("`{name}`")).collect();
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+}
+
 fn key_budgets(key: &Key) -> Vec<BudgetSpec> {
     let specs = key.record.budgets.iter().enumerate().filter_map(|(at, text)| {
         // The text was checked when the key was made.
@@ -91,7 +120,7 @@ fn key_budgets(key: &Key) -> Vec<BudgetSpec> {
             scope: ScopeFilter { key: Some(key.public.clone()), ..ScopeFilter::ALL },
             limit: allowance.limit,
             period: allowance.period,
-            zone: allowance.zone.unwrap_or(limits::windows::Zone::UTC),
+            zone: allowance.zone.unwrap_or_default(),
             hard: true,
         })
     });

@@ -20,6 +20,7 @@ pub mod explain;
 pub mod gateway;
 pub mod gauges;
 pub mod identify;
+pub mod imported;
 pub mod keys;
 pub mod listen;
 pub mod local;

@@ -13,6 +13,7 @@ use crate::body::RespBody;
 use crate::errors::{self, Failure};
 use crate::explain;
 use crate::listen::route::{Action, Match};
+use crate::plan;
 use crate::read::Ask;
 use crate::resolve::Resolved;
 use crate::worker::Worker;
@@ -80,12 +81,15 @@ fn json(cx: &Cx, body: Vec<u8>) -> Response<RespBody> {
     respond(StatusCode::OK, headers, RespBody::one(body))
 }
 
+/// What the caller may ask for.
 fn rows(cx: &Cx) -> Vec<ModelRow> {
     let snapshot = &cx.snapshot;
     let created = cx.at.secs();
+    let may = |name| cx.caller.as_ref().is_none_or(|it| it.may_ask(&snapshot.config, name));
     let mut rows: Vec<ModelRow> = snapshot
         .capabilities
         .values()
+        .filter(|entry| may(&entry.name))
         .map(|entry| ModelRow {
             id: entry.name.as_str().to_owned(),
             created,
@@ -95,6 +99,9 @@ fn rows(cx: &Cx) -> Vec<ModelRow> {
             max_output: entry.offers.iter().filter_map(|(offer, _)| offer.max_output).min(),
         })
         .collect();
+    if cx.caller.as_ref().is_some_and(|it| it.is_bound(&snapshot.config)) {
+        return rows;
+    }
     for provider in &snapshot.providers {
         for model in snapshot.models_of(provider) {
             let facts = snapshot.catalog().model(&provider.catalog_host, &model);
@@ -118,6 +125,9 @@ fn one_model(cx: &Cx, id: &str) -> Result<Response<RespBody>, Failure> {
     }
     // Names that resolve without being listed (a bare model id, a model that the catalog does not know) exist too.
     let resolved = crate::resolve::resolve(&cx.snapshot, id)?;
+    if cx.caller.as_ref().is_some_and(|it| !it.may_ask(&cx.snapshot.config, &resolved.capability)) {
+        return Err(plan::not_allowed(cx, &resolved));
+    }
     let owned_by = resolved
         .offers
         .first()

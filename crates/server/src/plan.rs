@@ -11,13 +11,14 @@ use policy::{Allowed, Ask as PolicyAsk, Availability, OfferView, Plan, Reason, T
 use smallvec::SmallVec;
 
 use crate::accept::Cx;
-use crate::dispatch;
 use crate::errors::{self, Failure};
+use crate::gateway::Gateway;
 use crate::identify::Caller;
 use crate::read::Ask;
-use crate::resolve::Resolved;
+use crate::resolve::{self, Resolved};
 use crate::snapshot::Offer;
 use crate::worker::Worker;
+use crate::{admit, dispatch};
 
 /// Bytes of text that hold at least one token of any model here: a lower bound of the input, since an upper bound would
 /// leave out offers that fit.
@@ -44,6 +45,8 @@ pub fn plan(
     exchange: &mut Option<Exchange>,
 ) -> Result<Plan, Failure> {
     let now = worker.gateway.now();
+    let default = cx.snapshot.config.routing.default_max_output;
+    let max_output = ask.peek.limits.max_output.or(resolved.max_output).or(default);
     let mut views: SmallVec<[OfferView; 4]> = SmallVec::new();
     for (offer, role) in &resolved.offers {
         let carries = carries(ask, offer, headers, exchange, resolved)?;
@@ -52,7 +55,7 @@ pub fn plan(
             endpoints: endpoints(ask, offer),
             carries,
             max_context: offer.max_input,
-            priced: offer.price_at(now).is_some(),
+            priced: admit::is_known(ask.endpoint, max_output, offer, now),
             ..OfferView::unlimited(offer.ix)
         });
     }
@@ -64,20 +67,52 @@ pub fn plan(
         }
     }
     let unpriced = worker.gateway.unpriced(&cx.snapshot);
-    let scope = scope(cx.caller.as_ref(), resolved);
-    let money_budget =
-        unpriced == limits::Unpriced::Reject && worker.gateway.limits().has_money_budget(&scope);
+    if unpriced == limits::Unpriced::Reject {
+        note_budgets(&worker.gateway, cx.caller.as_ref(), resolved, &mut views);
+    }
     let policy_ask = PolicyAsk {
         endpoint: ask.endpoint,
         features: ask.peek.features,
         input_at_least: ask.peek.text_bytes / BYTES_PER_TOKEN_MOST,
         on_loss: resolved.on_loss,
         unpriced,
-        money_budget,
         residency: Tags::default(),
-        allowed: Allowed::All,
+        allowed: allowed(cx.caller.as_ref(), &cx.snapshot.config, resolved),
     };
     Ok(policy::plan(&policy::Snapshot { now, offers: &views }, &policy_ask))
+}
+
+/// Which of its offers a caller may use: permissions are by the name that is asked for, so all or none.
+pub fn allowed(
+    caller: Option<&Caller>,
+    config: &config::Config,
+    resolved: &Resolved,
+) -> Allowed<'static> {
+    match caller {
+        Some(caller) if !caller.may_ask(config, &resolved.capability) => Allowed::Only(&[]),
+        _ => Allowed::All,
+    }
+}
+
+/// Notes where a money budget stands in the way of an offer whose cost can't be known.
+pub fn note_budgets(
+    gateway: &Gateway,
+    caller: Option<&Caller>,
+    resolved: &Resolved,
+    views: &mut [OfferView],
+) {
+    let scope = scope(caller, resolved);
+    for (view, (offer, _)) in views.iter_mut().zip(&resolved.offers).filter(|it| !it.0.priced) {
+        let scope = Scope { provider: Some(offer.id.provider()), ..scope };
+        view.money_budget = gateway.limits().has_money_budget(&scope);
+    }
+}
+
+/// Whether the caller may use none of the offers.
+pub fn is_forbidden(plan: &Plan) -> bool {
+    let candidates = &plan.explanation.candidates;
+    let forbidden = |verdict| matches!(verdict, Verdict::Left(Reason::NotAllowed));
+    !candidates.is_empty() && candidates.iter().all(|it| forbidden(it.verdict))
 }
 
 /// What the ledger keeps of a plan.
@@ -89,7 +124,8 @@ pub fn candidates(plan: &Plan, resolved: &Resolved) -> Vec<Candidate> {
         .collect()
 }
 
-fn credentials(offer: &Offer, now: UnixMicros) -> Option<Availability> {
+/// Whether every credential of the offer's provider was refused and rests.
+pub fn credentials(offer: &Offer, now: UnixMicros) -> Option<Availability> {
     let keys = &offer.provider.keys;
     if keys.is_empty() {
         return None;
@@ -126,7 +162,10 @@ fn carries(
 }
 
 /// The failure of a request that no offer can serve, with every offer's reason.
-pub fn no_candidate(resolved: &Resolved, plan: &Plan, now: UnixMicros) -> Failure {
+pub fn no_candidate(cx: &Cx, resolved: &Resolved, plan: &Plan) -> Failure {
+    if is_forbidden(plan) {
+        return not_allowed(cx, resolved);
+    }
     let left: Vec<(String, Reason)> = plan
         .explanation
         .candidates
@@ -146,8 +185,6 @@ pub fn no_candidate(resolved: &Resolved, plan: &Plan, now: UnixMicros) -> Failur
         &errors::CONTEXT_TOO_LONG
     } else if all(|it| matches!(it, Reason::Unpriced)) {
         &errors::UNPRICED
-    } else if all(|it| matches!(it, Reason::NotAllowed)) {
-        &errors::MODEL_NOT_ALLOWED
     } else if all(|it| matches!(it, Reason::SetAside { .. })) {
         &errors::UPSTREAM_RATE_LIMITED
     } else {
@@ -157,8 +194,28 @@ pub fn no_candidate(resolved: &Resolved, plan: &Plan, now: UnixMicros) -> Failur
         left.iter().map(|(offer, reason)| reason.sentence(offer)).collect();
     let wait = plan
         .retry_at
-        .map(|at| u64::try_from(at.micros_since(now)).unwrap_or(0).div_ceil(1_000).max(1));
+        .map(|at| u64::try_from(at.micros_since(cx.at)).unwrap_or(0).div_ceil(1_000).max(1));
     Failure::new(kind, sentences.join(" ")).retry_after_ms(wait)
+}
+
+/// The failure of a caller that may not ask for this; it says what it may ask for.
+pub fn not_allowed(cx: &Cx, resolved: &Resolved) -> Failure {
+    let config = &cx.snapshot.config;
+    let caller = cx.caller.as_ref();
+    let may = |name| caller.is_some_and(|caller| caller.may_ask(config, name));
+    let names: Vec<String> = config
+        .capabilities
+        .iter()
+        .filter(|it| may(&it.name))
+        .map(|it| format!("`{}`", it.name))
+        .collect();
+    let message =
+        format!("this key may not use `{}`", resolve::shown(resolved.capability.as_str()));
+    let failure = Failure::new(&errors::MODEL_NOT_ALLOWED, message).field("model");
+    match names.as_slice() {
+        [] => failure.fix("It may use nothing of this configuration: ask for another key."),
+        names => failure.fix(format!("It may use {}, or ask for another key.", names.join(", "))),
+    }
 }
 
 /// The failure of a request that a limit refused.

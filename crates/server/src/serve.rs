@@ -7,8 +7,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use catalog::Catalog;
-use config::Config;
+use config::{Config, Diagnostic};
 use domain::UnixMicros;
 use ledger::{BudgetDefinition, ConfigChange, Durability, Record, Start, Stop};
 use limits::{Limits, LimitsSpec};
@@ -17,9 +16,10 @@ use telemetry::metrics::Metrics;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::gateway::{Gateway, Parts};
+use crate::imported::CatalogInForce;
 use crate::keys::KeyTable;
 use crate::listen::{self, Gate, ListenLimits, Served, TlsSource};
-use crate::reload::Reloader;
+use crate::reload::{Reloader, chained, rendered};
 use crate::snapshot::{OfferNumbers, Snapshot, SnapshotError};
 use crate::worker::Worker;
 use crate::{accept, admin, restore, secrets, settle};
@@ -35,8 +35,8 @@ const GAUGES_EVERY: Duration = Duration::from_secs(1);
 pub trait ConfigSource: Send {
     /// Its text as it is now; the error is for a person.
     fn text(&self) -> Result<String, String>;
-    /// The text, checked; the error shows every problem.
-    fn check(&self, text: &str) -> Result<Config, String>;
+    /// The text, checked; the error holds every problem.
+    fn check(&self, text: &str) -> Result<Config, Vec<Diagnostic>>;
 }
 
 /// What the gateway is started with.
@@ -128,7 +128,10 @@ pub enum ServeError {
 /// Runs the gateway until it is asked to stop.
 pub fn run(options: Options) -> Result<Exit, ServeError> {
     let text = options.source.text().map_err(ServeError::Config)?;
-    let config = options.source.check(&text).map_err(ServeError::Config)?;
+    let config = options
+        .source
+        .check(&text)
+        .map_err(|problems| ServeError::Config(rendered(&problems, &text)))?;
     let data_dir = options.data_dir.clone().unwrap_or_else(|| PathBuf::from(&config.ledger.dir));
     let durability = match config.ledger.durability {
         config::Durability::Strict => Durability::Strict,
@@ -143,13 +146,12 @@ pub fn run(options: Options) -> Result<Exit, ServeError> {
     let unsettled = replay.open.len();
     let metrics = Arc::new(Metrics::default());
     let numbers = Arc::new(OfferNumbers::default());
-    let snapshot = Snapshot::build(
-        1,
-        config,
-        overlaid(&data_dir, now_of_system()),
-        Arc::clone(&metrics),
-        Arc::clone(&numbers),
-    )?;
+    // Old prices at the start are better than no gateway; a reload is refused instead.
+    let catalog = CatalogInForce::of(&data_dir, &CatalogInForce::Builtin).unwrap_or_else(|error| {
+        tracing::error!(error = chained(error), "the built-in prices are used");
+        CatalogInForce::Builtin
+    });
+    let snapshot = Snapshot::build(1, config, catalog, Arc::clone(&metrics), Arc::clone(&numbers))?;
     let key_store = store.keys()?;
     let keys = KeyTable::new(key_store.hasher(), key_store.list()?);
     let now = now_of_system();
@@ -175,24 +177,6 @@ pub fn run(options: Options) -> Result<Exit, ServeError> {
     }));
     let running = Running::start(gateway, store, options, text, durability, unsettled)?;
     running.until_stopped()
-}
-
-/// The built-in catalog, with the prices that `outrigger catalog import` left in the data folder. It lives as long as the
-/// process; an import counts from the next start.
-fn overlaid(data_dir: &std::path::Path, now: UnixMicros) -> &'static Catalog {
-    let path = data_dir.join("catalog-overlay.txt");
-    let Ok(text) = std::fs::read_to_string(&path) else { return catalog::builtin() };
-    // The first line says since when the imported prices hold.
-    let (head, rest) = text.split_once('\n').unwrap_or(("", &text));
-    let from = head.strip_prefix("from ").and_then(|micros| micros.trim().parse().ok());
-    let from = from.map_or(now, UnixMicros::from_micros);
-    match catalog::Overlay::parse(rest) {
-        Ok(overlay) => Box::leak(Box::new(catalog::builtin().with_overlay(&overlay, from))),
-        Err(error) => {
-            tracing::error!(%error, path = %path.display(), "imported prices can't be read, the built-in ones are used");
-            catalog::builtin()
-        }
-    }
 }
 
 fn now_of_system() -> UnixMicros {
@@ -327,10 +311,11 @@ impl Running {
             tokio::select! {
                 () = received(&mut terminate) => break Ok("sigterm"),
                 () = received(&mut interrupt) => break Ok("sigint"),
-                () = received(&mut hangup) => self.reloader.reload(true),
-                _ = watch.tick() => self.reloader.reload(false),
+                // What came of it is in the log.
+                () = received(&mut hangup) => drop(self.reloader.reload()),
+                now = watch.tick() => self.reloader.look(now.into_std()),
                 _ = gauges.tick() => self.gateway.update_gauges(),
-                () = admin.asked_to_reload() => self.reloader.reload(true),
+                asking = admin.asked_to_reload() => admin::tell(asking, &self.reloader.reload()),
                 () = admin.asked_to_drain() => break Ok("drain"),
                 ended = &mut accepting => { ended?; break Ok("listener closed") }
             }
@@ -407,16 +392,13 @@ fn start_record(at: UnixMicros, durability: Durability) -> Start {
 
 /// The configuration as the ledger keeps it.
 pub fn config_record(at: UnixMicros, snapshot: &Snapshot, text: &str) -> ConfigChange {
-    let budgets = snapshot.config.budgets.iter().map(|budget| {
-        let spec = budget_spec(budget);
-        BudgetDefinition {
-            name: spec.name,
-            scope: spec.scope.to_string().into(),
-            unit: settle::unit(spec.limit.unit),
-            limit: spec.limit.amount,
-            window: format!("{} {}", spec.period.as_str(), spec.zone.name()).into(),
-            hard: spec.hard,
-        }
+    let budgets = snapshot.config.budgets.iter().map(|spec| BudgetDefinition {
+        name: spec.name.clone(),
+        scope: spec.scope.to_string().into(),
+        unit: settle::unit(spec.limit.unit),
+        limit: spec.limit.amount,
+        window: format!("{} {}", spec.period.as_str(), spec.zone.name()).into(),
+        hard: spec.hard,
     });
     let mut offers: Vec<std::sync::Arc<str>> = snapshot
         .capabilities
@@ -442,58 +424,21 @@ fn digest(text: &str) -> [u8; 32] {
 /// Every limit of a configuration and of the keys.
 pub fn limits_spec(config: &Config, keys: &KeyTable) -> LimitsSpec {
     let mut spec = LimitsSpec::default();
-    spec.budgets.extend(config.budgets.iter().map(budget_spec));
+    spec.budgets.extend(config.budgets.iter().cloned());
     spec.budgets.extend(keys.budgets());
     for rate in &config.rates {
-        let scope = scope(&rate.scope);
         let units = [(limits::Unit::Requests, rate.requests), (limits::Unit::Tokens, rate.tokens)];
         for (unit, rate_of) in units {
             let Some(of) = rate_of else { continue };
-            let per_micros = u64::try_from(of.per.as_micros()).unwrap_or(u64::MAX).max(1);
-            let of = limits::units::Rate { count: of.count, per_micros };
-            spec.rates.push(limits::RateSpec::new(&rate.name, scope.clone(), unit, of));
+            spec.rates.push(limits::RateSpec::new(&rate.name, rate.scope.clone(), unit, of));
         }
         if let Some(limit) = rate.parallel {
             spec.parallel.push(limits::ParallelSpec {
                 name: rate.name.as_str().into(),
-                scope,
+                scope: rate.scope.clone(),
                 limit,
             });
         }
     }
     spec
-}
-
-fn budget_spec(budget: &config::Budget) -> limits::BudgetSpec {
-    use limits::windows::{Period, Zone};
-    let (unit, amount) = match budget.limit {
-        config::Amount::Money(money) => (limits::Unit::Money, i128::from(money.pico())),
-        config::Amount::Tokens(tokens) => (limits::Unit::Tokens, i128::from(tokens)),
-        config::Amount::Requests(requests) => (limits::Unit::Requests, i128::from(requests)),
-    };
-    limits::BudgetSpec {
-        name: budget.name.as_str().into(),
-        scope: scope(&budget.scope),
-        limit: limits::Quantity { unit, amount },
-        period: match budget.per {
-            config::Window::Hour => Period::Hour,
-            config::Window::Day => Period::Day,
-            config::Window::Week => Period::Week,
-            config::Window::Month => Period::Month,
-            config::Window::Total => Period::Total,
-        },
-        // The name was checked with the configuration.
-        zone: Zone::parse(&budget.timezone).unwrap_or(Zone::UTC),
-        hard: budget.hard,
-    }
-}
-
-fn scope(scope: &config::Scope) -> limits::ScopeFilter {
-    limits::ScopeFilter {
-        key: scope.key.clone(),
-        app: scope.app.clone(),
-        team: scope.team.clone(),
-        provider: scope.provider.clone(),
-        capability: scope.capability.clone(),
-    }
 }

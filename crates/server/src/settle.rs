@@ -42,14 +42,12 @@ pub struct IntentFacts<'a> {
     pub planned: &'a Plan,
     /// The attempt as written.
     pub call: &'a Call,
-    /// Its worst case.
+    /// The worst case of each of its calls.
     pub bound: Bound,
     /// Which attempt, and why.
     pub attempt: Attempt<OfferIx>,
     /// The right to ask the offer.
     pub claim: Claim,
-    /// Which call of the attempt, from 0.
-    pub call_number: u16,
 }
 
 /// A request's place in the limits; given back when dropped.
@@ -106,24 +104,37 @@ pub struct Flight {
     hint: RateHint,
     settled: bool,
     streaming: bool,
+    /// Whether it counts as the client where clients are counted: one of several calls does.
+    counts: bool,
 }
 
+/// What a call holds.
+struct Held {
+    admission: Admission,
+    limit_attempt: u16,
+    charges: Vec<ledger::Charge>,
+}
+
+/// The first call of an attempt and those beside it, each with what resolves once its intent is durable.
+pub type Begun = ((Flight, Receipt), Vec<(Flight, Receipt)>);
+
 impl Flight {
-    /// Reserves the worst case and hands the intent to the ledger. The attempt may leave once the receipt resolves.
+    /// Reserves the worst case of all calls of an attempt, or nothing, and hands their intents to the ledger. The
+    /// attempt may leave once every receipt has resolved.
     pub fn begin(
         worker: &Worker,
         cx: &Cx,
         facts: &IntentFacts<'_>,
         admission: Option<Admission>,
-    ) -> Result<(Self, Receipt), (Failure, Option<Admission>)> {
+    ) -> Result<Begun, (Failure, Option<Admission>)> {
         let gateway = &worker.gateway;
         let now = gateway.now();
-        let requests = u32::from(facts.attempt.number == 0 && facts.call_number == 0);
-        let bound = facts.bound;
+        let (bound, calls) = (facts.bound, facts.call.calls);
+        let tokens = bound.tokens.output.map(|output| bound.tokens.input.saturating_add(output));
         let ask = LimitsAsk {
-            money: bound.money,
-            tokens: bound.tokens.output.map(|output| bound.tokens.input.saturating_add(output)),
-            requests: u64::from(facts.call_number == 0),
+            money: bound.money.map(|it| Money::from_pico(it.pico().saturating_mul(calls.into()))),
+            tokens: tokens.map(|it| it.saturating_mul(calls.into())),
+            requests: 1,
             unpriced: gateway.unpriced(&cx.snapshot),
         };
         let caller = cx.caller.as_ref();
@@ -131,11 +142,27 @@ impl Flight {
             provider: Some(facts.call.offer.id.provider()),
             ..plan::scope(caller, facts.resolved)
         };
-        let (admission, limit_attempt, charges) = reserve(gateway, now, &scope, &ask, admission)?;
+        let (first, further) = reserve(gateway, now, &scope, &ask, admission, calls)?;
+        let first = Self::new(cx, facts, first, 0, now);
+        let further = further.into_iter().zip(1..);
+        let further = further.map(|(held, call)| Self::new(cx, facts, held, call, now)).collect();
+        Ok((first, further))
+    }
+
+    fn new(
+        cx: &Cx,
+        facts: &IntentFacts<'_>,
+        held: Held,
+        call: u16,
+        now: UnixMicros,
+    ) -> (Self, Receipt) {
+        let gateway = Arc::clone(&held.admission.gateway);
+        let bound = facts.bound;
+        let output = bound.tokens.output.unwrap_or(0);
         let reserved = Amount {
             money: bound.money.unwrap_or(Money::ZERO),
-            tokens: ask.tokens.unwrap_or(bound.tokens.input),
-            requests,
+            tokens: bound.tokens.input.saturating_add(output),
+            requests: u32::from(facts.attempt.number == 0 && call == 0),
         };
         let marks = Marks {
             stream: facts.ask.peek.stream,
@@ -144,14 +171,12 @@ impl Flight {
             unpriced: bound.money.is_none(),
             ..Marks::default()
         };
-        let id =
-            AttemptKey { request: cx.id, call: facts.call_number, attempt: facts.attempt.number };
+        let id = AttemptKey { request: cx.id, call, attempt: facts.attempt.number };
         let flight = Self {
-            gateway: Arc::clone(gateway),
             offer: Arc::clone(&facts.call.offer),
-            admission: Some(admission),
+            admission: Some(held.admission),
             id,
-            limit_attempt,
+            limit_attempt: held.limit_attempt,
             marks,
             bound,
             reserved,
@@ -165,10 +190,12 @@ impl Flight {
             hint: RateHint::default(),
             settled: false,
             streaming: false,
+            counts: call == 0,
+            gateway,
         };
-        let intent = intent(cx, facts, &flight, charges, now);
-        let receipt = gateway.ledger.append(&Record::Intent(Box::new(intent)));
-        Ok((flight, receipt))
+        let intent = intent(cx, facts, &flight, held.charges, now);
+        let receipt = flight.gateway.ledger.append(&Record::Intent(Box::new(intent)));
+        (flight, receipt)
     }
 
     /// The request it belongs to.
@@ -232,6 +259,18 @@ impl Flight {
     pub fn settle(&mut self, ended: Ended, seen: &Seen) -> Settled {
         let sent = self.dispatched_at.is_some();
         self.close(ended, seen, sent, self.status)
+    }
+
+    /// Closes the account of a call that brings the client nothing because another one of the attempt failed, and gives
+    /// the request's place in the limits back, as [`Flight::settle_fault`] does.
+    pub fn leave(mut self, ended: Ended, seen: &Seen) -> Option<Admission> {
+        drop(self.settle(ended, seen));
+        self.admission.take()
+    }
+
+    /// Says whether this one of several calls counts as the client, where clients are counted.
+    pub fn count_client(&mut self, counts: bool) {
+        self.counts = counts;
     }
 
     /// Closes the account of an attempt that failed before anything reached the client, and gives the request's place
@@ -325,7 +364,7 @@ impl Flight {
         // In this order, or the log could show a limit passed that never was: the settlement first, then the release.
         let receipt = self.gateway.ledger.append(&Record::Settlement(Box::new(settlement)));
         self.free(&Actual { money: cost, tokens: Some(verdict.usage.total()) });
-        self.observe(&verdict, cost, now);
+        self.observe(ended, &verdict, cost, now);
         Settled(Some(receipt))
     }
 
@@ -338,25 +377,27 @@ impl Flight {
         }
     }
 
-    fn observe(&self, verdict: &Verdict, cost: Option<Money>, now: UnixMicros) {
+    fn observe(&self, ended: Ended, verdict: &Verdict, cost: Option<Money>, now: UnixMicros) {
         let since = self.dispatched_at.unwrap_or(now);
         let micros = |at: UnixMicros| u64::try_from(at.micros_since(since)).unwrap_or(0);
         self.offer.metrics.record(&Sample {
             outcome: verdict.outcome,
             error: verdict.error,
+            retry: self.marks.retry,
             duration_micros: micros(now),
             first_byte_micros: self.first_byte_at.map(micros),
             usage: verdict.usage,
             cost,
             quality: verdict.quality,
         });
-        if verdict.outcome == OutcomeClass::ClientGone {
+        if verdict.outcome == OutcomeClass::ClientGone && self.counts {
             self.gateway.metrics.client_disconnects.inc();
         }
-        // A client that left, and a fault of our own, say nothing about the offer.
-        let learned = match verdict.outcome {
-            OutcomeClass::Ok => Ok(()),
-            OutcomeClass::Failed | OutcomeClass::Interrupted => Err(verdict.error),
+        // A client that left, what we gave up, and a fault of our own, say nothing about the offer.
+        let learned = match (ended, verdict.outcome) {
+            (Ended::Abandoned(_), _) => Err(ErrorClass::None),
+            (_, OutcomeClass::Ok) => Ok(()),
+            (_, OutcomeClass::Failed | OutcomeClass::Interrupted) => Err(verdict.error),
             _ => Err(ErrorClass::None),
         };
         self.gateway.health().observe(self.claim, now, learned, self.hint);
@@ -380,51 +421,61 @@ impl Drop for Flight {
     }
 }
 
-type Reserved = (Admission, u16, Vec<ledger::Charge>);
+type Reserved = (Held, Vec<Held>);
 
+/// Holds the worst case of all calls of an attempt, or nothing.
 fn reserve(
     gateway: &Arc<Gateway>,
     now: UnixMicros,
     scope: &Scope<'_>,
     ask: &LimitsAsk,
     admission: Option<Admission>,
+    calls: u16,
 ) -> Result<Reserved, (Failure, Option<Admission>)> {
     let mut limits = gateway.limits();
-    let (admission, attempt) = match admission {
+    let (mut ticket, limit_attempt, admission) = match admission {
         Some(mut admission) => {
-            let Some(ticket) = admission.ticket.as_mut() else {
+            let Some(mut ticket) = admission.ticket.take() else {
                 return Err((Failure::new(&errors::INTERNAL, "a place without a ticket"), None));
             };
-            match limits.extend(now, ticket, scope, ask) {
-                Ok(attempt) => (admission, attempt),
+            match limits.extend(now, &mut ticket, scope, ask) {
+                Ok(attempt) => (ticket, attempt, admission),
                 Err(denied) => {
                     drop(limits);
+                    admission.ticket = Some(ticket);
                     return Err((plan::denied(&denied), Some(admission)));
                 }
             }
         }
         None => match limits.admit(now, scope, ask) {
-            Ok(ticket) => (Admission { gateway: Arc::clone(gateway), ticket: Some(ticket) }, 0),
+            Ok(ticket) => (ticket, 0, Admission { gateway: Arc::clone(gateway), ticket: None }),
             Err(denied) => {
                 drop(limits);
                 return Err((plan::denied(&denied), None));
             }
         },
     };
-    let charges = admission.ticket.as_ref().map_or_else(Vec::new, |ticket| {
-        limits
-            .charges(ticket, attempt)
-            .map(|charge| ledger::Charge {
-                budget: charge.budget.into(),
-                start: charge.window,
-                end: charge.window_end,
-                unit: unit(charge.unit),
-                limit: charge.limit,
-                hard: charge.hard,
-            })
-            .collect()
-    });
-    Ok((admission, attempt, charges))
+    let further = if calls > 1 { limits.divide(&mut ticket, calls) } else { Vec::new() };
+    let held = |ticket: Ticket, mut admission: Admission| {
+        let charges = limits.charges(&ticket, limit_attempt).map(charge).collect();
+        admission.ticket = Some(ticket);
+        Held { admission, limit_attempt, charges }
+    };
+    let first = held(ticket, admission);
+    let further = further.into_iter();
+    let beside = || Admission { gateway: Arc::clone(gateway), ticket: None };
+    Ok((first, further.map(|ticket| held(ticket, beside())).collect()))
+}
+
+fn charge(charge: limits::Charge<'_>) -> ledger::Charge {
+    ledger::Charge {
+        budget: charge.budget.into(),
+        start: charge.window,
+        end: charge.window_end,
+        unit: unit(charge.unit),
+        limit: charge.limit,
+        hard: charge.hard,
+    }
 }
 
 /// A unit in the ledger's words.

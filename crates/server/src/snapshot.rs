@@ -9,11 +9,14 @@ use config::{Capability, Config, Disconnect, ProviderDialect, ProviderKind, Unpr
 use dialect::{DialectId, Quirks};
 use domain::{CapabilityName, ModelName, OfferId, OnLoss, ProviderName, Role, UnixMicros};
 use http::{HeaderMap, HeaderName, HeaderValue};
-use policy::OfferIx;
+use policy::breaker::BreakerConfig;
+use policy::retry::RetryConfig;
+use policy::{HealthConfig, OfferIx};
 use smallvec::SmallVec;
 use telemetry::metrics::{Metrics, OfferMetrics};
 use upstream::{Deadlines, KeyRing, Target, TargetOptions};
 
+use crate::imported::CatalogInForce;
 use crate::secrets::{self, SecretError};
 
 /// Offers that were asked for by id and are not in the configuration: remembered up to here.
@@ -29,7 +32,7 @@ pub struct Snapshot {
     pub providers: Vec<Arc<Provider>>,
     /// Capabilities by name.
     pub capabilities: BTreeMap<String, Arc<CapabilityEntry>>,
-    catalog: &'static Catalog,
+    catalog: CatalogInForce,
     metrics: Arc<Metrics>,
     numbers: Arc<OfferNumbers>,
     /// By `provider/model`.
@@ -188,14 +191,14 @@ impl Snapshot {
     pub fn build(
         revision: u32,
         config: Config,
-        catalog: &'static Catalog,
+        catalog: CatalogInForce,
         metrics: Arc<Metrics>,
         numbers: Arc<OfferNumbers>,
     ) -> Result<Self, SnapshotError> {
         let providers = config
             .providers
             .iter()
-            .map(|it| provider(it, catalog).map(Arc::new))
+            .map(|it| provider(it, &catalog).map(Arc::new))
             .collect::<Result<_, _>>()?;
         let mut snapshot = Self {
             revision,
@@ -231,8 +234,8 @@ impl Snapshot {
     }
 
     /// The catalog.
-    pub fn catalog(&self) -> &'static Catalog {
-        self.catalog
+    pub fn catalog(&self) -> &CatalogInForce {
+        &self.catalog
     }
 
     /// The offer of that id, where its provider is configured. Any model of a provider may be asked for: what is not
@@ -337,6 +340,29 @@ impl Snapshot {
     /// Whether a request without a known price may pass.
     pub fn unpriced_allowed(&self) -> bool {
         self.config.prices.unpriced == Unpriced::Allow
+    }
+
+    /// Its numbers of breakers and retries.
+    pub fn health_config(&self) -> HealthConfig {
+        let config::Routing { retries, circuit, .. } = &self.config.routing;
+        let micros = u64::try_from(circuit.probe_after.as_micros()).unwrap_or(u64::MAX);
+        let breaker = BreakerConfig::default();
+        let retry = RetryConfig::default();
+        HealthConfig {
+            breaker: BreakerConfig {
+                window: u8::try_from(circuit.over_calls).unwrap_or(u8::MAX),
+                open_basis_points: u16::try_from(circuit.open_at_basis_points).unwrap_or(u16::MAX),
+                probe_first: micros,
+                probe_max: breaker.probe_max.max(micros),
+                lone_probe_every: breaker.lone_probe_every.min(micros),
+                ..breaker
+            },
+            retry: RetryConfig {
+                tries_max: u8::try_from(retries.max).unwrap_or(u8::MAX),
+                basis_points: retries.budget_basis_points,
+                ..retry
+            },
+        }
     }
 
     /// What a client that leaves does to its attempt.

@@ -9,7 +9,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::hmac;
-use domain::{AppName, KeyPublicId, TeamName, UnixMicros};
+use domain::{AppName, CapabilityName, KeyPublicId, TeamName, UnixMicros};
 use ledger::storage::StorageError;
 use rusqlite::{Connection, Row, params};
 use sha2::{Digest, Sha256};
@@ -124,6 +124,8 @@ pub struct NewKey {
     pub expires_at: Option<UnixMicros>,
     /// Budgets in words, `5 USD per day`: checked by whoever understands them.
     pub budgets: Vec<String>,
+    /// What it may ask for; empty: everything.
+    pub capabilities: Vec<CapabilityName>,
 }
 
 /// A key as stored.
@@ -149,6 +151,8 @@ pub struct KeyRecord {
     pub previous: Option<([u8; 32], UnixMicros)>,
     /// Budgets in words.
     pub budgets: Vec<String>,
+    /// What it may ask for; empty: everything.
+    pub capabilities: Vec<CapabilityName>,
 }
 
 impl fmt::Debug for KeyRecord {
@@ -209,7 +213,7 @@ pub struct KeyStore {
 }
 
 const COLUMNS: &str = "public, kind, app, team, created_at, expires_at, revoked_at, hash, \
-                       previous_hash, previous_until, budgets";
+                       previous_hash, previous_until, budgets, capabilities";
 
 impl KeyStore {
     pub(crate) fn open(dir: &Path, hasher: KeyHasher) -> Result<Self, StorageError> {
@@ -240,10 +244,11 @@ impl KeyStore {
             hash: self.hasher.hash(secret.reveal()),
             previous: None,
             budgets: new.budgets.clone(),
+            capabilities: new.capabilities.clone(),
         };
         self.connection
             .execute(
-                &format!("INSERT INTO credentials ({COLUMNS}) VALUES (?1,?2,?3,?4,?5,?6,NULL,?7,NULL,NULL,?8)"),
+                &format!("INSERT INTO credentials ({COLUMNS}) VALUES (?1,?2,?3,?4,?5,?6,NULL,?7,NULL,NULL,?8,?9)"),
                 params![
                     record.public.as_str(),
                     record.kind,
@@ -253,6 +258,7 @@ impl KeyStore {
                     record.expires_at.map(UnixMicros::micros),
                     record.hash,
                     record.budgets.join("\n"),
+                    joined(&record.capabilities),
                 ],
             )
             .map_err(failed)?;
@@ -318,6 +324,12 @@ impl KeyStore {
     }
 }
 
+/// Names hold no line ends.
+fn joined(names: &[CapabilityName]) -> String {
+    let names: Vec<&str> = names.iter().map(CapabilityName::as_str).collect();
+    names.join("\n")
+}
+
 fn read(row: &Row<'_>) -> rusqlite::Result<Result<KeyRecord, KeyError>> {
     let time = |index: usize| -> rusqlite::Result<Option<UnixMicros>> {
         Ok(row.get::<_, Option<i64>>(index)?.map(UnixMicros::from_micros))
@@ -333,6 +345,9 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Result<KeyRecord, KeyError>> {
     let Some(((public, app), team)) = names else { return Ok(Err(damaged())) };
     let previous: Option<[u8; 32]> = row.get(8)?;
     let budgets: String = row.get(10)?;
+    let capabilities: String = row.get(11)?;
+    let capabilities: Result<Vec<_>, _> = capabilities.lines().map(CapabilityName::new).collect();
+    let Ok(capabilities) = capabilities else { return Ok(Err(damaged())) };
     Ok(Ok(KeyRecord {
         public,
         kind: row.get(1)?,
@@ -344,6 +359,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Result<KeyRecord, KeyError>> {
         hash: row.get(7)?,
         previous: previous.zip(time(9)?),
         budgets: budgets.lines().map(str::to_owned).collect(),
+        capabilities,
     }))
 }
 

@@ -24,6 +24,7 @@ const MIGRATIONS: &[&str] = &[
         previous_hash BLOB, previous_until INTEGER, budgets TEXT NOT NULL
      ) WITHOUT ROWID;",
     "CREATE TABLE damaged (seq INTEGER NOT NULL, body BLOB NOT NULL);",
+    "ALTER TABLE credentials ADD COLUMN capabilities TEXT NOT NULL DEFAULT '';",
 ];
 
 /// The newest schema version.

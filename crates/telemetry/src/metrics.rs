@@ -80,6 +80,7 @@ pub struct Metrics {
     tokens: Family<TokenLabels, Counter>,
     costs: Family<CostLabels, FloatCounter>,
     attempts: Family<AttemptLabels, Counter>,
+    retries: Family<OfferLabels, Counter>,
     circuits: Family<OfferLabels, Gauge>,
     refusals: Family<ReasonLabels, Counter>,
     budget_limits: Family<BudgetLabels, Gauge<f64, AtomicU64>>,
@@ -118,6 +119,7 @@ pub struct OfferMetrics {
     reasoning: Counter,
     cost: Vec<FloatCounter>,
     attempts: Vec<Counter>,
+    retries: Counter,
     circuit: Gauge,
 }
 
@@ -128,6 +130,8 @@ pub struct Sample {
     pub outcome: OutcomeClass,
     /// What went wrong, if anything.
     pub error: ErrorClass,
+    /// Whether it asked again an offer that had just failed the same request.
+    pub retry: bool,
     /// Dispatch to last byte, in microseconds.
     pub duration_micros: u64,
     /// Dispatch to first byte, in microseconds, where one came.
@@ -165,6 +169,7 @@ impl Metrics {
             tokens: Family::default(),
             costs: Family::default(),
             attempts: Family::default(),
+            retries: Family::default(),
             circuits: Family::default(),
             refusals: Family::default(),
             budget_limits: Family::default(),
@@ -202,6 +207,11 @@ impl Metrics {
         registry.register("tokens", "tokens by kind", self.tokens.clone());
         registry.register("cost_usd", "settled cost by usage quality", self.costs.clone());
         registry.register("attempts", "attempts by error class", self.attempts.clone());
+        registry.register(
+            "retries",
+            "attempts at an offer that had just failed the same request",
+            self.retries.clone(),
+        );
         registry.register("circuit_open", "1 while an offer is left out", self.circuits.clone());
         registry.register("refusals", "requests refused before any attempt", self.refusals.clone());
         registry.register(
@@ -303,6 +313,7 @@ impl Metrics {
                 .collect(),
             duration: self.durations.get_or_create_owned(&offer),
             first_chunk: self.first_chunks.get_or_create_owned(&offer),
+            retries: self.retries.get_or_create_owned(&offer),
             circuit: self.circuits.get_or_create_owned(&offer),
             input: token("input"),
             output: token("output"),
@@ -345,6 +356,7 @@ impl OfferMetrics {
         if let Some(counter) = self.attempts.get(sample.error as usize) {
             counter.inc();
         }
+        self.retries.inc_by(u64::from(sample.retry));
         self.duration.observe(sample.duration_micros as f64 / 1e6);
         if let Some(micros) = sample.first_byte_micros {
             self.first_chunk.observe(micros as f64 / 1e6);
@@ -361,7 +373,7 @@ impl OfferMetrics {
         }
     }
 
-    /// Shows whether the offer is left out by its breaker.
+    /// Shows whether the offer is left out.
     pub fn set_circuit_open(&self, open: bool) {
         self.circuit.set(i64::from(open));
     }
@@ -377,6 +389,7 @@ mod tests {
         let sample = Sample {
             outcome: OutcomeClass::Ok,
             error: ErrorClass::None,
+            retry: true,
             duration_micros: 1_500_000,
             first_byte_micros: Some(200_000),
             usage: Usage { input: 7, output: 3, ..Usage::default() },
@@ -390,6 +403,7 @@ mod tests {
             "outrigger_requests_total{provider=\"demo\",model=\"echo\",outcome=\"ok\"} 1",
             "outrigger_tokens_total{provider=\"demo\",model=\"echo\",kind=\"input\"} 7",
             "outrigger_cost_usd_total{provider=\"demo\",model=\"echo\",quality=\"reported\"} 0.25",
+            "outrigger_retries_total{provider=\"demo\",model=\"echo\"} 1",
             "outrigger_refusals_total{reason=\"budget_exceeded\"} 1",
         ] {
             assert!(text.contains(line), "{line} is missing from\n{text}");

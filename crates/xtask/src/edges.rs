@@ -11,7 +11,7 @@ pub(crate) const EDGES: &[(&str, &[&str])] = &[
     ("ledger", &["domain"]),
     ("policy", &["domain", "catalog", "limits"]),
     ("flow", &["domain", "catalog", "dialect", "limits", "policy", "ledger"]),
-    ("config", &["domain", "catalog"]),
+    ("config", &["domain", "catalog", "limits"]),
     // Adapters: one heavy dependency each.
     ("store", &["domain", "ledger", "limits"]),
     ("upstream", &["domain"]),

@@ -5,7 +5,7 @@ use anyhow::{Result, bail};
 use crate::report::Tally;
 use crate::{cargo, fuzz, readme, sdk, system, tidy};
 
-const STEPS: [&str; 22] = [
+const STEPS: [&str; 25] = [
     "fmt",
     "clippy",
     "tidy",
@@ -16,13 +16,16 @@ const STEPS: [&str; 22] = [
     // Scripts of `tests/system`.
     "first_run",
     "exposure",
+    "rules",
     "headers",
     "giants",
     "disconnect",
     "slow_reader",
     "upstream_faults",
     "failover",
+    "answers",
     "reload",
+    "prices",
     "drain",
     "leaks",
     "diskfull",

@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use catalog::Overlay;
 use catalog::import::{Comparison, compare, import};
 use serde_json::{Value, json};
+use server::imported::CatalogInForce;
 
 use crate::cli::Global;
-use crate::clock;
 use crate::exit::{Context as _, Done, Exit, Failure};
-use crate::overlay;
+use crate::{client, clock, overlay};
 
 /// Show the price table, import a newer one.
 #[derive(Debug, clap::Args)]
@@ -70,13 +70,17 @@ fn show(global: &Global) -> Done {
         list.push(json!({"host": host, "models": models, "priced": priced, "checked": newest}));
         rows.push(vec![host.into(), models.to_string(), priced.to_string(), newest.into()]);
     }
-    let imported = overlay::read(global)?;
-    let import =
-        imported.as_ref().map(|(it, from)| json!({"models": it.len(), "from": from.to_string()}));
-    output.either(&json!({"hosts": list, "import": import}), || {
+    let import = match &catalog {
+        CatalogInForce::Builtin => None,
+        CatalogInForce::Imported(import) => Some(import),
+    };
+    let shown = import.map(|it| json!({"models": it.models, "from": it.from.to_string()}));
+    output.either(&json!({"hosts": list, "import": shown}), || {
         output.table(&["host", "models", "priced", "checked"], &rows, &[1, 2])?;
-        if let Some((it, from)) = &imported {
-            output.say(&format!("with an import of {} models that counts from {from}", it.len()));
+        if let Some(it) = import {
+            let said =
+                format!("with an import of {} models that counts from {}", it.models, it.from);
+            output.say(&said);
         }
         Ok(())
     })
@@ -91,16 +95,30 @@ fn import_file(file: &PathBuf, dry_run: bool, dated: &str, limit: usize, global:
     let text = std::fs::read_to_string(file).cant(format!("read {}", file.display()))?;
     let imported = import(&text, dated).cant(format!("import {}", file.display()))?;
     let now = clock::now();
-    let comparison = compare(&overlay::catalog(global)?, &imported, now);
-    if !dry_run {
+    let before = overlay::catalog(global)?;
+    let comparison = compare(&before, &imported, now);
+    let reloaded = if dry_run {
+        Ok(None)
+    } else {
         overlay::write(global, &Overlay::of(&imported), now)?;
-    }
+        reload(global)
+    };
+    let revision = reloaded.as_ref().ok().and_then(Option::as_ref);
     let skipped: Vec<Value> =
         imported.skipped.iter().map(|it| json!({"key": it.key, "why": it.why})).collect();
     let value = json!({
         "format": imported.format.to_string(), "models": imported.models.len(), "written": !dry_run,
-        "skipped": skipped, "comparison": comparison_json(&comparison),
+        "skipped": skipped, "comparison": comparison_json(&comparison), "reloaded": revision,
     });
+    let said = match (dry_run, revision) {
+        (true, _) => "nothing was changed".to_owned(),
+        (false, Some(it)) => {
+            format!("the running gateway has taken it: revision {}", it["revision"])
+        }
+        (false, None) => {
+            "it counts from the next start or reload of a gateway on this data folder".to_owned()
+        }
+    };
     output.either(&value, || {
         let rows: Vec<Vec<String>> = comparison.disagreements.iter().take(limit).map(row).collect();
         if !rows.is_empty() {
@@ -115,8 +133,26 @@ fn import_file(file: &PathBuf, dry_run: bool, dated: &str, limit: usize, global:
             imported.format, imported.models.len(), imported.skipped.len(), comparison.compared,
             comparison.agreeing, comparison.disagreements.len(), comparison.only_theirs.len(), comparison.only_ours.len(),
         ))?;
-        output.say(if dry_run { "nothing was changed" } else { "it counts from now on; a running gateway takes it at its next reload" });
+        if reloaded.is_ok() {
+            output.say(&said);
+        }
         Ok(())
+    })?;
+    reloaded.map(drop)
+}
+
+/// Asks the gateway that runs on this data folder, if any does, to take the import. One that is reached by `--url` has
+/// its folder elsewhere.
+fn reload(global: &Global) -> Result<Option<Value>, Failure> {
+    if global.url.is_some() || !client::is_running(global) {
+        return Ok(None);
+    }
+    let asked = client::running(global)
+        .and_then(|admin| admin.map(|it| it.post("/v1/outrigger/reload", &json!({}))).transpose());
+    asked.map_err(|failure| {
+        let message = format!("the import is kept, but not in force yet: {}", failure.message);
+        Failure::new(failure.exit, message)
+            .hint("see `outrigger config check`; the next start or reload takes the import")
     })
 }
 

@@ -1,13 +1,13 @@
 //! `outrigger key`: virtual keys. Through the running gateway, or directly in the data folder when none runs.
 
-use domain::{AppName, TeamName, UnixMicros};
+use domain::{AppName, CapabilityName, TeamName, UnixMicros};
 use ledger::{KeyAction, KeyEvent, Record};
 use serde_json::{Value, json};
 use store::{KeyRecord, NewKey};
 
 use crate::cli::Global;
 use crate::exit::{Context as _, Done, Exit, Failure};
-use crate::{client, clock, data};
+use crate::{client, clock, data, surroundings};
 
 /// Make, list, rotate and revoke virtual keys.
 #[derive(Debug, clap::Args)]
@@ -23,7 +23,7 @@ pub(crate) struct Args {
 enum Command {
     /// Make a key. It is shown once.
     #[command(
-        after_help = "Examples:\n  outrigger key create --app search\n  outrigger key create --app ci --expires 90d --budget \"5 USD per day\"\n  outrigger key create --app batch --team agents --json"
+        after_help = "Examples:\n  outrigger key create --app search\n  outrigger key create --app ci --expires 90d --budget \"5 USD per day\"\n  outrigger key create --app batch --team agents --capability fast --json"
     )]
     Create {
         /// The application that will use it.
@@ -38,6 +38,9 @@ enum Command {
         /// A budget of its own, such as "5 USD per day"; may be given several times.
         #[arg(long, value_name = "BUDGET")]
         budget: Vec<String>,
+        /// A capability that it may ask for, and nothing else; may be given several times.
+        #[arg(long, value_name = "NAME")]
+        capability: Vec<String>,
     },
     /// List keys.
     #[command(
@@ -67,8 +70,9 @@ enum Command {
 
 pub(crate) fn run(args: &Args, global: &Global) -> Done {
     match &args.command {
-        Command::Create { app, team, expires, budget } => {
-            create(&new(app, team.as_deref(), expires.as_deref(), budget)?, global)
+        Command::Create { app, team, expires, budget, capability } => {
+            let new = new(app, team.as_deref(), expires.as_deref(), budget)?;
+            create(new, capability, global)
         }
         Command::Ls => ls(global),
         Command::Rotate { key, grace } => rotate(public(key), micros(grace)?, global),
@@ -106,26 +110,47 @@ fn new(
         team: team.map(TeamName::new).transpose().map_err(|error| usage(&error))?,
         expires_at,
         budgets: canonical,
+        capabilities: Vec::new(),
     })
 }
 
-fn create(new: &NewKey, global: &Global) -> Done {
-    let value = match client::running(global)? {
-        Some(admin) => admin.post(
+fn create(new: NewKey, capabilities: &[String], global: &Global) -> Done {
+    let value = if let Some(admin) = client::running(global)? {
+        admin.post(
             "/v1/outrigger/keys",
             &json!({
                 "app": new.app.as_str(), "team": new.team.as_ref().map(TeamName::as_str),
                 "expires_at": new.expires_at.map(|it| it.to_string()), "budgets": new.budgets,
+                "capabilities": capabilities,
             }),
-        )?,
-        None => data::write(global, "key_create", |store| {
+        )?
+    } else {
+        let new = NewKey { capabilities: configured(capabilities, global)?, ..new };
+        data::write(global, "key_create", |store| {
             let keys = store.keys().cant("open the keys")?;
-            let (record, secret) = keys.create(new, clock::now()).cant("make the key")?;
+            let (record, secret) = keys.create(&new, clock::now()).cant("make the key")?;
             let value = json!({"key": shown(&record), "secret": secret.reveal()});
             Ok((value, vec![event(&record, KeyAction::Created)]))
-        })?,
+        })?
     };
     show_once(&value, global)
+}
+
+/// The capabilities of those names; each must be configured, as a running gateway demands too.
+fn configured(names: &[String], global: &Global) -> Result<Vec<CapabilityName>, Failure> {
+    if names.is_empty() {
+        return Ok(Vec::new());
+    }
+    let config = surroundings::load(global.config.as_deref(), global.output())?.loaded.config;
+    let mut found = Vec::new();
+    for name in names {
+        let name = server::keys::capability(name, &config);
+        let name = name.map_err(|error| Failure::new(Exit::Usage, error))?;
+        if !found.contains(&name) {
+            found.push(name);
+        }
+    }
+    Ok(found)
 }
 
 /// The secret goes to standard output alone, so that it can be piped into a file; the talk goes elsewhere.
@@ -161,7 +186,16 @@ fn shown(record: &KeyRecord) -> Value {
         "team": record.team.as_ref().map(TeamName::as_str), "state": state(record),
         "created_at": record.created_at.to_string(), "expires_at": time(record.expires_at),
         "revoked_at": time(record.revoked_at), "budgets": record.budgets,
+        "capabilities": capabilities(record),
     })
+}
+
+/// What it may ask for; null: everything.
+fn capabilities(record: &KeyRecord) -> Value {
+    match record.capabilities.as_slice() {
+        [] => Value::Null,
+        names => names.iter().map(CapabilityName::as_str).collect(),
+    }
 }
 
 fn state(record: &KeyRecord) -> &'static str {
@@ -176,7 +210,7 @@ fn ls(global: &Global) -> Done {
     let output = global.output();
     let value = match client::running(global)? {
         Some(admin) => admin.get("/v1/outrigger/keys")?,
-        None if !crate::surroundings::data_dir(global).join("ledger.db").exists() => {
+        None if !surroundings::data_dir(global).join("ledger.db").exists() => {
             json!({"keys": []})
         }
         None => data::write(global, "key_ls", |store| {
@@ -189,9 +223,12 @@ fn ls(global: &Global) -> Done {
         let keys = value["keys"].as_array().cloned().unwrap_or_default();
         let text = |it: &Value, key: &str| it[key].as_str().unwrap_or("-").to_owned();
         let day = |it: &Value, key: &str| text(it, key).chars().take(10).collect::<String>();
-        let budgets = |it: &Value| {
-            let list = it["budgets"].as_array().cloned().unwrap_or_default();
+        let list = |it: &Value, key: &str| {
+            let list = it[key].as_array().cloned().unwrap_or_default();
             list.iter().filter_map(Value::as_str).collect::<Vec<_>>().join("; ")
+        };
+        let may = |it: &Value| {
+            if it["capabilities"].is_null() { "all".into() } else { list(it, "capabilities") }
         };
         let rows: Vec<Vec<String>> = keys
             .iter()
@@ -203,12 +240,13 @@ fn ls(global: &Global) -> Done {
                     text(it, "state"),
                     day(it, "created_at"),
                     day(it, "expires_at"),
-                    budgets(it),
+                    may(it),
+                    list(it, "budgets"),
                 ]
             })
             .collect();
         output.table(
-            &["key", "app", "team", "state", "created", "expires", "budgets"],
+            &["key", "app", "team", "state", "created", "expires", "may ask for", "budgets"],
             &rows,
             &[],
         )?;

@@ -255,7 +255,11 @@ pub(crate) fn decision(id: &str, global: &Global) -> Result<Value, Failure> {
         .filter_map(|it| Some(format!("{} {}", it.intent()?.offer, it.outcome().as_str())))
         .collect();
     let summary = if tried.is_empty() {
-        format!("{id} was refused before any attempt")
+        let code = match &first.what {
+            What::Refused(refusal) => refusal.code.as_ref(),
+            What::Tried { .. } => "for no reason on record",
+        };
+        format!("{id} was refused before any attempt: {code}")
     } else {
         format!("{id} asked for `{}`: {}", first.capability().unwrap_or("-"), tried.join(", then "))
     };

@@ -22,22 +22,39 @@ pub(crate) struct Args {
 enum Command {
     /// Show every candidate, and why it was taken or left.
     #[command(
-        after_help = "Examples:\n  outrigger route why fast\n  outrigger route why openai/gpt-5-mini\n  outrigger route why req_0190f3a1b2c3d4e5f60718293a4b5c6d --json"
+        after_help = "Examples:\n  outrigger route why fast\n  outrigger route why openai/gpt-5-mini --key aB3dE6gH9jK2\n  outrigger route why req_0190f3a1b2c3d4e5f60718293a4b5c6d --json"
     )]
     Why {
         /// A capability, an offer, a model, or a request's id.
         what: String,
+        /// As asked with this key (its public part): what it may not use is left out. Needs a running gateway.
+        #[arg(long, value_name = "KEY")]
+        key: Option<String>,
     },
 }
 
 pub(crate) fn run(args: &Args, global: &Global) -> Done {
-    let Command::Why { what } = &args.command;
+    let Command::Why { what, key } = &args.command;
     let output = global.output();
     let value = if what.starts_with("req_") {
+        if key.is_some() {
+            return Err(Failure::new(
+                Exit::Usage,
+                "a request was made with the key it was made with",
+            ));
+        }
         super::ledger::decision(what, global)?
     } else {
         match client::running(global)? {
-            Some(admin) => admin.get(&format!("/v1/outrigger/route/{}", client::encoded(what)))?,
+            Some(admin) => {
+                let key = key.as_deref().map(|key| format!("?key={}", client::encoded(key)));
+                let what = client::encoded(what);
+                admin.get(&format!("/v1/outrigger/route/{what}{}", key.unwrap_or_default()))?
+            }
+            None if key.is_some() => {
+                let message = "whether a key may use it is known to a running gateway only";
+                return Err(Failure::new(Exit::Usage, message).hint("outrigger serve"));
+            }
             None => offline(what, global)?,
         }
     };

@@ -5,7 +5,7 @@ use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use config::{Config, Found, FoundBy};
+use config::{Config, Diagnostic, Found, FoundBy};
 use ledger::Durability;
 use server::{ConfigSource, Options, Ready, ServeError};
 use telemetry::logs::{self, Format};
@@ -110,17 +110,12 @@ impl ConfigSource for Configured {
         }
     }
 
-    fn check(&self, text: &str) -> Result<Config, String> {
+    fn check(&self, text: &str) -> Result<Config, Vec<Diagnostic>> {
         let name = match self {
             Self::File(path) => path.display().to_string(),
             Self::Nothing { .. } => "(no file)".to_owned(),
         };
-        let loaded =
-            config::load(text, &name, &Process, catalog::builtin()).map_err(|problems| {
-                let shown: Vec<String> =
-                    problems.iter().map(|problem| config::render(problem, text)).collect();
-                shown.join("\n")
-            })?;
+        let loaded = config::load(text, &name, &Process, catalog::builtin())?;
         for warning in &loaded.warnings {
             complain(&config::render(warning, text));
         }

@@ -119,6 +119,20 @@ fn a_key_lives_from_create_to_revoke_and_its_secret_is_shown_once() {
 }
 
 #[test]
+fn a_key_for_some_capabilities_is_listed_so_and_a_misspelled_one_is_guessed() {
+    let place = Place::new();
+    place.write("providers: [demo]\ncapabilities: {fast: [demo/echo], smart: [demo/lorem]}\n");
+    let create = ["key", "create", "--app", "ci", "--capability", "fast", "--capability", "smart"];
+    place.good(&create);
+    let key = &place.json(&["key", "ls", "--json"])["keys"][0];
+    assert_eq!(key["capabilities"], serde_json::json!(["fast", "smart"]));
+    assert!(place.good(&["key", "ls"]).contains("fast; smart"));
+    let (code, out, err) = place.run(&["key", "create", "--app", "ci", "--capability", "fats"]);
+    assert_eq!((code, &*out), (2, ""));
+    assert!(err.contains("did you mean `fast`?"), "{err}");
+}
+
+#[test]
 fn a_ledger_is_copied_and_the_copy_verifies() {
     let place = Place::new();
     place.good(&["key", "create", "--app", "ci"]);

@@ -113,8 +113,9 @@ pub(super) const CODES: &[Explained] = &[
     ),
     code(
         "E0203",
-        "A scope names a capability that is not configured.",
-        "A limit on a capability that does not exist would never hold anything back.",
+        "A scope or a team names a capability that is not configured.",
+        "A limit on a capability that does not exist would never hold anything back, and a permission for one would \
+         allow nothing.",
         "Correct the name, or add the capability.",
     ),
     code(

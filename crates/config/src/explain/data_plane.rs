@@ -46,8 +46,9 @@ pub(super) const CODES: &[Explained] = &[
         "model_not_allowed",
         403,
         "The key may not use this model.",
-        "A rule of the gateway's configuration says so.",
-        "Ask for a key that may, or use a model of `GET /v1/models`.",
+        "It was made for some capabilities only (`key create --capability`), or its team may ask for some only \
+         (`teams` in the configuration). Such a key may not ask for offers by their own names either.",
+        "Use a name of `GET /v1/models`, which lists what the key may use, or ask for a key that may.",
     ),
     code(
         "route_not_allowed",

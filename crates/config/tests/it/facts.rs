@@ -2,12 +2,16 @@
 
 use std::time::Duration;
 
-use config::{
-    Amount, Disconnect, KeyPolicy, ProviderDialect, ProviderKind, Secret, Unpriced, Window,
-};
-use domain::{Money, OnLoss, Role};
+use config::{Disconnect, KeyPolicy, ProviderDialect, ProviderKind, Secret, Unpriced};
+use domain::{CapabilityName, OnLoss, PICO_PER_USD, Role};
+use limits::windows::Period;
+use limits::{Quantity, Unit};
 
 use crate::surroundings::{Fake, bad, good};
+
+fn usd(dollars: i64) -> Quantity {
+    Quantity { unit: Unit::Money, amount: i128::from(dollars * PICO_PER_USD) }
+}
 
 fn complete() -> config::Config {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/complete.yaml");
@@ -28,9 +32,12 @@ fn the_complete_example_says_what_it_says() {
     let roles: Vec<_> = smart.offers.iter().map(|it| it.role).collect();
     assert_eq!(roles, [Role::Core, Role::Secondary, Role::Fallback]);
     assert_eq!((smart.on_loss, smart.max_output), (OnLoss::Reject, Some(8_000)));
-    let search = config.budgets.iter().find(|it| it.name == "search").unwrap();
-    assert_eq!(search.limit, Amount::Money(Money::from_usd("800").unwrap()));
-    assert_eq!((search.per, &*search.timezone), (Window::Month, "Europe/Berlin"));
+    let teams: Vec<_> = config.teams.iter().map(|it| it.name.as_str()).collect();
+    assert_eq!(teams, ["search", "agents"]);
+    assert_eq!(config.teams[1].capabilities, [CapabilityName::new("smart").unwrap()]);
+    let search = config.budgets.iter().find(|it| &*it.name == "search").unwrap();
+    assert_eq!(search.limit, usd(800));
+    assert_eq!((search.period, search.zone.name()), (Period::Month, "Europe/Berlin"));
     assert!(search.hard && search.scope.team.is_some() && search.scope.app.is_none());
     let override_ = &config.prices.overrides[1];
     assert_eq!(override_.cache_write.unwrap().pico_per_million(), 5_625_000_000_000);
@@ -100,7 +107,7 @@ fn without_a_file_it_runs_on_what_was_found() {
     let names: Vec<_> = config.providers.iter().map(|it| it.name.as_str()).collect();
     assert_eq!(names, ["openai", "groq", "demo"]);
     assert!(config.server.api.ip().is_loopback());
-    assert_eq!(config.budgets[0].limit, Amount::Money(Money::from_usd("5").unwrap()));
+    assert_eq!(config.budgets[0].limit, usd(5));
     let alone = config::zero(&[], &Fake::default(), &crate::surroundings::FewPresets).unwrap();
     assert_eq!(alone.config.providers.len(), 1);
 }

@@ -4,7 +4,7 @@ use domain::{ErrorClass, Money, RequestId, UnixMicros};
 use limits::units::parse_rate;
 use limits::{
     Actual, Ask, AttemptKey, BudgetSpec, Denied, Limits, LimitsSpec, OpenReservation, ParallelSpec,
-    RateSpec, ScopeFilter, SettledSum, Unit, Unpriced,
+    RateSpec, ScopeFilter, SettledSum, Ticket, Unit, Unpriced,
 };
 
 use crate::{NOON, Names, at, budget, usd};
@@ -41,6 +41,50 @@ fn a_refusal_says_in_words_what_is_left_and_when_it_resets() {
     );
     assert_eq!(denied.limit_name(), "search");
     assert!(limits.admit(NOON, &scope, &Ask::one(usd("0.02"), 10)).is_ok());
+}
+
+/// Budget and amount of each charge of a ticket's only attempt.
+fn charged(limits: &Limits, ticket: &Ticket) -> Vec<(String, i64)> {
+    limits.charges(ticket, 0).map(|it| (it.budget.to_owned(), it.amount)).collect()
+}
+
+#[test]
+fn several_calls_are_one_request_and_each_is_settled_by_itself() {
+    let names = Names::new();
+    let spec = LimitsSpec {
+        budgets: vec![
+            budget("money", ScopeFilter::ALL, "5 USD per day"),
+            budget("tokens", ScopeFilter::ALL, "1000 tokens per day"),
+            budget("requests", ScopeFilter::ALL, "10 requests per day"),
+        ],
+        rates: vec![rate("rate", Unit::Tokens, "1000/min", 1_000)],
+        parallel: vec![ParallelSpec { name: "one".into(), scope: ScopeFilter::ALL, limit: 1 }],
+    };
+    let mut limits = Limits::new(NOON, spec);
+    let scope = names.at(&names.one);
+    // All calls together must fit, and only then is there anything to divide.
+    let denied = limits.admit(NOON, &scope, &Ask::one(usd("6"), 300)).unwrap_err();
+    assert!(denied.to_string().contains("asks 6.00"), "{denied}");
+    let mut first = limits.admit(NOON, &scope, &Ask::one(usd("3"), 301)).unwrap();
+    let mut further = limits.divide(&mut first, 3);
+    let (pico, share) = (usd("1").pico(), |tokens| {
+        vec![("money".to_owned(), usd("1").pico()), ("tokens".to_owned(), tokens)]
+    });
+    assert_eq!(charged(&limits, &first), [share(101), vec![("requests".to_owned(), 1)]].concat());
+    assert_eq!(
+        further.iter().map(|it| charged(&limits, it)).collect::<Vec<_>>(),
+        [share(100), share(100)]
+    );
+    assert_eq!(amounts(&mut limits, NOON), [(0, i128::from(3 * pico)), (0, 301), (0, 1)]);
+
+    limits.finish(further.remove(0), &Actual::known(usd("0.5"), 40));
+    limits.finish(further.remove(0), &Actual::NOTHING);
+    let report = limits.report(NOON);
+    assert_eq!((report.parallel[0].running, report.rates[0].available), (1, 1_000 - 101 - 40));
+    limits.finish(first, &Actual::known(usd("1"), 101));
+    assert_eq!(amounts(&mut limits, NOON), [(i128::from(3 * pico / 2), 0), (141, 0), (1, 0)]);
+    let report = limits.report(NOON);
+    assert_eq!((report.parallel[0].running, report.rates[0].available), (0, 1_000 - 141));
 }
 
 #[test]

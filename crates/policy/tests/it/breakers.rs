@@ -1,8 +1,8 @@
 //! Breakers, recovery and set-asides, over virtual time.
 
 use domain::{ErrorClass, RateHint};
-use policy::breaker::BreakerState;
-use policy::retry::{Failure, Next};
+use policy::breaker::{BreakerConfig, BreakerState};
+use policy::retry::{Failure, Next, RetryConfig};
 use policy::{Availability, Health, HealthConfig, OfferIx};
 
 use crate::{at, fail, succeed};
@@ -205,6 +205,76 @@ fn waits_are_anywhere_between_none_and_a_doubling_bound() {
     assert_eq!(waits(1, u64::MAX), Some(500_000));
     assert_eq!(waits(1, u64::MAX / 2), Some(250_000));
     assert_eq!(waits(2, 0), None);
+}
+
+#[test]
+fn a_failover_to_another_offer_is_no_retry_and_draws_nothing() {
+    const NEXT: OfferIx = OfferIx(4);
+    let mut health = health();
+    let full = |health: &mut Health| health.report(at(0))[3].retries_permille;
+    let begun = health.claim(OFFER, at(0)).unwrap();
+    succeed(&mut health, begun, at(0));
+    let before = full(&mut health);
+    // Nine failures among the last twenty calls leave the breaker closed.
+    for _ in 0..9 {
+        let claim = health.claim(OFFER, at(0)).unwrap();
+        fail(&mut health, claim, at(0), ErrorClass::ServerError);
+        let next = health.after_failure(claim, at(0), &failure(ErrorClass::ServerError, true), 0);
+        assert_eq!(next, Next::NextOffer);
+        let claim = health.claim(NEXT, at(0)).unwrap();
+        succeed(&mut health, claim, at(0));
+    }
+    let report = health.report(at(0));
+    assert!(full(&mut health) >= before, "{report:?}");
+    for it in &report[3..=4] {
+        assert_eq!(it.attempts, it.planned, "amplification is counted for each offer alone");
+    }
+}
+
+/// Asks the offer so often, each time with a failure that may be repeated and with nowhere else to go; the breaker
+/// stays closed between them. How often the same offer was to be asked again.
+fn retries(config: RetryConfig, requests: usize) -> u64 {
+    let breaker = BreakerConfig {
+        consecutive: u8::MAX,
+        window: 64,
+        open_basis_points: 10_000,
+        ..BreakerConfig::default()
+    };
+    let mut health = Health::new(HealthConfig { breaker, retry: config });
+    for _ in 0..requests {
+        let claim = health.claim(OFFER, at(0)).unwrap();
+        let error = failure(ErrorClass::ServerError, false);
+        if matches!(health.after_failure(claim, at(0), &error, 0), Next::Same { .. }) {
+            // The second try is good.
+            succeed(&mut health, claim, at(0));
+        }
+    }
+    let report = health.report(at(0))[3];
+    assert_eq!(report.planned, requests as u64);
+    report.attempts - report.planned
+}
+
+#[test]
+fn retries_at_one_offer_are_the_share_of_its_requests_that_is_configured_and_one() {
+    let default = RetryConfig::default();
+    assert_eq!(retries(default, 1_000), 101);
+    assert_eq!(retries(RetryConfig { basis_points: 250, ..default }, 1_000), 26);
+    assert_eq!(retries(RetryConfig { basis_points: 0, ..default }, 1_000), 0);
+    assert_eq!(retries(RetryConfig { tries_max: 0, ..default }, 1_000), 0);
+}
+
+#[test]
+fn failures_that_a_shorter_window_no_longer_holds_do_not_open_it() {
+    let mut health = health();
+    calls(&mut health, 0, &[Ok(()); 12]);
+    calls(&mut health, 0, &[Err(ErrorClass::ServerError); 7]);
+    calls(&mut health, 0, &[Ok(())]);
+    let breaker = BreakerConfig { window: 5, ..BreakerConfig::default() };
+    health.configure(HealthConfig { breaker, ..HealthConfig::default() });
+    calls(&mut health, 0, &[Ok(()), Err(ErrorClass::ServerError), Err(ErrorClass::ServerError)]);
+    assert_eq!(health.peek(OFFER, at(0)), Availability::Ready, "two of five");
+    calls(&mut health, 0, &[Err(ErrorClass::ServerError)]);
+    assert!(matches!(health.peek(OFFER, at(0)), Availability::Open { .. }), "three of five");
 }
 
 #[test]

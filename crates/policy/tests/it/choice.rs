@@ -16,7 +16,6 @@ fn ask<'a>() -> Ask<'a> {
         input_at_least: 1_000,
         on_loss: OnLoss::Allow,
         unpriced: Unpriced::Allow,
-        money_budget: true,
         residency: Tags(0),
         allowed: Allowed::All,
     }
@@ -78,7 +77,7 @@ fn each_filter_leaves_an_offer_with_its_own_reason() {
             Reason::Residency,
         ),
         (
-            OfferView { priced: false, ..offer(1) },
+            OfferView { priced: false, money_budget: true, ..offer(1) },
             Ask { unpriced: Unpriced::Reject, ..base },
             Reason::Unpriced,
         ),
@@ -93,8 +92,18 @@ fn each_filter_leaves_an_offer_with_its_own_reason() {
     let lossless = OfferView { carries: tools, ..offer(1) };
     assert_eq!(order(&planned(&[lossless], &reject)), [1]);
     let unpriced = OfferView { priced: false, ..offer(1) };
-    let no_budget = Ask { unpriced: Unpriced::Reject, money_budget: false, ..base };
-    assert_eq!(order(&planned(&[unpriced], &no_budget)), [1]);
+    let strict = Ask { unpriced: Unpriced::Reject, ..base };
+    assert_eq!(order(&planned(&[unpriced], &strict)), [1], "no money budget applies");
+}
+
+#[test]
+fn a_money_budget_on_one_provider_leaves_its_unpriced_offers_and_no_others() {
+    let unpriced = |ix, money_budget| OfferView { priced: false, money_budget, ..offer(ix) };
+    let offers =
+        [unpriced(1, true), unpriced(2, false), OfferView { money_budget: true, ..offer(3) }];
+    let strict = Ask { unpriced: Unpriced::Reject, ..ask() };
+    assert_eq!(order(&planned(&offers, &strict)), [2, 3]);
+    assert_eq!(order(&planned(&offers, &ask())), [1, 2, 3], "`unpriced: allow`");
 }
 
 #[test]

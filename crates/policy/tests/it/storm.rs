@@ -30,7 +30,6 @@ const ASK: Ask<'static> = Ask {
     input_at_least: 0,
     on_loss: OnLoss::Allow,
     unpriced: Unpriced::Allow,
-    money_budget: false,
     residency: Tags(0),
     allowed: Allowed::All,
 };

@@ -10,31 +10,16 @@ use super::{Answer, State};
 
 /// How long a caller waits for the outcome of a reload.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How often it is looked for.
-const LOOK_EVERY: Duration = Duration::from_millis(10);
 
-/// Reads the configuration anew, secrets and certificates too, and says what came of it.
+/// Reads the configuration anew, secrets, certificates and imported prices too, and says what came of it.
 pub(super) async fn reload(api: State) -> Answer {
-    let metrics = &api.gateway.metrics;
-    let before = (api.gateway.snapshot.load().revision, metrics.reloads_refused.get());
-    api.asked.reload.notify_one();
-    let outcome = async {
-        let mut look = tokio::time::interval(LOOK_EVERY);
-        loop {
-            look.tick().await;
-            let revision = api.gateway.snapshot.load().revision;
-            if revision != before.0 {
-                return Ok(Json(json!({"revision": revision})));
-            }
-            if metrics.reloads_refused.get() != before.1 {
-                let detail = "the configuration was refused and the old one stays; the gateway's log and `outrigger \
-                              config check` say why";
-                return Err(Problem::new(&problem::CONFIG_REFUSED, detail));
-            }
-        }
-    };
-    match tokio::time::timeout(PATIENCE, outcome).await {
-        Ok(outcome) => outcome,
+    if api.gateway.is_draining() {
+        return Err(Problem::new(&problem::STOPPING, "the gateway is stopping"));
+    }
+    match tokio::time::timeout(PATIENCE, api.asked.for_reload()).await {
+        Ok(Ok(Ok(revision))) => Ok(Json(json!({"revision": revision}))),
+        Ok(Ok(Err(refused))) => Err(Problem::config(&refused)),
+        Ok(Err(_)) => Err(Problem::new(&problem::STOPPING, "the gateway is stopping")),
         Err(_) => {
             Err(Problem::new(&problem::INTERNAL, "the reload was asked for and has not ended yet"))
         }

@@ -5,18 +5,21 @@ use std::sync::PoisonError;
 use ::ledger::{KeyAction, KeyEvent, Record};
 use axum::Json;
 use axum::extract::Path;
-use domain::{AppName, KeyPublicId, TeamName, UnixMicros};
+use config::Config;
+use domain::{AppName, CapabilityName, KeyPublicId, TeamName, UnixMicros};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use store::{KeyError, KeyRecord, KeyStore, NewKey, Store, WriterState};
 
 use super::problem::{self, Problem};
 use super::{Answer, Api, Input, State, blocking};
-use crate::keys::KeyTable;
+use crate::keys::{KeyTable, capability};
 use crate::serve::limits_spec;
 
 /// Most budgets of one key.
 const BUDGETS_MAX: usize = 16;
+/// Most capabilities of one key.
+const CAPABILITIES_MAX: usize = 64;
 /// Longest time that an old secret goes on working after a rotation.
 const GRACE_MAX_SECONDS: u32 = 30 * 86_400;
 
@@ -28,6 +31,9 @@ pub(super) struct Create {
     expires_at: Option<String>,
     #[serde(default)]
     budgets: Vec<String>,
+    /// None given: everything.
+    #[serde(default)]
+    capabilities: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -54,7 +60,7 @@ pub(super) async fn list(api: State) -> Answer {
 }
 
 pub(super) async fn create(api: State, Input(body): Input<Create>) -> Answer {
-    let new = checked(&body, api.gateway.now())?;
+    let new = checked(&body, &api.gateway.snapshot.load().config, api.gateway.now())?;
     let value = blocking(api.0, move |api, store| {
         let changing = api.changing.lock().unwrap_or_else(PoisonError::into_inner);
         writable(api)?;
@@ -81,7 +87,7 @@ pub(super) async fn rotate(
 ) -> Answer {
     if body.grace_seconds > GRACE_MAX_SECONDS {
         let detail = format!("at most {GRACE_MAX_SECONDS} seconds");
-        return Err(Problem::invalid(vec![("/grace_seconds".to_owned(), detail)]));
+        return Err(Problem::invalid(&[("/grace_seconds".to_owned(), detail)]));
     }
     let grace = i64::from(body.grace_seconds) * 1_000_000;
     let value = blocking(api.0, move |api, store| {
@@ -116,7 +122,7 @@ pub(super) async fn revoke(api: State, Path(id): Path<String>, Input(_): Input<N
 }
 
 /// Everything that is wrong with a new key, at once.
-fn checked(body: &Create, now: UnixMicros) -> Result<NewKey, Problem> {
+fn checked(body: &Create, config: &Config, now: UnixMicros) -> Result<NewKey, Problem> {
     let mut errors: Vec<(String, String)> = Vec::new();
     let mut wrong = |pointer: &str, error: &dyn std::fmt::Display| {
         errors.push((pointer.to_owned(), error.to_string()));
@@ -140,11 +146,22 @@ fn checked(body: &Create, now: UnixMicros) -> Result<NewKey, Problem> {
             Err(error) => wrong(&format!("/budgets/{at}"), &error),
         }
     }
+    if body.capabilities.len() > CAPABILITIES_MAX {
+        wrong("/capabilities", &format!("at most {CAPABILITIES_MAX} capabilities for one key"));
+    }
+    let mut capabilities: Vec<CapabilityName> = Vec::with_capacity(body.capabilities.len());
+    for (at, text) in body.capabilities.iter().enumerate() {
+        match capability(text, config) {
+            Ok(name) if capabilities.contains(&name) => {}
+            Ok(name) => capabilities.push(name),
+            Err(error) => wrong(&format!("/capabilities/{at}"), &error),
+        }
+    }
     match app {
         Some(app) if errors.is_empty() => {
-            Ok(NewKey { app, team, expires_at: expires_at.flatten(), budgets })
+            Ok(NewKey { app, team, expires_at: expires_at.flatten(), budgets, capabilities })
         }
-        _ => Err(Problem::invalid(errors)),
+        _ => Err(Problem::invalid(&errors)),
     }
 }
 
@@ -208,6 +225,14 @@ fn put_in_force(api: &Api, keys: &KeyStore) -> Result<(), Problem> {
     Ok(())
 }
 
+/// What it may ask for; null: everything.
+fn capabilities(record: &KeyRecord) -> Value {
+    match record.capabilities.as_slice() {
+        [] => Value::Null,
+        names => names.iter().map(CapabilityName::as_str).collect(),
+    }
+}
+
 /// A key as it is shown; the command line shows the same without a running gateway.
 fn shown(record: &KeyRecord, now: UnixMicros) -> Value {
     let time = |it: Option<UnixMicros>| it.map(|it| it.to_string());
@@ -225,5 +250,6 @@ fn shown(record: &KeyRecord, now: UnixMicros) -> Value {
         "expires_at": time(record.expires_at),
         "revoked_at": time(record.revoked_at),
         "budgets": record.budgets,
+        "capabilities": capabilities(record),
     })
 }

@@ -153,7 +153,7 @@ fn checked(body: &Give) -> Result<AttemptKey, Problem> {
     }
     match id {
         Ok(id) if errors.is_empty() => Ok(id),
-        _ => Err(Problem::invalid(errors)),
+        _ => Err(Problem::invalid(&errors)),
     }
 }
 
@@ -191,7 +191,7 @@ pub(super) async fn prune(api: State, Input(body): Input<Prune>) -> Answer {
     let before =
         UnixMicros::parse(&body.before).filter(|before| *before <= now).ok_or_else(|| {
             let detail = "expected a time that has passed, such as 2026-01-31T00:00:00Z";
-            Problem::invalid(vec![("/before".to_owned(), detail.to_owned())])
+            Problem::invalid(&[("/before".to_owned(), detail.to_owned())])
         })?;
     let value = blocking(api.0, move |_, store| {
         let checkpoint = store.prune(before, now).map_err(|error| Problem::ledger(&error))?;
@@ -206,7 +206,7 @@ pub(super) async fn prune(api: State, Input(body): Input<Prune>) -> Answer {
 pub(super) async fn backup(api: State, Input(body): Input<Backup>) -> Answer {
     if !body.to.is_absolute() {
         let detail = "expected the absolute path of a folder".to_owned();
-        return Err(Problem::invalid(vec![("/to".to_owned(), detail)]));
+        return Err(Problem::invalid(&[("/to".to_owned(), detail)]));
     }
     let value = blocking(api.0, move |api, _| {
         store::backup(&api.gateway.data_dir, &body.to).map_err(|error| match &error {

@@ -5,6 +5,8 @@ use http::header::{CONTENT_TYPE, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 use serde_json::{Value, json};
 
+use crate::reload::Refused;
+
 /// A kind of problem.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Kind {
@@ -42,7 +44,8 @@ kinds! {
 pub(super) struct Problem {
     kind: &'static Kind,
     detail: String,
-    errors: Vec<(String, String)>,
+    /// Each with its `detail` and where it is.
+    errors: Vec<Value>,
 }
 
 impl Problem {
@@ -63,9 +66,22 @@ impl Problem {
     }
 
     /// Several values at once; each with the JSON pointer of its place in the body.
-    pub(super) fn invalid(errors: Vec<(String, String)>) -> Self {
+    pub(super) fn invalid(errors: &[(String, String)]) -> Self {
         let detail: Vec<&str> = errors.iter().map(|(_, detail)| detail.as_str()).collect();
-        Self { detail: detail.join("; "), errors, kind: &INVALID }
+        let detail = detail.join("; ");
+        let errors = errors.iter();
+        let errors = errors.map(|(pointer, it)| json!({"pointer": pointer, "detail": it}));
+        Self { detail, errors: errors.collect(), kind: &INVALID }
+    }
+
+    /// The new configuration was refused: every problem with its line and column.
+    pub(super) fn config(refused: &Refused) -> Self {
+        let errors = refused.problems.iter().map(|problem| {
+            let mut error = config::to_json(problem);
+            error["detail"] = problem.message.as_str().into();
+            error
+        });
+        Self { detail: refused.why.clone(), errors: errors.collect(), kind: &CONFIG_REFUSED }
     }
 
     fn body(&self) -> Value {
@@ -77,10 +93,7 @@ impl Problem {
             "error": {"code": self.kind.code, "message": self.detail},
         });
         if !self.errors.is_empty() {
-            let errors = self.errors.iter();
-            let errors =
-                errors.map(|(pointer, detail)| json!({"pointer": pointer, "detail": detail}));
-            body["errors"] = Value::Array(errors.collect());
+            body["errors"] = Value::Array(self.errors.clone());
         }
         body
     }

@@ -3,6 +3,7 @@
 mod access;
 mod explained;
 mod keys;
+mod reload;
 mod upkeep;
 mod world;
 
@@ -102,6 +103,12 @@ fn health_and_metrics_say_how_it_is() {
 }
 
 #[test]
+fn metrics_that_are_not_wanted_are_not_there() {
+    let world = World::with("providers: [demo]\ntelemetry: {prometheus: false}\n");
+    assert_eq!(world.open(Method::GET, "/metrics").status, 404);
+}
+
+#[test]
 fn a_draining_gateway_is_not_ready_and_the_control_loop_hears_of_it() {
     let world = World::new();
     let drained = world.post("/v1/outrigger/drain", "");
@@ -110,23 +117,6 @@ fn a_draining_gateway_is_not_ready_and_the_control_loop_hears_of_it() {
     assert_eq!((probe.status, probe.text.as_str()), (503, "draining\n"));
     assert_eq!(world.open(Method::GET, "/livez").status, 200);
     world.block_on(world.admin().asked_to_drain());
-}
-
-#[test]
-fn a_reload_answers_with_what_came_of_it() {
-    let world = World::new();
-    let admin = world.admin();
-    let gateway = std::sync::Arc::clone(&world.gateway);
-    let refused = world.while_answering("POST", "/v1/outrigger/reload", async {
-        admin.asked_to_reload().await;
-        gateway.metrics.reloads_refused.inc();
-    });
-    assert_eq!((refused.status, &refused.json["error"]["code"]), (422, &"config_refused".into()));
-    let done = world.while_answering("POST", "/v1/outrigger/reload", async {
-        admin.asked_to_reload().await;
-        gateway.snapshot.store(std::sync::Arc::new(world.snapshot(2)));
-    });
-    assert_eq!((done.status, &done.json["revision"]), (200, &2.into()));
 }
 
 #[test]

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use axum::Json;
-use axum::extract::Path;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query};
 use axum::response::{IntoResponse, Response};
 use domain::{RequestId, UnixMicros};
 use http::StatusCode;
@@ -13,6 +14,7 @@ use limits::units::Rate;
 use limits::{BudgetState, ParallelState, Quantity, RateState};
 use policy::breaker::BreakerState;
 use policy::{OfferIx, OfferReport};
+use serde::Deserialize;
 use serde_json::{Value, json};
 use store::WriterState;
 
@@ -41,6 +43,10 @@ pub(super) async fn ready(api: State) -> (StatusCode, &'static str) {
 }
 
 pub(super) async fn metrics(api: State) -> Response {
+    if !api.gateway.snapshot.load().config.telemetry.prometheus {
+        let why = "`telemetry: {prometheus: false}` is set";
+        return Problem::new(&problem::NOT_FOUND, why).into_response();
+    }
     api.gateway.update_gauges();
     ([(CONTENT_TYPE, OPENMETRICS)], api.gateway.metrics.render()).into_response()
 }
@@ -187,8 +193,23 @@ fn health(offer: &str, report: &OfferReport) -> Value {
     })
 }
 
+/// Beside the name in a question for a route.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Asked {
+    /// Public part of the key that asks.
+    key: Option<String>,
+}
+
 /// Where a request would go, or why one went where it went.
-pub(super) async fn route(api: State, Path(what): Path<String>) -> Answer {
+pub(super) async fn route(
+    api: State,
+    Path(what): Path<String>,
+    asked: Result<Query<Asked>, QueryRejection>,
+) -> Answer {
+    let Query(asked) = asked.map_err(|error| {
+        Problem::new(&problem::INVALID, format!("the query can't be read: {}", error.body_text()))
+    })?;
     let explained = if let Ok(id) = RequestId::parse(&what) {
         let account = blocking(api.0, move |api, _| {
             explain::account(&api.gateway, id, explain::ROWS_MAX)
@@ -196,7 +217,7 @@ pub(super) async fn route(api: State, Path(what): Path<String>) -> Answer {
         });
         account.await?.map(|account| account.decision())
     } else {
-        return match explain::route(&api.gateway, &what) {
+        return match explain::route(&api.gateway, &what, asked.key.as_deref()) {
             Ok(value) => Ok(Json(value)),
             Err(failure) => {
                 let detail = format!("{} {}", failure.message, failure.fix);

@@ -34,6 +34,14 @@ impl Account {
         }
     }
 
+    /// The code of its refusal, where it was refused before any attempt.
+    fn refusal(&self) -> Option<&str> {
+        match &self.attempts.first()?.1.what {
+            What::Refused(refusal) => Some(refusal.code.as_ref()),
+            What::Tried { .. } => None,
+        }
+    }
+
     /// Its attempts, oldest first.
     pub(super) fn attempts(&self) -> impl Iterator<Item = &Attempt> {
         self.attempts.iter().map(|(_, attempt)| attempt)
@@ -74,10 +82,6 @@ impl Account {
             });
         let closed = self.attempts.iter().all(|(_, it)| it.outcome() != OutcomeClass::Unsettled);
         let quality = settled().map(|it| it.quality).max();
-        let refusal = match &first.what {
-            What::Refused(refusal) => Some(refusal.code.as_ref()),
-            What::Tried { .. } => None,
-        };
         let (endpoint, dialect) = match &first.what {
             What::Refused(it) => (it.endpoint, it.client_dialect.as_ref()),
             What::Tried { intent, .. } => (intent.endpoint, intent.client_dialect.as_ref()),
@@ -95,7 +99,7 @@ impl Account {
             "client_dialect": dialect,
             "stream": first.intent().is_some_and(|it| it.marks.stream),
             "outcome": self.last_outcome(),
-            "refusal": refusal,
+            "refusal": self.refusal(),
             "cost_usd": cost.filter(|_| closed).map(|it| it.to_string()),
             "cost_quality": quality.filter(|_| closed).map(UsageQuality::as_str),
             "complete": self.complete,
@@ -115,7 +119,8 @@ impl Account {
             .collect();
         let asked = self.attempts.first().and_then(|(_, it)| it.capability()).unwrap_or("-");
         let summary = if tried.is_empty() {
-            format!("{} asked for `{asked}` and was refused before any attempt", self.id)
+            let code = self.refusal().unwrap_or("for no reason on record");
+            format!("{} asked for `{asked}` and was refused before any attempt: {code}", self.id)
         } else {
             format!("{} asked for `{asked}`: {}", self.id, tried.join(", then "))
         };
@@ -227,7 +232,7 @@ fn past_sentence(offer: &str, word: &str) -> String {
         "context_too_long" => format!("the request was longer than the context of `{offer}`."),
         "residency" => format!("`{offer}` lies outside the required residency."),
         "unpriced" => format!(
-            "`{offer}` had no price, a money budget applied, and `unpriced: reject` was set."
+            "the most `{offer}` could cost was unknown, a money budget applied, and `unpriced: reject` was set."
         ),
         "retired" => format!("`{offer}` was retired."),
         "not_yet" => format!("`{offer}` was not available yet."),

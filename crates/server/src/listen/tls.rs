@@ -43,7 +43,7 @@ impl TlsSource {
         Ok(())
     }
 
-    pub(super) fn current(&self) -> Arc<ServerConfig> {
+    pub(crate) fn current(&self) -> Arc<ServerConfig> {
         self.current.load_full()
     }
 }

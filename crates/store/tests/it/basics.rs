@@ -78,20 +78,37 @@ fn secrets_and_the_folder_are_the_owners_only() {
     assert!(matches!(Store::open(&OpenOptions::new(&dir)), Err(OpenError::BadKeyFile { .. })));
 }
 
+/// What each older program made of the one before it, written out here so that no later edit changes it.
+const OLD_SCHEMAS: [&str; 2] = [
+    "CREATE TABLE log (seq INTEGER PRIMARY KEY, body BLOB NOT NULL);
+     CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
+     CREATE TABLE credentials (
+        public TEXT PRIMARY KEY, kind TEXT NOT NULL, app TEXT NOT NULL, team TEXT,
+        created_at INTEGER NOT NULL, expires_at INTEGER, revoked_at INTEGER, hash BLOB NOT NULL,
+        previous_hash BLOB, previous_until INTEGER, budgets TEXT NOT NULL
+     ) WITHOUT ROWID;
+     PRAGMA user_version=1;",
+    "CREATE TABLE damaged (seq INTEGER NOT NULL, body BLOB NOT NULL); PRAGMA user_version=2;",
+];
+
 #[test]
-fn a_file_of_the_first_schema_is_brought_forward() {
+fn a_file_of_each_older_schema_is_brought_forward() {
+    assert_eq!(OLD_SCHEMAS.len() + 1, SCHEMA_VERSION);
+    for version in 1..=OLD_SCHEMAS.len() {
+        brought_forward(version);
+    }
+}
+
+fn brought_forward(version: usize) {
     let dir = tempfile::tempdir().unwrap();
-    // Version 1, as it was: written out here so that no later edit of the program changes it.
     let old = Connection::open(dir.path().join("ledger.db")).unwrap();
-    old.execute_batch(
-        "CREATE TABLE log (seq INTEGER PRIMARY KEY, body BLOB NOT NULL);
-         CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
-         CREATE TABLE credentials (
-            public TEXT PRIMARY KEY, kind TEXT NOT NULL, app TEXT NOT NULL, team TEXT,
-            created_at INTEGER NOT NULL, expires_at INTEGER, revoked_at INTEGER, hash BLOB NOT NULL,
-            previous_hash BLOB, previous_until INTEGER, budgets TEXT NOT NULL
-         ) WITHOUT ROWID;
-         PRAGMA user_version=1;",
+    for step in &OLD_SCHEMAS[..version] {
+        old.execute_batch(step).unwrap();
+    }
+    old.execute(
+        "INSERT INTO credentials VALUES ('abcDEF012345', 'virtual', 'web', NULL, 1, NULL, NULL, ?1, NULL, NULL, \
+         '5 USD per day')",
+        [[7_u8; 32]],
     )
     .unwrap();
     let mut chain = ledger::chain::Chain::EMPTY;
@@ -106,6 +123,10 @@ fn a_file_of_the_first_schema_is_brought_forward() {
     assert_eq!(replay.seq, 3);
     write(&store, &pairs(2, 5));
     assert!(verify(&store.reader().unwrap(), &check_signature, None, None).unwrap().is_sound());
+    let keys = store.keys().unwrap().list().unwrap();
+    // A key from before there were permissions may ask for everything, as it could then.
+    assert_eq!((keys.len(), keys[0].capabilities.len()), (1, 0));
+    assert_eq!(keys[0].budgets, ["5 USD per day"]);
     drop(store);
     let new = Connection::open(dir.path().join("ledger.db")).unwrap();
     let version: u32 = new.query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap();

@@ -1,6 +1,6 @@
 //! Virtual keys.
 
-use domain::{AppName, UnixMicros};
+use domain::{AppName, CapabilityName, UnixMicros};
 use store::keys::parse;
 use store::{KeyError, NewKey, OpenOptions, Store};
 
@@ -10,6 +10,7 @@ fn new_key() -> NewKey {
         team: None,
         expires_at: Some(UnixMicros::from_secs(1_000)),
         budgets: vec!["5 USD per day".into(), "1000 requests per hour".into()],
+        capabilities: ["fast", "smart"].map(|it| CapabilityName::new(it).unwrap()).into(),
     }
 }
 

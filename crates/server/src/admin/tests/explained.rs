@@ -2,6 +2,8 @@
 
 use ::ledger::{Candidate, Record, offer_code};
 use domain::{Clock as _, ErrorClass, OfferId, OutcomeClass, RateHint, RequestId};
+use policy::Availability;
+use policy::retry::{Failure, Next};
 use serde_json::Value;
 
 use super::world::{World, intent, key, refusal, settlement};
@@ -91,7 +93,8 @@ fn a_refused_request_says_why_and_cost_nothing() {
     );
     assert_eq!(account["attempts"], Value::Array(Vec::new()));
     let why = world.get(&format!("/v1/outrigger/route/{id}")).json;
-    assert!(why["summary"].as_str().unwrap().contains("refused before any attempt"), "{why}");
+    let summary = why["summary"].as_str().unwrap();
+    assert!(summary.ends_with("was refused before any attempt: budget_exceeded"), "{why}");
 }
 
 #[test]
@@ -179,6 +182,131 @@ fn a_name_is_explained_with_every_candidate_and_nothing_is_counted() {
     let metrics = world.open(http::Method::GET, "/metrics").text;
     let line = "outrigger_circuit_open{provider=\"gone\",model=\"away\"} 1";
     assert!(metrics.contains(line), "{metrics}");
+}
+
+const KEYED: &str = "
+providers:
+  openai: {base_url: 'http://127.0.0.1:1/v1', key: sk-x}
+";
+
+#[test]
+fn an_offer_that_is_set_aside_or_has_no_credential_shows_as_left_out() {
+    let world = World::with(KEYED);
+    let shown = |model: &str| {
+        let text = world.open(http::Method::GET, "/metrics").text;
+        let name = format!("outrigger_circuit_open{{provider=\"openai\",model=\"{model}\"}} ");
+        let line = text.lines().find_map(|line| line.strip_prefix(&name)).map(str::to_owned);
+        line.unwrap_or_else(|| panic!("no {name} in {text}"))
+    };
+    let asked = |model: &str, hint: RateHint| {
+        let id = OfferId::parse(&format!("openai/{model}")).unwrap();
+        let offer = world.gateway.snapshot.load().offer(&id).unwrap();
+        let (now, mut health) = (world.gateway.now(), world.gateway.health());
+        let claim = health.claim(offer.ix, now).unwrap();
+        health.observe(claim, now, Err(ErrorClass::RateLimited), hint);
+        offer
+    };
+    asked("limited", RateHint { retry_after_ms: Some(60_000) });
+    let other = asked("other", RateHint::default());
+    assert_eq!((shown("limited"), shown("other")), ("1".to_owned(), "0".to_owned()));
+    let now = std::time::Instant::now();
+    let picked = other.provider.keys.pick(now).ok().unwrap().index;
+    other.provider.keys.refused(picked, now);
+    assert_eq!(shown("other"), "1", "the only key was refused");
+}
+
+const WALLED: &str = "
+providers: [demo]
+capabilities:
+  chat: [demo/echo, demo/lorem]
+  plain: [demo/lorem]
+teams:
+  walled: {capabilities: [plain]}
+";
+
+#[test]
+fn what_a_key_may_not_ask_for_is_left_with_that_reason() {
+    let world = World::with(WALLED);
+    let made = |body: &str| {
+        let made = world.post("/v1/outrigger/keys", body);
+        made.json["key"]["id"].as_str().unwrap_or_else(|| panic!("{}", made.text)).to_owned()
+    };
+    let anyone = made(r#"{"app": "a"}"#);
+    let chat = made(r#"{"app": "a", "capabilities": ["chat"]}"#);
+    let walled = made(r#"{"app": "a", "team": "walled"}"#);
+    let both = made(r#"{"app": "a", "team": "walled", "capabilities": ["chat"]}"#);
+    for (key, allowed) in [
+        (&anyone, &["chat", "plain", "demo/echo"][..]),
+        (&chat, &["chat"]),
+        (&walled, &["plain"]),
+        (&both, &[]),
+    ] {
+        for name in ["chat", "plain", "demo/echo"] {
+            let why = world.get(&format!("/v1/outrigger/route/{name}?key={key}")).json;
+            let taken = !why["attempts"].as_array().unwrap().is_empty();
+            assert_eq!(taken, allowed.contains(&name), "{name} for {allowed:?}: {why}");
+            let left = &why["candidates"][0];
+            assert_eq!(left["code"] == "not_allowed", !taken, "{left}");
+        }
+    }
+    assert_eq!(world.get("/v1/outrigger/route/chat?key=nobody").status, 404);
+    let misspelt = world.get("/v1/outrigger/route/chat?kye=x");
+    assert_eq!((misspelt.status, &misspelt.json["error"]["code"]), (400, &"invalid".into()));
+}
+
+const HOUSE_BUDGET: &str = "
+providers:
+  house: {base_url: 'http://127.0.0.1:1/v1', models: [free, dear]}
+  other: {base_url: 'http://127.0.0.1:1/v1', models: [free]}
+capabilities:
+  chat: [house/free, house/dear, other/free]
+budgets:
+  house: {provider: house, limit: 5 USD, per: day}
+prices:
+  unpriced: reject
+  overrides:
+    house/dear: {input: 1 USD per 1M, output: 2 USD per 1M}
+";
+
+#[test]
+fn a_money_budget_on_a_provider_leaves_its_unpriced_offers_and_no_others() {
+    let world = World::with(HOUSE_BUDGET);
+    let why = world.get("/v1/outrigger/route/chat").json;
+    let codes: Vec<&str> = why["candidates"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| it["code"].as_str().unwrap())
+        .collect();
+    assert_eq!(codes, ["unpriced", "first", "next"], "{why}");
+}
+
+const TOUCHY: &str = "
+providers: [demo]
+routing:
+  retries: {max: 0}
+  circuit: {open_at: 10%, over: 10 calls, probe_after: 1min}
+";
+
+#[test]
+fn breakers_and_retries_have_the_numbers_of_the_configuration() {
+    let world = World::with(TOUCHY);
+    let offer = world.gateway.numbers.of(&OfferId::parse("demo/echo").unwrap());
+    let now = world.gateway.now();
+    let mut health = world.gateway.health();
+    let claim = health.claim(offer, now).unwrap();
+    health.observe(claim, now, Err(ErrorClass::ServerError), RateHint::default());
+    let open = Availability::Open {
+        class: ErrorClass::ServerError,
+        until: now.plus_micros(60_000_000),
+        lone_at: now.plus_micros(2_000_000),
+    };
+    assert_eq!(health.peek(offer, now), open, "one of ten calls is 10 %");
+    let well = world.gateway.numbers.of(&OfferId::parse("demo/lorem").unwrap());
+    let claim = health.claim(well, now).unwrap();
+    let class = ErrorClass::ServerError;
+    let failure = Failure { class, hint: RateHint::default(), tries_made: 0, has_next: false };
+    assert_eq!(health.after_failure(claim, now, &failure, 0), Next::NextOffer);
 }
 
 #[test]

@@ -92,6 +92,31 @@ fn everything_wrong_with_a_key_is_said_at_once() {
 }
 
 #[test]
+fn a_key_for_some_capabilities_says_so_and_one_that_is_not_there_is_refused() {
+    let world = World::new();
+    let made =
+        world.post("/v1/outrigger/keys", r#"{"app": "ci", "capabilities": ["chat", "chat"]}"#);
+    assert_eq!(made.json["key"]["capabilities"], serde_json::json!(["chat"]), "{}", made.text);
+    assert_eq!(world.get("/v1/outrigger/keys").json["keys"][0], made.json["key"]);
+    let Lookup::Found(key) = world.look_up(&made.json["secret"]) else { panic!("not found") };
+    assert_eq!(
+        key.capabilities.iter().map(domain::CapabilityName::as_str).collect::<Vec<_>>(),
+        ["chat"]
+    );
+    let free = world.post("/v1/outrigger/keys", r#"{"app": "ci"}"#);
+    assert_eq!(free.json["key"]["capabilities"], Value::Null);
+
+    let body = r#"{"app": "ci", "capabilities": ["chat", "chatt", "demo/echo"]}"#;
+    let reply = world.post("/v1/outrigger/keys", body);
+    assert_eq!(reply.status, 400);
+    let errors = reply.json["errors"].as_array().unwrap();
+    let pointers: Vec<&str> = errors.iter().map(|it| it["pointer"].as_str().unwrap()).collect();
+    assert_eq!(pointers, ["/capabilities/1", "/capabilities/2"]);
+    let said = errors[0]["detail"].as_str().unwrap();
+    assert_eq!(said, "there is no capability `chatt`; did you mean `chat`?");
+}
+
+#[test]
 fn a_body_that_is_misspelt_too_long_or_not_json_makes_nothing() {
     let world = World::new();
     let long = format!(r#"{{"app": "{}"}}"#, "x".repeat(70_000));

@@ -26,6 +26,7 @@ use tower_service::Service as _;
 use super::super::access::TokenHash;
 use super::super::{Admin, Api, Asked, router};
 use crate::gateway::{Gateway, Parts};
+use crate::imported::CatalogInForce;
 use crate::keys::KeyTable;
 use crate::serve::{config_record, limits_spec};
 use crate::snapshot::{OfferNumbers, Snapshot};
@@ -44,7 +45,7 @@ budgets:
 prices: {unpriced: allow}
 ";
 
-struct NoEnv;
+pub(super) struct NoEnv;
 
 impl config::Env for NoEnv {
     fn var(&self, _: &str) -> Option<String> {
@@ -58,8 +59,9 @@ impl config::Env for NoEnv {
     }
 }
 
-fn config() -> Config {
-    let loaded = config::load(CONFIG, "outrigger.yaml", &NoEnv, catalog::builtin());
+/// A configuration that is good.
+pub(super) fn config(text: &str) -> Config {
+    let loaded = config::load(text, "outrigger.yaml", &NoEnv, catalog::builtin());
     loaded.unwrap_or_else(|problems| panic!("{problems:?}")).config
 }
 
@@ -68,6 +70,7 @@ pub(super) struct World {
     pub(super) store: Arc<Store>,
     pub(super) gateway: Arc<Gateway>,
     pub(super) router: Router,
+    config: &'static str,
     runtime: tokio::runtime::Runtime,
     asked: Arc<Asked>,
 }
@@ -81,22 +84,26 @@ pub(super) struct Reply {
 
 impl World {
     pub(super) fn new() -> Self {
-        Self::open_dir(tempfile::tempdir().unwrap())
+        Self::with(CONFIG)
+    }
+
+    pub(super) fn with(config: &'static str) -> Self {
+        Self::open_dir(tempfile::tempdir().unwrap(), config)
     }
 
     /// The process ends here and starts anew.
     pub(super) fn restarted(self) -> Self {
-        let Self { dir, store, gateway, router, .. } = self;
+        let Self { dir, store, gateway, router, config, .. } = self;
         drop((store, router, gateway));
-        Self::open_dir(dir)
+        Self::open_dir(dir, config)
     }
 
-    fn open_dir(dir: TempDir) -> Self {
+    fn open_dir(dir: TempDir, config: &'static str) -> Self {
         let options = OpenOptions { ballast_bytes: 0, ..OpenOptions::new(dir.path()) };
         let (store, replay) = Store::open(&options).unwrap();
         let metrics = Arc::new(Metrics::default());
         let numbers = Arc::new(OfferNumbers::default());
-        let snapshot = build(1, &metrics, &numbers);
+        let snapshot = build(1, config, &metrics, &numbers);
         let key_store = store.keys().unwrap();
         let keys = KeyTable::new(key_store.hasher(), key_store.list().unwrap());
         let now = domain::Clock::now(&crate::clock::SystemClock::default());
@@ -111,7 +118,7 @@ impl World {
         };
         ledger.append(&Record::Start(start)).wait().unwrap();
         ledger
-            .append(&Record::Config(Box::new(config_record(now, &snapshot, CONFIG))))
+            .append(&Record::Config(Box::new(config_record(now, &snapshot, config))))
             .wait()
             .unwrap();
         let gateway = Arc::new(Gateway::new(Parts {
@@ -137,7 +144,7 @@ impl World {
         };
         let router = router(&Arc::new(api));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        Self { dir, store, gateway, router, runtime, asked }
+        Self { dir, store, gateway, router, config, runtime, asked }
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -149,7 +156,7 @@ impl World {
     }
 
     pub(super) fn snapshot(&self, revision: u32) -> Snapshot {
-        build(revision, &self.gateway.metrics, &self.gateway.numbers)
+        build(revision, self.config, &self.gateway.metrics, &self.gateway.numbers)
     }
 
     pub(super) fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
@@ -208,11 +215,16 @@ impl World {
     }
 }
 
-fn build(revision: u32, metrics: &Arc<Metrics>, numbers: &Arc<OfferNumbers>) -> Snapshot {
+fn build(
+    revision: u32,
+    text: &str,
+    metrics: &Arc<Metrics>,
+    numbers: &Arc<OfferNumbers>,
+) -> Snapshot {
     Snapshot::build(
         revision,
-        config(),
-        catalog::builtin(),
+        config(text),
+        CatalogInForce::Builtin,
         Arc::clone(metrics),
         Arc::clone(numbers),
     )
