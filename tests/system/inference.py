@@ -6,6 +6,7 @@ in its own counters; what it cost is computed here once more.
 """
 
 import asyncio
+import itertools
 import json
 import os
 import signal
@@ -222,14 +223,15 @@ def forms(check, server):
 
 
 def structured(check, server):
-    """A schema binds the answer, asked for in either dialect."""
+    """A schema binds the answer, asked for in either dialect: the server's Messages would not heed it, so it is asked in
+    its chat API. Where only Messages may be used, the client is told what was lost."""
     body = {"max_tokens": 64, "temperature": 0}
     format = {"type": "json_schema", "json_schema": {"name": "fruit", "strict": True, "schema": SCHEMA}}
     asked = {
         "openai": {**body, "response_format": format},
         "anthropic": {**body, "output_config": {"format": {"type": "json_schema", "schema": SCHEMA}}},
     }
-    for provider, dialect in [("local", "openai"), ("by-chat", "openai"), ("by-chat", "anthropic")]:
+    for provider, dialect in itertools.product(["local", "by-chat"], asked):
         name = f"structured, {dialect} to {provider}"
         question = DIALECTS[dialect](f"{provider}/{server.model}", "Describe a ripe tomato.", **asked[dialect])
         answer = put(check.gateway.port, question, check.key)
@@ -241,7 +243,12 @@ def structured(check, server):
         known = isinstance(said, dict) and said.get("colour") in SCHEMA["properties"]["colour"]["enum"]
         if not known or set(said) != {"colour", "ripe"} or not isinstance(said["ripe"], bool):
             check.fault(name, "answered", said)
-        check.charged(name, answer, told)
+        check.charged(name, answer, told, "openai-chat")
+    question = DIALECTS["openai"](f"by-messages/{server.model}", "Describe a ripe tomato.", **asked["openai"])
+    answer = put(check.gateway.port, question, check.key)
+    if "response_format=approximated" not in answer.headers.get("x-outrigger-loss", ""):
+        check.fault("structured, to by-messages", "lost without a word:", answer.headers)
+    check.charged("structured, to by-messages", answer, heard(answer, "openai", False)[2], "anthropic-messages")
 
 
 def tokens(check, server, total):
