@@ -14,7 +14,7 @@ import socket
 import subprocess
 from decimal import Decimal
 
-from client import DIALECTS, ask
+from client import DIALECTS, ask, verdict
 from gateway import Gateway, finish, get, skip
 
 PYTHON = os.environ["INFERENCE_PYTHON"]
@@ -251,6 +251,19 @@ def structured(check, server):
     check.charged("structured, to by-messages", answer, heard(answer, "openai", False)[2], "anthropic-messages")
 
 
+def refused(check, server):
+    """Too long for the model: an error in the client's shape, whoever worded it, and nothing to pay."""
+    for provider, dialect in itertools.product(["local", "by-chat", "by-messages"], DIALECTS):
+        name = f"too long, {dialect} to {provider}"
+        question = DIALECTS[dialect](f"{provider}/{server.model}", "word " * 6000, max_tokens=8)
+        answer = asyncio.run(ask(check.gateway.port, question, check.key))
+        if answer.status != 400 or verdict(answer, dialect, False) != "error" or b"context size" not in answer.body:
+            check.fault(name, answer.status, answer.body)
+        row = check.row(name, answer)
+        if (row["outcome"], row["error"], pico(row["cost_usd"])) != ("failed", "context_too_long", 0):
+            check.fault(name, row["outcome"], row["error"], row["cost_usd"])
+
+
 def tokens(check, server, total):
     """Counted by the server, and free."""
     question = form(f"local/{server.model}", "anthropic", False, {})
@@ -341,6 +354,7 @@ def main():
         check = Check(gateway, gateway.key("inference"))
         text, total = forms(check, server)
         structured(check, server)
+        refused(check, server)
         tokens(check, server, total)
         embeddings(check, vectors)
         books(check, server.model)
