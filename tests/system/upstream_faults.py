@@ -105,8 +105,8 @@ def offset_cases(lengths):
 
 
 def stream_length(base_url, provider):
-    """Bytes of the stream that the cases get."""
-    path, body, headers = DIALECTS[provider]("lorem", "40 words, case 1000", stream=True)
+    """Bytes of the stream that the cases get. The mark is as long as theirs, and none of theirs."""
+    path, body, headers = DIALECTS[provider]("lorem", "40 words, case none", stream=True)
     if provider == "openai":
         body["stream_options"] = {"include_usage": True}
     request = urllib.request.Request(

@@ -10,6 +10,7 @@ use domain::RequestLimits;
 use serde_json::Value;
 
 pub use crate::answer::{Answer, BlockKind, Choice, Delta, StreamEvent, StreamMerge};
+use crate::json::to_text;
 use crate::reasoning::Effort;
 use crate::registry::DialectId;
 
@@ -302,6 +303,12 @@ pub enum OutputFormat {
         /// OpenAI's `strict`.
         strict: Option<bool>,
     },
+}
+
+/// The system prompt's part for a host that can't be given the schema otherwise.
+pub(crate) fn schema_instruction(schema: &Value) -> String {
+    let schema = to_text(schema);
+    format!("Answer with one JSON object that satisfies this JSON Schema: {schema}")
 }
 
 /// Sampling.

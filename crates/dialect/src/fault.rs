@@ -37,7 +37,7 @@ pub(crate) fn of_object(error: &[u8]) -> UpstreamFault {
     said.fault(class, hint)
 }
 
-fn parse(body: &[u8]) -> Option<Value> {
+pub(crate) fn parse(body: &[u8]) -> Option<Value> {
     serde_json::from_slice(body.get(..body.len().min(BODY_MAX))?).ok()
 }
 

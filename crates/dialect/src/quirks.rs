@@ -1,5 +1,9 @@
 //! A provider's peculiarities as data: chosen by words in presets and config, read by the request writers.
 
+use domain::{Feature, Features};
+
+use crate::registry::DialectId;
+
 /// A word that names no quirk.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not a known quirk")]
@@ -83,6 +87,8 @@ pub struct Quirks {
     pub tool_choice_any: bool,
     /// `no_messages_tool_choice`: a Messages host without `tool_choice` (Ollama).
     pub no_messages_tool_choice: bool,
+    /// `no_messages_json_schema`: a Messages host that ignores `output_config.format` without a word (llama.cpp).
+    pub no_messages_json_schema: bool,
     /// `no_remote_images`: images must be inline.
     pub no_remote_images: bool,
     /// `random_seed`: the seed's name at Mistral.
@@ -120,6 +126,13 @@ impl Quirks {
         Ok(quirks)
     }
 
+    /// The dialect in which a host is best asked: the client's own, unless the host would ignore a part of it there that
+    /// it knows in another.
+    pub fn dialect_for(&self, client: DialectId, features: Features) -> DialectId {
+        let ignored = self.no_messages_json_schema && features.contains(Feature::JsonSchema);
+        if ignored { DialectId::OpenaiChat } else { client }
+    }
+
     /// Every word that changes what is written, sorted.
     pub const WORDS: &'static [&'static str] = &[
         "cache_breakpoints",
@@ -132,6 +145,7 @@ impl Quirks {
         "no_json_schema",
         "no_logit_bias",
         "no_logprobs",
+        "no_messages_json_schema",
         "no_messages_tool_choice",
         "no_openai_fields",
         "no_parallel_tool_calls",
@@ -192,6 +206,7 @@ impl Quirks {
             "reasoning_refuses_stop" => &mut self.reasoning_refuses_stop,
             "tools_exclude_response_format" => &mut self.tools_exclude_response_format,
             "tool_choice_any" => &mut self.tool_choice_any,
+            "no_messages_json_schema" => &mut self.no_messages_json_schema,
             "no_messages_tool_choice" => &mut self.no_messages_tool_choice,
             "no_remote_images" => &mut self.no_remote_images,
             "random_seed" => &mut self.random_seed,
@@ -224,6 +239,16 @@ impl Quirks {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_schema_is_sent_where_it_is_heard() {
+        let schema = Features::NONE.with(Feature::JsonSchema);
+        let deaf = Quirks::from_words(["no_messages_json_schema"]).unwrap();
+        let messages = DialectId::AnthropicMessages;
+        assert_eq!(deaf.dialect_for(messages, schema), DialectId::OpenaiChat);
+        assert_eq!(deaf.dialect_for(messages, Features::NONE), messages);
+        assert_eq!(Quirks::default().dialect_for(messages, schema), messages);
+    }
 
     #[test]
     fn every_listed_word_is_known_and_changes_something() {

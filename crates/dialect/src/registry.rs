@@ -76,6 +76,10 @@ pub trait Dialect: Sync + Send {
     /// The same as an event within a stream that has begun.
     fn render_error_event(&self, error: &ClientError<'_>) -> Vec<u8>;
 
+    /// Whether a provider's error answer has the shape that this dialect's clients read: a server may speak the dialect
+    /// and word its errors in another.
+    fn is_own_error(&self, body: &[u8]) -> bool;
+
     /// What a provider's error answer means.
     fn classify(&self, status: u16, headers: &dyn Headers, body: &[u8]) -> UpstreamFault;
 

@@ -763,12 +763,12 @@ fn give_up(
     }
 }
 
-/// On a same-dialect route a provider's error keeps its status and its body. Errors about *our* credential are the
-/// exception: the client's SDK would take them for its own.
+/// On a same-dialect route a provider's error keeps its status and its body, if that has the dialect's shape. Errors about
+/// *our* credential are the exception: the client's SDK would take them for its own.
 fn own_words(cx: &Cx, last: &Last) -> Option<Response<RespBody>> {
     let (headers, body) = last.fault.raw.as_ref()?;
     let ours = matches!(last.fault.fault.class, ErrorClass::Auth | ErrorClass::Quota);
-    if last.dialect != cx.client.id() || ours || body.is_empty() {
+    if last.dialect != cx.client.id() || ours || !cx.client.is_own_error(body) {
         return None;
     }
     let status = StatusCode::from_u16(last.fault.status).ok()?;

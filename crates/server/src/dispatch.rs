@@ -76,6 +76,16 @@ impl Fault {
     }
 }
 
+/// The dialect in which the offer's provider is asked if it speaks it: the client's own, but for a chat request that it
+/// would not carry there.
+pub fn asked_in(ask: &Ask, offer: &Offer) -> DialectId {
+    let client = ask.client.id();
+    match ask.endpoint {
+        Endpoint::Chat => offer.quirks.dialect_for(client, ask.peek.features),
+        Endpoint::Embeddings | Endpoint::CountTokens | Endpoint::Models => client,
+    }
+}
+
 /// Writes the request for an offer, in the client's own dialect where the provider speaks it.
 pub fn prepare(
     ask: &Ask,
@@ -85,7 +95,7 @@ pub fn prepare(
     max_output: Option<u64>,
 ) -> Result<Call, Failure> {
     let provider = &offer.provider;
-    let (id, target) = provider.dialect_for(ask.client.id()).ok_or_else(|| {
+    let (id, target) = provider.dialect_for(asked_in(ask, offer)).ok_or_else(|| {
         Failure::new(&crate::errors::NO_CANDIDATE, format!("{} speaks no dialect", provider.name))
     })?;
     let dialect = dialect::dialect(id);

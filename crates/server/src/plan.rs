@@ -154,7 +154,9 @@ fn carries(
     resolved: &Resolved,
 ) -> Result<Features, Failure> {
     let all = Features::from_bits(u64::MAX);
-    if resolved.on_loss == domain::OnLoss::Allow || offer.provider.speaks(ask.client.id()) {
+    let client = ask.client.id();
+    let forwarded = offer.provider.speaks(client) && dispatch::asked_in(ask, offer) == client;
+    if resolved.on_loss == domain::OnLoss::Allow || forwarded {
         return Ok(all);
     }
     let call = dispatch::prepare(ask, headers, exchange, offer, resolved.max_output)?;

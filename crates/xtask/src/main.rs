@@ -7,6 +7,7 @@ mod cargo;
 mod edges;
 mod fuzz;
 mod gateway;
+mod install;
 mod links;
 mod readme;
 mod report;

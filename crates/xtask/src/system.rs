@@ -2,15 +2,14 @@
 //! kills. A script gets its tools by the environment, prints what it finds, and ends with 0; 77 means that it can't run
 //! here, with the reason as its last line.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result};
 
-use crate::cargo;
 use crate::gateway::fresh_folder;
 use crate::report::{Outcome, Tally};
-use crate::tools;
+use crate::{cargo, install, tools};
 
 /// Runs one script, a step of its own name.
 pub(crate) fn one(name: &str, long: bool, tally: &mut Tally) {
@@ -33,7 +32,11 @@ fn run(name: &str, script: &Path, long: bool) -> Result<Outcome> {
     };
     let partner = cargo::release_binary("fake-provider", "fake-provider")?;
     let folder = fresh_folder(&format!("system-{name}"))?;
-    let done = Command::new("python3")
+    let mut command = Command::new("python3");
+    if name == "inference" {
+        command.env("INFERENCE_PYTHON", inference_python()?);
+    }
+    let done = command
         .arg(script)
         .current_dir(&folder)
         .env("OUTRIGGER_BIN", gateway)
@@ -55,4 +58,11 @@ fn run(name: &str, script: &Path, long: bool) -> Result<Outcome> {
             tools::tail(&String::from_utf8_lossy(&done.stderr), 40)
         ))),
     }
+}
+
+/// The Python that has an inference server and its weights. What those packages depend on is not used, and would have to
+/// be built.
+fn inference_python() -> Result<PathBuf> {
+    let requirements = tools::root().join("tests/system/inference-requirements.txt");
+    install::python("inference", &requirements, &["--no-deps"])
 }

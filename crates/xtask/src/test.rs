@@ -5,7 +5,7 @@ use anyhow::{Result, bail};
 use crate::report::Tally;
 use crate::{cargo, fuzz, readme, sdk, system, tidy};
 
-const STEPS: [&str; 25] = [
+const STEPS: [&str; 26] = [
     "fmt",
     "clippy",
     "tidy",
@@ -15,6 +15,7 @@ const STEPS: [&str; 25] = [
     "sdk",
     // Scripts of `tests/system`.
     "first_run",
+    "inference",
     "exposure",
     "rules",
     "headers",

@@ -47,6 +47,14 @@ pub(super) fn render_event(error: &ClientError<'_>) -> Vec<u8> {
     [b"\nevent: error\ndata: ".as_slice(), &body, b"\n\n"].concat()
 }
 
+/// Whether the body is an error as this dialect's clients read it.
+pub(super) fn is_own(body: &[u8]) -> bool {
+    fault::parse(body).is_some_and(|body| {
+        let error = &body["error"];
+        body["type"] == "error" && error["type"].is_string() && error["message"].is_string()
+    })
+}
+
 pub(super) fn classify(status: u16, headers: &dyn Headers, body: &[u8]) -> UpstreamFault {
     fault::of_answer(status, headers, body)
 }

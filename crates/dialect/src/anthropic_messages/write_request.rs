@@ -7,7 +7,7 @@ use super::refuses_sampling;
 use super::write_blocks::{self, cache_control};
 use crate::exchange::{
     CacheHint, Exchange, OutputFormat, PartKind, Sampling, Speaker, ThinkingMode, Tier, Tool,
-    ToolChoice,
+    ToolChoice, schema_instruction,
 };
 use crate::json::Object;
 use crate::loss::{self, Corner};
@@ -96,9 +96,18 @@ impl Writer<'_, '_> {
         let exchange = self.exchange;
         let mut blocks =
             write_blocks::blocks(&exchange.system, exchange, self.target, self.loss, "system")?;
-        if exchange.format == Some(OutputFormat::JsonObject) {
-            self.note(Corner::JsonObject);
-            blocks.push(json!({"type": "text", "text": JSON_INSTRUCTION}));
+        match &exchange.format {
+            Some(OutputFormat::JsonObject) => {
+                self.note(Corner::JsonObject);
+                blocks.push(json!({"type": "text", "text": JSON_INSTRUCTION}));
+            }
+            Some(OutputFormat::JsonSchema { schema, .. })
+                if self.target.quirks.no_messages_json_schema =>
+            {
+                self.note(Corner::JsonSchema);
+                blocks.push(json!({"type": "text", "text": schema_instruction(schema)}));
+            }
+            Some(OutputFormat::JsonSchema { .. }) | None => {}
         }
         if !blocks.is_empty() {
             self.body.put("system", write_blocks::content(blocks));
@@ -213,7 +222,9 @@ impl Writer<'_, '_> {
         let thinks = thinking.as_ref().is_some_and(|thinking| thinking["type"] != "disabled");
         self.body.put_some("thinking", thinking);
         config.put_some("effort", effort);
-        if let Some(OutputFormat::JsonSchema { schema, description, .. }) = &self.exchange.format {
+        if let Some(OutputFormat::JsonSchema { schema, description, .. }) = &self.exchange.format
+            && !self.target.quirks.no_messages_json_schema
+        {
             let mut schema = schema.clone();
             if close_objects(&mut schema) {
                 self.note(Corner::OpenSchema);

@@ -52,6 +52,11 @@ pub(super) fn render_event(error: &ClientError<'_>) -> Vec<u8> {
     [b"\n\ndata: ".as_slice(), &body, b"\n\n"].concat()
 }
 
+/// Whether the body is an error as this dialect's clients read it.
+pub(super) fn is_own(body: &[u8]) -> bool {
+    fault::parse(body).is_some_and(|body| body["error"]["message"].is_string())
+}
+
 pub(super) fn classify(status: u16, headers: &dyn Headers, body: &[u8]) -> UpstreamFault {
     fault::of_answer(status, headers, body)
 }

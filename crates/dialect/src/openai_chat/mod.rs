@@ -58,6 +58,10 @@ impl Dialect for OpenaiChat {
         errors::render(error)
     }
 
+    fn is_own_error(&self, body: &[u8]) -> bool {
+        errors::is_own(body)
+    }
+
     fn render_error_event(&self, error: &ClientError<'_>) -> Vec<u8> {
         errors::render_event(error)
     }

@@ -4,8 +4,10 @@ use domain::LossReport;
 use serde_json::{Value, json};
 
 use super::write_messages::{self, has_hints};
-use crate::exchange::{CacheHint, Exchange, OutputFormat, ThinkingMode, Tier, Tool, ToolChoice};
-use crate::json::{Object, to_text};
+use crate::exchange::{
+    CacheHint, Exchange, OutputFormat, ThinkingMode, Tier, Tool, ToolChoice, schema_instruction,
+};
+use crate::json::Object;
 use crate::loss::{self, Corner};
 use crate::quirks::EffortForm;
 use crate::reasoning::Effort;
@@ -101,10 +103,7 @@ impl Writer<'_, '_> {
                 if !apart {
                     self.body.put("response_format", json!({"type": "json_object"}));
                 }
-                let schema = to_text(schema);
-                Some(format!(
-                    "Answer with one JSON object that satisfies this JSON Schema: {schema}"
-                ))
+                Some(schema_instruction(schema))
             }
             OutputFormat::JsonSchema { name, description, schema, strict } => {
                 let mut inner = Object::default();

@@ -76,3 +76,22 @@ fn bodies_and_events() {
     }
     insta::assert_snapshot!(shown);
 }
+
+/// Bodies as servers send them: vendors, llama.cpp in both dialects, vLLM of old, FastAPI, a proxy.
+#[test]
+fn an_error_is_known_by_its_shape() {
+    let openai = r#"{"error": {"message": "no", "type": "invalid_request_error", "param": null, "code": null}}"#;
+    let anthropic =
+        r#"{"type": "error", "error": {"type": "invalid_request_error", "message": "no"}}"#;
+    let llama = r#"{"error": {"code": 400, "message": "no", "type": "exceed_context_size_error"}}"#;
+    let flat = r#"{"object": "error", "message": "no", "type": "BadRequestError", "code": 400}"#;
+    let known = |body: &str| BOTH.map(|id| find(id).is_own_error(body.as_bytes()));
+    assert_eq!(known(openai), [true, false]);
+    assert_eq!(known(anthropic), [true, true], "it has all that OpenAI's clients read");
+    assert_eq!(known(llama), [true, false]);
+    for stranger in
+        [flat, r#"{"detail": "Not Found"}"#, r#"{"error": "no"}"#, "<h1>no</h1>", "", "[]", "{}"]
+    {
+        assert_eq!(known(stranger), [false, false], "{stranger}");
+    }
+}

@@ -47,6 +47,7 @@ fn requests_to_peculiar_targets() {
     let words = [
         "no_openai_fields",
         "no_json_schema",
+        "no_messages_json_schema",
         "no_custom_tools",
         "no_allowed_tools",
         "no_strict_tools",

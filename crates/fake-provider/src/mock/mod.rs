@@ -204,7 +204,8 @@ impl Drop for Mock {
 type Acceptor = tokio_rustls::TlsAcceptor;
 /// Without the feature there is no value of this type.
 #[cfg(not(feature = "tls"))]
-type Acceptor = std::convert::Infallible;
+#[derive(Clone)]
+enum Acceptor {}
 
 #[cfg(feature = "tls")]
 fn tls_config(wanted: bool) -> io::Result<Option<(Acceptor, String)>> {
