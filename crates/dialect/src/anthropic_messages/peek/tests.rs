@@ -1,4 +1,4 @@
-use domain::{Feature, Features};
+use domain::{Feature, Features, ImageInput};
 use serde_json::{Value, json};
 
 use super::*;
@@ -43,8 +43,8 @@ fn blocks_are_read_by_what_they_are() {
         ]}]},
         {"role": "assistant", "content": "Sure:"},
     ]}));
-    assert_eq!((peek.images, peek.documents), (3, 2));
-    assert_eq!(peek.media_bytes, 2_000);
+    // A text document is text.
+    assert_eq!((peek.images.len(), peek.paged_documents), (3, 1));
     assert!(peek.text_bytes < 300, "{}", peek.text_bytes);
     assert_eq!(
         peek.features,
@@ -59,6 +59,30 @@ fn blocks_are_read_by_what_they_are() {
             Feature::Prefill,
         ])
     );
+}
+
+#[test]
+fn a_source_is_what_its_block_says_wherever_that_stands() {
+    let data = "iVBORw0KGgoAAAANSUhEUgAAACUAAAAVCAIAAABOhrD5";
+    let peek = of(
+        &json!({"model": "m", "max_tokens": 1, "messages": [{"role": "user", "content": [
+            {"source": {"data": data, "media_type": "image/png", "type": "base64"}, "type": "image"},
+            {"source": {"data": data, "type": "base64"}, "type": "document"},
+            {"source": {"type": "content", "content": [
+                {"source": {"type": "base64", "data": data}, "type": "image"},
+                {"type": "text", "text": "some words of it"},
+            ]}, "type": "document"},
+            {"type": "search_result", "source": "https://example.com/found", "title": "t", "content": []},
+        ]}]}),
+    );
+    let image = ImageInput { size: Some((37, 21)), detail: ImageDetail::Auto };
+    assert_eq!(peek.images, [image, image]);
+    assert_eq!(peek.paged_documents, 1);
+    let bare = of(
+        &json!({"model": "m", "max_tokens": 1, "messages": [{"role": "user", "content": [{}, {}, {}, {}, {}, {}]}]}),
+    );
+    let counted = "some words of it".len() + "https://example.com/found".len() + "t".len();
+    assert_eq!(peek.text_bytes, bare.text_bytes + counted as u64);
 }
 
 #[test]
