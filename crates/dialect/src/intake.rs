@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use bytes::Bytes;
-use domain::{Feature, Features, ImageDetail, ImageInput, RequestLimits};
+use domain::{Feature, ImageDetail, ImageInput, RequestLimits};
 
 use crate::cursor::{Cursor, Text};
 use crate::media::Sizes;
@@ -108,14 +108,9 @@ impl Intake {
         self.tools.bytes(raw);
     }
 
-    /// Text that the vendor adds by itself.
-    pub(crate) fn overhead(&mut self, bytes: u64) {
-        self.peek.text_bytes += bytes;
-    }
-
     /// The markers around a part or a message.
     pub(crate) fn allowance(&mut self) {
-        self.overhead(ALLOWANCE);
+        self.peek.text_bytes += ALLOWANCE;
     }
 
     /// The next value is one message, read by `read`.
@@ -238,10 +233,6 @@ impl Intake {
             self.has(Feature::Stream);
         }
         Ok(self.peek)
-    }
-
-    pub(crate) fn features(&self) -> Features {
-        self.peek.features
     }
 }
 

@@ -31,6 +31,7 @@ pub mod openai_chat;
 pub mod quirks;
 pub mod reasoning;
 mod registry;
+mod signature;
 pub mod sse;
 mod tool_ids;
 mod unwrap_input;

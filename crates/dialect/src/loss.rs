@@ -74,6 +74,9 @@ corners! {
     /// Images or documents in a tool's result.
     ToolResultMedia = "messages[].content" | "messages[].content[].content"
         => Approximated "images and documents of a tool result follow in a user message",
+    /// Images or documents in a turn of the model.
+    AssistantMedia = "messages[].content" | "messages[].content[].source"
+        => Dropped "the provider takes no images or documents in assistant messages",
     /// Ids that must be rewritten.
     ToolIds = "messages[].tool_calls[].id" | "messages[].content[].id"
         => Emulated "tool call ids are rewritten to the shape that the provider takes",

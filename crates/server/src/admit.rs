@@ -14,6 +14,10 @@ use crate::snapshot::Offer;
 /// at the lowest rate that is in use, 8 kbit/s, is 1,333 encoded bytes a second.
 const AUDIO_BYTES_PER_TOKEN: u64 = 32;
 
+/// Tokens of what a translation says in its own words: an instruction to answer in JSON, marks around what has no place
+/// of its own. Longer ones stand for something longer that they replace.
+const TRANSLATION_TOKENS: u64 = 128;
+
 /// The most an attempt can use and cost.
 #[derive(Clone, Copy, Debug)]
 pub struct Bound {
@@ -108,12 +112,20 @@ fn chat_tokens(
     let RequestLimits { max_output, answers } = ask.peek.limits;
     let answers = u64::from(answers.max(1));
     let output = max_output.or(resolved.max_output).or(offer.max_output).or(default_max_output);
-    let input = input_tokens(&ask.peek, offer.id.model().as_str(), offer.max_input);
+    let added = added_tokens(ask, offer);
+    let input = input_tokens(&ask.peek, added, offer.id.model().as_str(), offer.max_input);
     WorstCase {
         input: input.tokens.saturating_mul(answers),
         // Without a bound of the input there is none of the whole.
         output: output.filter(|_| input.bounded).map(|tokens| tokens.saturating_mul(answers)),
     }
+}
+
+/// What the provider adds by itself, and the translation into its dialect.
+fn added_tokens(ask: &Ask, offer: &Offer) -> u64 {
+    let Some((id, _)) = offer.provider.dialect_for(ask.client.id()) else { return 0 };
+    let translated = if id == ask.client.id() { 0 } else { TRANSLATION_TOKENS };
+    dialect::dialect(id).added_input(ask.peek.features).saturating_add(translated)
 }
 
 /// A model's limit is that of one input, and a request holds many.
@@ -138,9 +150,10 @@ struct Input {
 /// laying the document out bounds the pages: the page tree may name one page many times, in six bytes each, and both it
 /// and the text may be compressed, a thousand bytes to one. Vendors' own limits (Anthropic: 600 pages, 100 where the
 /// context is short of a million tokens) let through more than fills the context.
-fn input_tokens(peek: &Peek, model: &str, max_input: Option<u64>) -> Input {
+fn input_tokens(peek: &Peek, added: u64, model: &str, max_input: Option<u64>) -> Input {
     let seen = peek
         .text_bytes
+        .saturating_add(added)
         .saturating_add(image_tokens(peek, model))
         .saturating_add(peek.audio_bytes / AUDIO_BYTES_PER_TOKEN);
     match max_input {
@@ -185,15 +198,15 @@ mod tests {
     #[test]
     fn images_count_by_the_rule_of_the_model_that_is_asked() {
         let bare = peek(|it| it.text_bytes = 100);
-        assert_eq!(input_tokens(&bare, "gpt-4o-mini", Some(128_000)), bounded(100));
+        assert_eq!(input_tokens(&bare, 640, "gpt-4o-mini", Some(128_000)), bounded(740));
         let seen = peek(|it| {
             it.text_bytes = 100;
             it.images = vec![image(1_024, 1_024), ImageInput::default()];
             it.further_images = 2;
         });
-        assert_eq!(input_tokens(&seen, "gpt-4o", None), bounded(100 + 765 + 3 * 1_445));
-        assert_eq!(input_tokens(&seen, "claude-opus-5", None), bounded(100 + 1_369 + 3 * 4_784));
-        assert_eq!(input_tokens(&seen, "gpt-4o-mini", Some(128_000)), bounded(128_000));
+        assert_eq!(input_tokens(&seen, 0, "gpt-4o", None), bounded(100 + 765 + 3 * 1_445));
+        assert_eq!(input_tokens(&seen, 0, "claude-opus-5", None), bounded(100 + 1_369 + 3 * 4_784));
+        assert_eq!(input_tokens(&seen, 0, "gpt-4o-mini", Some(128_000)), bounded(128_000));
     }
 
     #[test]
@@ -202,9 +215,12 @@ mod tests {
             it.text_bytes = 100;
             it.paged_documents = 1;
         });
-        assert_eq!(input_tokens(&document, "claude-opus-5", Some(1_000_000)), bounded(1_000_000));
+        assert_eq!(
+            input_tokens(&document, 0, "claude-opus-5", Some(1_000_000)),
+            bounded(1_000_000)
+        );
         let unknown = Input { tokens: 100, bounded: false };
-        assert_eq!(input_tokens(&document, "somebodys-model", None), unknown);
+        assert_eq!(input_tokens(&document, 0, "somebodys-model", None), unknown);
     }
 
     #[test]
@@ -221,6 +237,6 @@ mod tests {
     #[test]
     fn audio_counts() {
         let spoken = peek(|it| it.audio_bytes = 64_000);
-        assert_eq!(input_tokens(&spoken, "gpt-audio", None), bounded(2_000));
+        assert_eq!(input_tokens(&spoken, 0, "gpt-audio", None), bounded(2_000));
     }
 }

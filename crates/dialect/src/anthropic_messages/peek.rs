@@ -7,10 +7,6 @@ use crate::cursor::Cursor;
 use crate::intake::{Intake, Place, boolean, is_set, splice, unsigned, word_at, wrong};
 use crate::wire::{Edits, FieldError, Headers, Peek};
 
-/// The system prompt that Anthropic adds when tools are there: its documentation lists 264 to 530 tokens by model
-/// and tool choice; this is above all of them.
-const TOOL_PROMPT: u64 = 640;
-
 pub(super) fn peek(body: &[u8], headers: &dyn Headers) -> Result<Peek, FieldError> {
     let mut reader = Reader { intake: Intake::new(), has_messages: false };
     let betas = headers.get("anthropic-beta").unwrap_or_default();
@@ -25,10 +21,6 @@ pub(super) fn peek(body: &[u8], headers: &dyn Headers) -> Result<Peek, FieldErro
     }
     // Usage is always part of the stream.
     reader.intake.peek.wants_stream_usage = true;
-    let features = reader.intake.features();
-    if features.contains(Feature::Tools) || features.contains(Feature::HostedTools) {
-        reader.intake.overhead(TOOL_PROMPT);
-    }
     reader.intake.finish()
 }
 
@@ -78,6 +70,11 @@ impl Reader {
             }
             "service_tier" => it.has_if(is_set(cursor), Feature::ServiceTier),
             "cache_control" => it.has_if(is_set(cursor), Feature::CacheHints),
+            "mcp_servers" => {
+                let none = cursor.is_null() || cursor.is_empty_array();
+                it.has_if(!none, Feature::HostedTools);
+                it.whole(cursor);
+            }
             "container" | "diagnostics" => it.has_if(is_set(cursor), Feature::ServerState),
             "metadata" | "speed" | "inference_geo" | "context_management" | "fallbacks"
             | "compaction" => cursor.skip(),

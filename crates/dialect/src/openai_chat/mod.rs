@@ -1,7 +1,7 @@
 //! OpenAI Chat Completions (protocols A1).
 
 use bytes::Bytes;
-use domain::{Endpoint, LossReport};
+use domain::{Endpoint, Features, LossReport};
 
 use crate::exchange::{Answer, Exchange};
 use crate::registry::{Dialect, DialectId, StreamReader, StreamWriter, Tee};
@@ -44,6 +44,11 @@ impl Dialect for OpenaiChat {
 
     fn peek(&self, body: &[u8], headers: &dyn Headers) -> Result<Peek, FieldError> {
         peek::peek(body, headers)
+    }
+
+    /// Nothing but markers, which the peek allows for.
+    fn added_input(&self, _features: Features) -> u64 {
+        0
     }
 
     fn forward(&self, body: &Bytes, peek: &Peek, edits: &Edits<'_>) -> Bytes {

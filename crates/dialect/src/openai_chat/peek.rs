@@ -89,6 +89,10 @@ impl Reader {
                 it.whole(cursor);
             }
             "audio" => it.has_if(is_set(cursor), Feature::MediaOutput),
+            "web_search_options" => {
+                it.has_if(!cursor.is_null(), Feature::HostedTools);
+                it.whole(cursor);
+            }
             "prompt_cache_options" => {
                 let set = !cursor.is_null();
                 let explicit = word_at(cursor, "mode").is_some_and(|mode| mode.is("explicit"));

@@ -65,7 +65,7 @@ impl Writer<'_, '_> {
         }
         self.body.put("messages", messages);
         self.write_tools();
-        self.write_limits();
+        self.write_limits()?;
         self.write_sampling();
         self.write_reasoning();
         self.write_account();
@@ -237,13 +237,22 @@ impl Writer<'_, '_> {
         }
     }
 
-    fn write_limits(&mut self) {
+    fn write_limits(&mut self) -> Result<(), FieldError> {
+        if self.exchange.max_output == Some(0) && !self.is_same() {
+            let why = "0 warms a cache at its own vendor only: this provider would refuse it";
+            return Err(FieldError::new("max_tokens", why));
+        }
         let name = if self.target.quirks.max_completion_tokens {
             "max_completion_tokens"
         } else {
             "max_tokens"
         };
         self.body.put_some(name, self.exchange.max_output);
+        self.write_stop();
+        Ok(())
+    }
+
+    fn write_stop(&mut self) {
         if self.exchange.stop.is_empty() {
             return;
         }
@@ -321,7 +330,12 @@ impl Writer<'_, '_> {
                         self.note(Corner::ThinkingBetween);
                         None
                     }
-                    (Some(effort), _) => Some(effort),
+                    (Some(effort), budget) => {
+                        if matches!(budget, Some(ThinkingMode::Budget(_))) {
+                            self.note(Corner::Budget);
+                        }
+                        Some(effort)
+                    }
                     (None, Some(ThinkingMode::Budget(tokens))) => {
                         self.note(Corner::Budget);
                         Some(Effort::from_budget(tokens))

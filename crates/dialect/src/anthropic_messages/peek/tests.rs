@@ -86,18 +86,20 @@ fn a_source_is_what_its_block_says_wherever_that_stands() {
 }
 
 #[test]
-fn tools_count_with_the_vendors_own_prompt() {
+fn tools_count_as_written_and_are_told_apart() {
     let user = json!([{"role": "user", "content": "x"}]);
     let bare = of(&json!({"model": "m", "max_tokens": 1, "messages": user}));
+    let hosted = json!({"type": "web_search_20250305", "name": "web_search"});
     let tools = of(&json!({"model": "m", "max_tokens": 1, "messages": user, "tools": [
-        {"name": "f", "input_schema": {"type": "object"}},
-        {"type": "web_search_20250305", "name": "web_search"},
+        {"name": "f", "input_schema": {"type": "object"}}, hosted,
     ], "tool_choice": {"type": "any"}}));
-    assert!(tools.text_bytes >= bare.text_bytes + 640);
+    assert!(tools.text_bytes > bare.text_bytes + hosted.to_string().len() as u64);
     assert_eq!(
         tools.features,
         features(&[Feature::Tools, Feature::HostedTools, Feature::ToolChoice])
     );
+    let servers = json!({"model": "m", "max_tokens": 1, "messages": user, "mcp_servers": [{"url": "https://x.example"}]});
+    assert_eq!(of(&servers).features, features(&[Feature::HostedTools]));
 }
 
 #[test]
