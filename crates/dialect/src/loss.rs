@@ -68,6 +68,12 @@ corners! {
     /// Strict tools where the host has none.
     StrictTools = "tools[].function.strict" | "tools[].strict"
         => Dropped "the provider does not hold tool input to the schema",
+    /// Strict tools whose schema the host does not take strictly.
+    StrictSubset = "tools[].function.strict" | "tools[].strict"
+        => Dropped "the provider holds input to a schema only if every object is closed and every property required",
+    /// A format whose schema the host does not take strictly.
+    StrictFormat = "response_format.json_schema.strict" | "output_config.format.schema"
+        => Approximated "sent as a guide: the provider enforces only closed schemas whose every property is required",
     /// A failed tool.
     ToolError = "messages[].content" | "messages[].content[].is_error"
         => Approximated "that the tool failed is said in the text of its result",

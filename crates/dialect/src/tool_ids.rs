@@ -15,8 +15,8 @@ const SPELLED: &str = "orx_";
 /// The longest id that is spelled: with the prefix, in base64, it is as long as an id may be.
 const SPELLED_MAX: usize = 45;
 
-/// As Messages takes it: `[A-Za-z0-9_-]{1,64}`. Another id is spelled in base64, so that [`original`] can tell it again;
-/// one too long for that ends in a hash of itself.
+/// As Messages takes it: `[A-Za-z0-9_-]{1,64}`. Another id is spelled in base64, so that [`original`] can tell it
+/// again; one too long for that ends in a hash of itself.
 pub(crate) fn for_messages(id: &str) -> Cow<'_, str> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
     if !id.is_empty() && id.len() <= 64 && id.bytes().all(plain) {

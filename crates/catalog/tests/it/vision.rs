@@ -29,8 +29,8 @@ const OPENAI: [Example; 8] = [
     ("gpt-5-nano", 1_024, 1_024, ImageDetail::High, 2_520),
 ];
 
-/// <https://platform.claude.com/docs/en/build-with-claude/vision>, "Calculate image costs" and "How Claude resizes and pads
-/// images" (September 2026).
+/// <https://platform.claude.com/docs/en/build-with-claude/vision>, "Calculate image costs" and "How Claude resizes and
+/// pads images" (September 2026).
 const ANTHROPIC: [Example; 13] = [
     ("claude-sonnet-4-6", 200, 200, ImageDetail::Auto, 64),
     ("claude-sonnet-4-6", 1_000, 1_000, ImageDetail::Auto, 1_296),

@@ -143,8 +143,8 @@ impl Writer<'_, '_> {
 
     fn block(&mut self, part: &Part, path: &str) -> Result<Option<Value>, FieldError> {
         let block = match &part.kind {
-            // The provider refuses empty text.
-            PartKind::Text(text) if text.is_empty() => return Ok(None),
+            // The provider refuses text of nothing or of white space alone.
+            PartKind::Text(text) if text.trim().is_empty() => return Ok(None),
             PartKind::Text(text) => json!({"type": "text", "text": text}),
             PartKind::Refusal(text) => {
                 self.note(Corner::Refusal);

@@ -18,6 +18,7 @@ mod read_request;
 mod reasoning_fields;
 mod stream_in;
 mod stream_out;
+mod strict_schema;
 mod tee;
 pub mod usage;
 mod write_answer;

@@ -3,6 +3,7 @@
 use domain::LossReport;
 use serde_json::{Value, json};
 
+use super::strict_schema;
 use super::write_messages::{self, has_hints};
 use crate::exchange::{CacheHint, Exchange, OutputFormat, ThinkingMode, Tier, Tool, ToolChoice};
 use crate::json::{Object, to_text};
@@ -111,7 +112,7 @@ impl Writer<'_, '_> {
                 inner.put("name", name.as_deref().unwrap_or("response"));
                 inner.put_some("description", description.clone());
                 inner.put("schema", schema.clone());
-                inner.put_some("strict", *strict);
+                inner.put_some("strict", self.strict(*strict, Some(schema), Corner::StrictFormat));
                 let format = json!({"type": "json_schema", "json_schema": inner.into_value()});
                 self.body.put("response_format", format);
                 None
@@ -153,12 +154,11 @@ impl Writer<'_, '_> {
                 function.put("name", name.as_str());
                 function.put_some("description", description.clone());
                 function.put_some("parameters", schema.clone());
-                if strict.is_some() && self.target.quirks.no_strict_tools {
-                    if *strict == Some(true) {
-                        self.note(Corner::StrictTools);
-                    }
-                } else {
-                    function.put_some("strict", *strict);
+                if !self.target.quirks.no_strict_tools {
+                    let strict = self.strict(*strict, schema.as_ref(), Corner::StrictSubset);
+                    function.put_some("strict", strict);
+                } else if *strict == Some(true) {
+                    self.note(Corner::StrictTools);
                 }
                 Some(json!({"type": "function", "function": function.into_value()}))
             }
@@ -183,6 +183,20 @@ impl Writer<'_, '_> {
                 None
             }
         }
+    }
+
+    /// `strict` as asked, but not for a schema with which the provider would refuse the request.
+    fn strict(
+        &mut self,
+        asked: Option<bool>,
+        schema: Option<&Value>,
+        corner: Corner,
+    ) -> Option<bool> {
+        if asked == Some(true) && !self.is_same() && !schema.is_some_and(strict_schema::fits) {
+            self.note(corner);
+            return None;
+        }
+        asked
     }
 
     fn named(&self, name: &str) -> Value {

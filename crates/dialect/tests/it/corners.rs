@@ -99,7 +99,8 @@ fn an_answer_in_the_history_is_no_loss() {
         "function_call": null, "tool_calls": [{"id": "call_1", "type": "function", "index": 0,
             "function": {"name": "f", "arguments": "{}"}}]});
     let body = json!({"model": "m", "max_tokens": 5, "messages": [
-        {"role": "user", "content": "x"}, dumped, {"role": "tool", "tool_call_id": "call_1", "content": "1", "name": "f"},
+        {"role": "user", "content": "x"}, dumped,
+        {"role": "tool", "tool_call_id": "call_1", "content": "1", "name": "f"},
     ], "tools": [{"type": "function", "function": {"name": "f"}}]});
     let exchange = read(chat, &body);
     assert_eq!(exchange.unknown, [""; 0]);
@@ -117,4 +118,49 @@ fn an_answer_in_the_history_is_no_loss() {
     assert_eq!(exchange.unknown, [""; 0]);
     let (_, _, loss) = write_request(chat, &exchange, &target(&quirks, OLD));
     assert_eq!(loss.to_string(), "");
+}
+
+/// Anthropic's strict mode takes optional properties, OpenAI's refuses the request: there the schema guides, and the
+/// client is told. One that both take stays strict.
+#[test]
+fn strict_is_sent_where_the_schema_allows_it() {
+    let (chat, messages) = (DialectId::OpenaiChat, DialectId::AnthropicMessages);
+    for (required, is_strict) in [(json!(["a", "b"]), true), (json!(["a"]), false)] {
+        let schema = json!({"type": "object", "properties": {"a": {"type": "string"}, "b": {"type": "string"}},
+            "required": required, "additionalProperties": false});
+        let request = json!({"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "x"}],
+            "tools": [{"name": "f", "input_schema": schema, "strict": true}],
+            "output_config": {"format": {"type": "json_schema", "schema": schema}}});
+        let (body, _, loss) =
+            write_request(chat, &read(messages, &request), &target(&Quirks::default(), NEW));
+        let strict = if is_strict { json!(true) } else { Value::Null };
+        assert_eq!(body["tools"][0]["function"]["strict"], strict);
+        assert_eq!(body["tools"][0]["function"]["parameters"], schema);
+        assert_eq!(body["response_format"]["json_schema"]["strict"], strict);
+        assert_eq!(body["response_format"]["json_schema"]["schema"], schema);
+        let said = loss.to_string();
+        assert_eq!(said.contains("tools[].strict"), !is_strict, "{said}");
+        assert_eq!(said.contains("output_config.format.schema"), !is_strict, "{said}");
+    }
+}
+
+/// The provider answers 400 to a text of white space alone; chat hosts take it.
+#[test]
+fn blank_text_is_not_sent_to_messages() {
+    let request = json!({"model": "m", "messages": [
+        {"role": "system", "content": " "},
+        {"role": "user", "content": [{"type": "text", "text": "\n"}, {"type": "text", "text": "x"}]},
+        {"role": "assistant", "content": "\t"},
+        {"role": "user", "content": "y"},
+    ]});
+    let exchange = read(DialectId::OpenaiChat, &request);
+    let (body, ..) =
+        write_request(DialectId::AnthropicMessages, &exchange, &target(&Quirks::default(), NEW));
+    assert_eq!(
+        body["messages"].to_string(),
+        json!([{"role": "user", "content":
+        [{"type": "text", "text": "x"}, {"type": "text", "text": "y"}]}])
+        .to_string()
+    );
+    assert_eq!(body.get("system"), None);
 }

@@ -98,7 +98,8 @@ fn tools_count_as_written_and_are_told_apart() {
         tools.features,
         features(&[Feature::Tools, Feature::HostedTools, Feature::ToolChoice])
     );
-    let servers = json!({"model": "m", "max_tokens": 1, "messages": user, "mcp_servers": [{"url": "https://x.example"}]});
+    let servers = json!({"model": "m", "max_tokens": 1, "messages": user,
+        "mcp_servers": [{"url": "https://x.example"}]});
     assert_eq!(of(&servers).features, features(&[Feature::HostedTools]));
 }
 
