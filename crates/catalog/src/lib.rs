@@ -28,6 +28,7 @@ mod provider_data;
 mod table;
 mod timeline;
 mod version;
+mod vision;
 
 pub use catalog::{Catalog, builtin};
 
@@ -42,3 +43,4 @@ pub use price::{PriceSheet, Rates, Tier};
 pub use provider::{AuthStyle, Canonical, Equity, LayerFact, Maker, Preset, ProviderFacts};
 pub use timeline::{Change, PriceTimeline};
 pub use version::PriceVersion;
+pub use vision::{ImageRule, PatchLimit, image_rule};

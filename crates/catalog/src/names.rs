@@ -49,6 +49,36 @@ pub(crate) fn without_prefix<'a>(host: &str, name: &'a str) -> Option<&'a str> {
         .filter(|rest| !rest.is_empty())
 }
 
+/// The cells after the pattern in the row of a table (CSV without quoting, `#` comments, a header) whose pattern is the
+/// longest prefix of the model's name. Vendor prefixes (`openai/`, `us.anthropic.`, `ft:`) don't count.
+pub(crate) fn longest_prefix<const N: usize>(
+    table: &'static str,
+    model: &str,
+) -> Option<[&'static str; N]> {
+    let plain = plain_name(model).unwrap_or(model);
+    let rows = table.lines().filter(|line| !line.starts_with('#')).skip(1);
+    let (_, cells) = rows
+        .filter_map(|line| line.split_once(','))
+        .filter(|(pattern, _)| plain.starts_with(pattern))
+        .max_by_key(|(pattern, _)| pattern.len())?;
+    let mut cells = cells.split(',');
+    let mut row = [""; N];
+    for cell in &mut row {
+        *cell = cells.next()?;
+    }
+    Some(row)
+}
+
+/// The name behind the last slash, behind a vendor's dotted prefix (`us.anthropic.claude-...`) and behind the mark of a
+/// fine-tuned model. A version's dot (`gpt-5.6`) is part of the name.
+fn plain_name(model: &str) -> Option<&str> {
+    let tail = model.rsplit('/').next()?;
+    let vendors = ["anthropic.", "openai."];
+    let cut = vendors.iter().find_map(|vendor| tail.find(vendor).map(|at| at + vendor.len()));
+    let name = tail.get(cut.unwrap_or(0)..)?;
+    Some(name.strip_prefix("ft:").unwrap_or(name))
+}
+
 /// The nearest of `names` to `asked`, best first, at most `most`: for "did you mean".
 ///
 /// Jaro-Winkler favours common beginnings, which model ids have; below 0.82 two ids look unrelated to people.

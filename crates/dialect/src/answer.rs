@@ -17,8 +17,6 @@ pub struct Answer {
     pub choices: Vec<Choice>,
     /// What was used; `None` where the provider kept silent.
     pub usage: Option<Usage>,
-    /// The tier that served it, in the provider's word.
-    pub tier: Option<String>,
     /// OpenAI's `system_fingerprint`.
     pub fingerprint: Option<String>,
 }

@@ -3,9 +3,10 @@
 use std::ops::Range;
 
 use bytes::Bytes;
-use domain::{Feature, Features, RequestLimits};
+use domain::{Feature, ImageDetail, ImageInput, RequestLimits};
 
 use crate::cursor::{Cursor, Text};
+use crate::media::Sizes;
 use crate::wire::{Edits, FieldError, Peek};
 
 /// Bytes allowed per message, part and tool for the markers around it; the longest role markers of known chat
@@ -51,6 +52,7 @@ pub(crate) struct Intake {
     /// Whether what is counted still belongs to the head.
     in_head: bool,
     depth: u32,
+    sizes: Sizes,
 }
 
 impl Intake {
@@ -59,7 +61,7 @@ impl Intake {
         let peek = Peek { limits, text_bytes: ALLOWANCE, ..Peek::default() };
         // Different seeds: the same words as system prompt and as first message are not the same prefix.
         let [head, system, tools] = [0, 1, 2].map(|part| Hash(HASH_SEED.wrapping_add(part)));
-        Self { peek, head, system, tools, in_head: true, depth: 0 }
+        Self { peek, head, system, tools, in_head: true, depth: 0, sizes: Sizes::new() }
     }
 
     pub(crate) fn has(&mut self, feature: Feature) {
@@ -106,14 +108,9 @@ impl Intake {
         self.tools.bytes(raw);
     }
 
-    /// Text that the vendor adds by itself.
-    pub(crate) fn overhead(&mut self, bytes: u64) {
-        self.peek.text_bytes += bytes;
-    }
-
     /// The markers around a part or a message.
     pub(crate) fn allowance(&mut self) {
-        self.overhead(ALLOWANCE);
+        self.peek.text_bytes += ALLOWANCE;
     }
 
     /// The next value is one message, read by `read`.
@@ -146,30 +143,50 @@ impl Intake {
         self.in_head = false;
     }
 
-    pub(crate) fn image(&mut self) {
-        self.peek.images = self.peek.images.saturating_add(1);
+    /// An image, wherever it is.
+    pub(crate) fn image(&mut self, place: Place<'_>, detail: ImageDetail) {
         self.has(Feature::Images);
-    }
-
-    pub(crate) fn document(&mut self) {
-        self.peek.documents = self.peek.documents.saturating_add(1);
-        self.has(Feature::Documents);
-    }
-
-    /// Inline media, or its `data:` URL.
-    pub(crate) fn media(&mut self, data: Text<'_>) {
-        self.peek.media_bytes += data.len() as u64;
-        if self.in_head {
-            self.head.bytes(data.raw);
+        let size = match place {
+            Place::Base64(data) => self.sizes.of_base64(data),
+            Place::Url(url) if is_data(url) => self.sizes.of_data_url(url),
+            Place::Url(_) | Place::File | Place::Unknown => None,
+        };
+        self.media(place);
+        if self.peek.images.len() < Peek::IMAGES_MAX {
+            self.peek.images.push(ImageInput { size, detail });
+        } else {
+            self.peek.further_images = self.peek.further_images.saturating_add(1);
         }
     }
 
-    /// A URL: a `data:` URL is inline media, any other is fetched by the provider.
-    pub(crate) fn url(&mut self, url: Text<'_>) {
-        if url.raw.starts_with(b"data:") {
-            self.media(url);
-        } else {
-            self.has(Feature::RemoteMedia);
+    /// A document with pages, wherever it is.
+    pub(crate) fn paged_document(&mut self, place: Place<'_>) {
+        self.has(Feature::Documents);
+        self.media(place);
+        self.peek.paged_documents = self.peek.paged_documents.saturating_add(1);
+    }
+
+    /// Inline audio.
+    pub(crate) fn audio(&mut self, data: Text<'_>) {
+        self.has(Feature::AudioInput);
+        self.media(Place::Base64(data));
+        self.peek.audio_bytes += data.len() as u64;
+    }
+
+    /// Media belongs to the prefix as text does.
+    fn media(&mut self, place: Place<'_>) {
+        match place {
+            Place::Base64(data) => self.hash_media(data),
+            Place::Url(url) if is_data(url) => self.hash_media(url),
+            Place::Url(_) => self.has(Feature::RemoteMedia),
+            Place::File => self.has(Feature::FileIds),
+            Place::Unknown => {}
+        }
+    }
+
+    fn hash_media(&mut self, data: Text<'_>) {
+        if self.in_head {
+            self.head.bytes(data.raw);
         }
     }
 
@@ -217,10 +234,23 @@ impl Intake {
         }
         Ok(self.peek)
     }
+}
 
-    pub(crate) fn features(&self) -> Features {
-        self.peek.features
-    }
+/// Where media is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Place<'a> {
+    /// In the request.
+    Base64(Text<'a>),
+    /// At a URL: a `data:` URL is in the request too, any other is fetched by the provider.
+    Url(Text<'a>),
+    /// Uploaded to the provider before.
+    File,
+    /// Not told.
+    Unknown,
+}
+
+fn is_data(url: Text<'_>) -> bool {
+    url.raw.starts_with(b"data:")
 }
 
 /// A mistake at a place.

@@ -43,6 +43,13 @@ impl Fields {
         self.map.shift_remove(key).filter(|value| !value.is_null())
     }
 
+    /// Takes a value only if it is so; else it stays.
+    pub(crate) fn value_if(&mut self, key: &str, wanted: impl FnOnce(&Value) -> bool) {
+        if self.map.get(key).is_some_and(wanted) {
+            self.map.shift_remove(key);
+        }
+    }
+
     pub(crate) fn string(&mut self, key: &str) -> Result<Option<String>, FieldError> {
         match self.value(key) {
             None => Ok(None),
@@ -108,9 +115,20 @@ impl Fields {
         }
     }
 
-    /// What was not taken.
-    pub(crate) fn rest(self) -> Map<String, Value> {
-        self.map
+    /// Names what nobody took and says something: it is not carried.
+    pub(crate) fn finish(self, unknown: &mut Vec<String>) {
+        let said = self.map.iter().filter(|(_, value)| !says_nothing(value));
+        unknown.extend(said.map(|(name, _)| self.at(name)));
+    }
+}
+
+/// What SDKs put for absent: nothing, and lists of nothing.
+pub(crate) fn says_nothing(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Array(items) => items.is_empty(),
+        Value::Object(map) => map.is_empty(),
+        _ => false,
     }
 }
 

@@ -25,11 +25,13 @@ mod intake;
 mod json;
 pub mod loss;
 mod measure;
+mod media;
 pub mod models;
 pub mod openai_chat;
 pub mod quirks;
 pub mod reasoning;
 mod registry;
+mod signature;
 pub mod sse;
 mod tool_ids;
 mod unwrap_input;
@@ -37,6 +39,7 @@ mod watch;
 mod wire;
 
 pub use exchange::{Answer, Choice, Exchange, StreamEvent, StreamMerge};
+pub use media::image_size;
 pub use quirks::{Quirks, UnknownQuirk};
 pub use registry::{Dialect, DialectId, StreamReader, StreamWriter, Tee, dialect};
 pub use wire::{

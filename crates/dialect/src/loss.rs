@@ -68,12 +68,21 @@ corners! {
     /// Strict tools where the host has none.
     StrictTools = "tools[].function.strict" | "tools[].strict"
         => Dropped "the provider does not hold tool input to the schema",
+    /// Strict tools whose schema the host does not take strictly.
+    StrictSubset = "tools[].function.strict" | "tools[].strict"
+        => Dropped "the provider holds input to a schema only if every object is closed and every property required",
+    /// A format whose schema the host does not take strictly.
+    StrictFormat = "response_format.json_schema.strict" | "output_config.format.schema"
+        => Approximated "sent as a guide: the provider enforces only closed schemas whose every property is required",
     /// A failed tool.
     ToolError = "messages[].content" | "messages[].content[].is_error"
         => Approximated "that the tool failed is said in the text of its result",
     /// Images or documents in a tool's result.
     ToolResultMedia = "messages[].content" | "messages[].content[].content"
         => Approximated "images and documents of a tool result follow in a user message",
+    /// Images or documents in a turn of the model.
+    AssistantMedia = "messages[].content" | "messages[].content[].source"
+        => Dropped "the provider takes no images or documents in assistant messages",
     /// Ids that must be rewritten.
     ToolIds = "messages[].tool_calls[].id" | "messages[].content[].id"
         => Emulated "tool call ids are rewritten to the shape that the provider takes",

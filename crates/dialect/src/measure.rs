@@ -1,10 +1,10 @@
-//! What a request uses and how large it is: for filters, reservations and the ledger.
+//! What a request uses: for filters and the ledger.
 
 use domain::{Feature, Features};
 use serde_json::Value;
 
 use crate::exchange::{
-    Document, Exchange, Media, Message, OutputFormat, Part, PartKind, Speaker, Tool, ToolChoice,
+    Exchange, Media, Message, OutputFormat, Part, PartKind, Speaker, Tool, ToolChoice,
 };
 
 impl Exchange {
@@ -25,6 +25,7 @@ impl Exchange {
             (Feature::LogitBias, self.extras.contains_key("logit_bias")),
             (Feature::Prediction, self.extras.contains_key("prediction")),
             (Feature::MediaOutput, self.extras.contains_key("audio")),
+            (Feature::HostedTools, self.has_hosted_servers()),
             (Feature::ServerState, self.has_server_state()),
             (Feature::Beta, !self.betas.is_empty()),
             (Feature::Prefill, self.prefill().is_some()),
@@ -44,6 +45,12 @@ impl Exchange {
         self.tools.iter().for_each(|tool| tool_features(tool, &mut set));
         self.parts().for_each(|part| part_features(part, &mut set));
         set
+    }
+
+    fn has_hosted_servers(&self) -> bool {
+        ["web_search_options", "mcp_servers"]
+            .iter()
+            .any(|name| self.extras.get(name).is_some_and(|value| value != &Value::Array(vec![])))
     }
 
     fn has_server_state(&self) -> bool {
@@ -68,57 +75,6 @@ impl Exchange {
             std::iter::once(part).chain(inner)
         })
     }
-
-    /// UTF-8 bytes of everything that becomes text input, with an allowance per message and tool: no byte-level
-    /// tokenizer makes more tokens.
-    pub fn text_bytes(&self) -> u64 {
-        let tools: usize = self.tools.iter().map(|tool| ALLOWANCE + tool_bytes(tool)).sum();
-        let parts: usize = self.parts().map(part_bytes).sum();
-        let format = match &self.format {
-            Some(OutputFormat::JsonSchema { schema, .. }) => ALLOWANCE + value_bytes(schema),
-            Some(OutputFormat::JsonObject) => ALLOWANCE,
-            None => 0,
-        };
-        let names: usize =
-            self.messages.iter().filter_map(|message| message.name.as_ref()).map(String::len).sum();
-        (ALLOWANCE * (self.messages.len() + 1) + names + tools + parts + format) as u64
-    }
-}
-
-/// Bytes allowed per message, tool or part for the markers around it.
-const ALLOWANCE: usize = 16;
-
-fn value_bytes(value: &Value) -> usize {
-    serde_json::to_string(value).map_or(0, |text| text.len())
-}
-
-fn tool_bytes(tool: &Tool) -> usize {
-    let text = |text: &Option<String>| text.as_ref().map_or(0, String::len);
-    match tool {
-        Tool::Function { name, description, schema, .. } => {
-            name.len() + text(description) + schema.as_ref().map_or(0, value_bytes)
-        }
-        Tool::Custom { name, description, format } => {
-            name.len() + text(description) + format.as_ref().map_or(0, value_bytes)
-        }
-        Tool::Hosted(raw) => value_bytes(raw),
-    }
-}
-
-/// Text bytes of a part itself; the parts within a tool result are walked apart.
-fn part_bytes(part: &Part) -> usize {
-    ALLOWANCE
-        + match &part.kind {
-            PartKind::Text(text)
-            | PartKind::Refusal(text)
-            | PartKind::Redacted(text)
-            | PartKind::Document(Document { source: Media::Text(text), .. }) => text.len(),
-            PartKind::ToolUse(call) => call.name.len() + call.input.len(),
-            PartKind::Thinking(thinking) => thinking.text.len(),
-            PartKind::Vendor(raw) => value_bytes(raw),
-            PartKind::ToolResult(result) => result.id.len(),
-            PartKind::Image(_) | PartKind::Document(_) | PartKind::Audio { .. } => 0,
-        }
 }
 
 fn tool_features(tool: &Tool, set: &mut Features) {

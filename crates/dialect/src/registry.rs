@@ -1,7 +1,7 @@
 //! Which dialects there are. Adding one is its folder, a value of [`DialectId`] and one line in [`dialect`].
 
 use bytes::Bytes;
-use domain::{Endpoint, LossReport};
+use domain::{Endpoint, Features, LossReport};
 use smallvec::SmallVec;
 
 use crate::exchange::{Answer, Exchange, StreamEvent};
@@ -62,6 +62,9 @@ pub trait Dialect: Sync + Send {
 
     /// Types the few fields that we act on, without a tree. Runs after [`crate::gate::scan`] has passed.
     fn peek(&self, body: &[u8], headers: &dyn Headers) -> Result<Peek, FieldError>;
+
+    /// The most input tokens that a provider of this dialect adds by itself to a request with these features.
+    fn added_input(&self, features: Features) -> u64;
 
     /// The body for a provider of the same dialect: the client's bytes with the edits spliced in, and
     /// nothing else changed. Without an edit it is the same `Bytes`.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::ops::Range;
 
-use domain::{ErrorClass, Features, RateHint, RequestLimits, UnixMicros, Usage};
+use domain::{ErrorClass, Features, ImageInput, RateHint, RequestLimits, UnixMicros, Usage};
 
 use crate::exchange::Exchange;
 use crate::quirks::Quirks;
@@ -64,16 +64,23 @@ pub struct Peek {
     /// UTF-8 bytes of everything that becomes text input, with an allowance per message: no byte-level
     /// tokenizer makes more tokens.
     pub text_bytes: u64,
-    /// Images in it.
-    pub images: u32,
-    /// Documents in it.
-    pub documents: u32,
-    /// Bytes of inline media, as encoded.
-    pub media_bytes: u64,
+    /// Its images, up to [`Peek::IMAGES_MAX`] of them.
+    pub images: Vec<ImageInput>,
+    /// Images beyond those.
+    pub further_images: u32,
+    /// Documents that the provider makes text and pictures of, page by page: PDF, inline or elsewhere.
+    pub paged_documents: u32,
+    /// Bytes of inline audio, as encoded.
+    pub audio_bytes: u64,
     /// Messages in it.
     pub message_count: u32,
     /// A stable hash of system prompt, tools and first message: equal keys share a cached prefix.
     pub prefix_key: u64,
+}
+
+impl Peek {
+    /// Images whose sizes are kept: as many as OpenAI takes in a request; Anthropic takes fewer.
+    pub const IMAGES_MAX: usize = 1_500;
 }
 
 /// What the first event of an answer was.

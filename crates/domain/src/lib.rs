@@ -12,6 +12,7 @@ mod feature;
 mod ids;
 mod layer;
 mod loss;
+mod media;
 mod money;
 mod outcome;
 mod time;
@@ -25,6 +26,7 @@ pub use ids::{
 };
 pub use layer::{Layer, Role};
 pub use loss::{Fate, Loss, LossReport, OnLoss};
+pub use media::{ImageDetail, ImageInput};
 pub use money::{Money, MoneyError, MoneySum, PICO_PER_USD, Price};
 pub use outcome::{Blame, ErrorClass, OutcomeClass};
 pub use time::{Clock, Rng, UnixMicros};

@@ -10,8 +10,8 @@ mod reference;
 mod targets;
 
 pub use targets::{
-    answer_and_stream, canary, config_yaml, error_body, json_gate, key_parse, ledger_record,
-    peek_anthropic_messages, peek_openai_chat, retry_after, sse_bytes, sse_rechunk,
+    answer_and_stream, canary, config_yaml, error_body, image_size, json_gate, key_parse,
+    ledger_record, peek_anthropic_messages, peek_openai_chat, retry_after, sse_bytes, sse_rechunk,
     translate_chat_to_messages, translate_messages_to_chat, usage_anthropic_messages,
     usage_openai_chat,
 };
@@ -168,6 +168,23 @@ const YAML: &[&str] = &[
     "---\n",
     "\u{feff}",
 ];
+const IMAGE: &[&str] = &[
+    "\0",
+    "\0\0\0\0",
+    "\0\u{10}",
+    "\u{2c}",
+    "\u{21}\u{7f}",
+    "GIF87a",
+    "GIF89a",
+    "RIFF",
+    "WEBP",
+    "VP8 ",
+    "VP8L",
+    "VP8X",
+    "PNG\r\n\u{1a}\n",
+    "IHDR",
+    "Exif",
+];
 const BYTES: &[&str] = &["\0", "\0\0\0\0", "\u{7f}", "\u{1}", "\u{2}", "\u{3}"];
 
 /// Every target but the canary.
@@ -177,6 +194,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "sse_rechunk", run: sse_rechunk, words: STREAM },
     Target { name: "peek_openai_chat", run: peek_openai_chat, words: JSON },
     Target { name: "peek_anthropic_messages", run: peek_anthropic_messages, words: JSON },
+    Target { name: "image_size", run: image_size, words: IMAGE },
     Target { name: "usage_openai_chat", run: usage_openai_chat, words: STREAM },
     Target { name: "usage_anthropic_messages", run: usage_anthropic_messages, words: STREAM },
     Target { name: "translate_chat_to_messages", run: translate_chat_to_messages, words: JSON },

@@ -6,7 +6,7 @@ mod streams;
 
 pub use others::{canary, config_yaml, error_body, key_parse, ledger_record, retry_after};
 pub use requests::{
-    json_gate, peek_anthropic_messages, peek_openai_chat, translate_chat_to_messages,
+    image_size, json_gate, peek_anthropic_messages, peek_openai_chat, translate_chat_to_messages,
     translate_messages_to_chat,
 };
 pub use streams::{

@@ -1,17 +1,22 @@
 //! admit: the worst case of an attempt, reserved before anything is sent.
 
 use catalog::{Mode, PriceSheet};
-use domain::{Endpoint, Money, MoneyError, Price, RequestLimits, UnixMicros, WorstCase};
+use dialect::Peek;
+use domain::{
+    Endpoint, ImageInput, Money, MoneyError, Price, RequestLimits, UnixMicros, WorstCase,
+};
 
 use crate::read::Ask;
 use crate::resolve::Resolved;
 use crate::snapshot::Offer;
 
-/// Upper bound of the tokens of one image at any provider here: OpenAI's high-detail tiles and Anthropic's
-/// full-resolution images stay below it (their documentation on vision, November 2026).
-const IMAGE_TOKENS_MAX: u64 = 5_000;
-/// Encoded bytes of a document that make at most one token: text and page images of a PDF together.
-const DOCUMENT_BYTES_PER_TOKEN: u64 = 2;
+/// Encoded bytes of audio that make at most one token. Vendors count 10 (OpenAI) to 32 (Gemini) tokens a second; speech
+/// at the lowest rate that is in use, 8 kbit/s, is 1,333 encoded bytes a second.
+const AUDIO_BYTES_PER_TOKEN: u64 = 32;
+
+/// Tokens of what a translation says in its own words: an instruction to answer in JSON, marks around what has no place
+/// of its own. Longer ones stand for something longer that they replace.
+const TRANSLATION_TOKENS: u64 = 128;
 
 /// The most an attempt can use and cost.
 #[derive(Clone, Copy, Debug)]
@@ -53,7 +58,9 @@ pub fn bound(
 ) -> Result<Bound, MoneyError> {
     let tokens = match ask.endpoint {
         Endpoint::Chat => chat_tokens(ask, resolved, offer, default_max_output),
-        Endpoint::Embeddings => WorstCase { input: input_tokens(ask, offer), output: Some(0) },
+        Endpoint::Embeddings => {
+            WorstCase { input: embedded_tokens(&ask.peek, offer.max_input), output: Some(0) }
+        }
         // Counting is free at every provider that offers it.
         Endpoint::CountTokens | Endpoint::Models => WorstCase { input: 0, output: Some(0) },
     };
@@ -121,18 +128,131 @@ fn chat_tokens(
     let RequestLimits { max_output, answers } = ask.peek.limits;
     let answers = u64::from(answers.max(1));
     let output = max_output.or(resolved.max_output).or(offer.max_output).or(default_max_output);
+    let added = added_tokens(ask, offer);
+    let input = input_tokens(&ask.peek, added, offer.id.model().as_str(), offer.max_input);
     WorstCase {
-        input: input_tokens(ask, offer).saturating_mul(answers),
-        output: output.map(|tokens| tokens.saturating_mul(answers)),
+        input: input.tokens.saturating_mul(answers),
+        // Without a bound of the input there is none of the whole.
+        output: output.filter(|_| input.bounded).map(|tokens| tokens.saturating_mul(answers)),
     }
 }
 
-/// No byte-level tokenizer makes more tokens than there are bytes of text; no model takes more than its context.
-fn input_tokens(ask: &Ask, offer: &Offer) -> u64 {
-    let peek = &ask.peek;
-    let images = u64::from(peek.images).saturating_mul(IMAGE_TOKENS_MAX);
-    let documents =
-        if peek.documents > 0 { peek.media_bytes / DOCUMENT_BYTES_PER_TOKEN } else { 0 };
-    let all = peek.text_bytes.saturating_add(images).saturating_add(documents);
-    offer.max_input.map_or(all, |most| all.min(most))
+/// What the provider adds by itself, and the translation into its dialect.
+fn added_tokens(ask: &Ask, offer: &Offer) -> u64 {
+    let Some((id, _)) = offer.provider.dialect_for(ask.client.id()) else { return 0 };
+    let translated = if id == ask.client.id() { 0 } else { TRANSLATION_TOKENS };
+    dialect::dialect(id).added_input(ask.peek.features).saturating_add(translated)
+}
+
+/// A model's limit is that of one input, and a request holds many.
+fn embedded_tokens(peek: &Peek, max_input: Option<u64>) -> u64 {
+    let most = max_input.map(|most| most.saturating_mul(peek.message_count.into()));
+    peek.text_bytes.min(most.unwrap_or(u64::MAX))
+}
+
+/// What a request holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Input {
+    tokens: u64,
+    /// Whether that is all there can be.
+    bounded: bool,
+}
+
+/// No byte-level tokenizer makes more tokens than there are bytes of text; images cost what their vendor's rule says;
+/// no model takes more than its context.
+///
+/// A document with pages is bounded by the context alone. Each page costs text (vendors speak of up to 3,000 tokens and
+/// set no end to it) and a picture of the page (up to 4,784 tokens at Anthropic), and nothing that can be seen without
+/// laying the document out bounds the pages: the page tree may name one page many times, in six bytes each, and both it
+/// and the text may be compressed, a thousand bytes to one. Vendors' own limits (Anthropic: 600 pages, 100 where the
+/// context is short of a million tokens) let through more than fills the context.
+fn input_tokens(peek: &Peek, added: u64, model: &str, max_input: Option<u64>) -> Input {
+    let seen = peek
+        .text_bytes
+        .saturating_add(added)
+        .saturating_add(image_tokens(peek, model))
+        .saturating_add(peek.audio_bytes / AUDIO_BYTES_PER_TOKEN);
+    match max_input {
+        Some(most) if peek.paged_documents > 0 => Input { tokens: most, bounded: true },
+        Some(most) => Input { tokens: seen.min(most), bounded: true },
+        None => Input { tokens: seen, bounded: peek.paged_documents == 0 },
+    }
+}
+
+fn image_tokens(peek: &Peek, model: &str) -> u64 {
+    // Looked up for the few requests that have images.
+    if peek.images.is_empty() {
+        return 0;
+    }
+    let Some(rule) = catalog::image_rule(model).map(|fact| fact.value) else { return u64::MAX };
+    let further =
+        rule.most_tokens(ImageInput::default()).saturating_mul(peek.further_images.into());
+    let known = peek.images.iter().map(|image| rule.most_tokens(*image));
+    known.fold(further, u64::saturating_add)
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::ImageDetail;
+
+    use super::*;
+
+    fn image(width: u32, height: u32) -> ImageInput {
+        ImageInput { size: Some((width, height)), detail: ImageDetail::Auto }
+    }
+
+    fn bounded(tokens: u64) -> Input {
+        Input { tokens, bounded: true }
+    }
+
+    fn peek(fill: impl FnOnce(&mut Peek)) -> Peek {
+        let mut peek = Peek::default();
+        fill(&mut peek);
+        peek
+    }
+
+    #[test]
+    fn images_count_by_the_rule_of_the_model_that_is_asked() {
+        let bare = peek(|it| it.text_bytes = 100);
+        assert_eq!(input_tokens(&bare, 640, "gpt-4o-mini", Some(128_000)), bounded(740));
+        let seen = peek(|it| {
+            it.text_bytes = 100;
+            it.images = vec![image(1_024, 1_024), ImageInput::default()];
+            it.further_images = 2;
+        });
+        assert_eq!(input_tokens(&seen, 0, "gpt-4o", None), bounded(100 + 765 + 3 * 1_445));
+        assert_eq!(input_tokens(&seen, 0, "claude-opus-5", None), bounded(100 + 1_369 + 3 * 4_784));
+        assert_eq!(input_tokens(&seen, 0, "gpt-4o-mini", Some(128_000)), bounded(128_000));
+    }
+
+    #[test]
+    fn a_document_with_pages_may_fill_the_context() {
+        let document = peek(|it| {
+            it.text_bytes = 100;
+            it.paged_documents = 1;
+        });
+        assert_eq!(
+            input_tokens(&document, 0, "claude-opus-5", Some(1_000_000)),
+            bounded(1_000_000)
+        );
+        let unknown = Input { tokens: 100, bounded: false };
+        assert_eq!(input_tokens(&document, 0, "somebodys-model", None), unknown);
+    }
+
+    #[test]
+    fn the_limit_of_an_embedding_model_is_that_of_each_input() {
+        let inputs = peek(|it| {
+            it.text_bytes = 50_000;
+            it.message_count = 3;
+        });
+        assert_eq!(embedded_tokens(&inputs, Some(8_191)), 3 * 8_191);
+        assert_eq!(embedded_tokens(&inputs, Some(100_000)), 50_000);
+        assert_eq!(embedded_tokens(&inputs, None), 50_000);
+    }
+
+    #[test]
+    fn audio_counts() {
+        let spoken = peek(|it| it.audio_bytes = 64_000);
+        assert_eq!(input_tokens(&spoken, 0, "gpt-audio", None), bounded(2_000));
+    }
 }

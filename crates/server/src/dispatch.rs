@@ -158,7 +158,8 @@ fn translate(
     let provider = &call.offer.provider;
     let target = DialectTarget {
         model: call.offer.id.model().as_str(),
-        max_output: call.offer.max_output.or(max_output),
+        // What is reserved for: a capability's own bound holds only if the provider is told of it.
+        max_output: [max_output, call.offer.max_output].into_iter().flatten().min(),
         quirks: &call.offer.quirks,
         anthropic_version: &provider.anthropic_version,
         ask_usage: !call.offer.quirks.no_stream_options,

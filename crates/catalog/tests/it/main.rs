@@ -6,3 +6,4 @@ mod data;
 mod imports;
 mod lookup;
 mod oracle;
+mod vision;

@@ -13,9 +13,11 @@ fn kind(code: &str, status: u16) -> &'static str {
         (_, 401) => "authentication_error",
         (_, 403) => "permission_error",
         (_, 404) => "not_found_error",
+        (_, 409) => "conflict_error",
         (_, 413) => "request_too_large",
         (_, 429) => "rate_limit_error",
         (_, 400..=499) => "invalid_request_error",
+        (_, 504) => "timeout_error",
         _ => "api_error",
     }
 }

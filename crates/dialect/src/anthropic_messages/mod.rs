@@ -1,7 +1,7 @@
 //! Anthropic Messages (protocols A4).
 
 use bytes::Bytes;
-use domain::{Endpoint, LossReport};
+use domain::{Endpoint, Feature, Features, LossReport};
 
 use crate::exchange::{Answer, Exchange};
 use crate::registry::{Dialect, DialectId, StreamReader, StreamWriter, Tee};
@@ -23,6 +23,10 @@ mod write_answer;
 mod write_blocks;
 mod write_request;
 
+/// The system prompt that Anthropic adds when tools are there: its documentation lists 264 to 530 tokens by model
+/// and tool choice; this is above all of them.
+const TOOL_PROMPT: u64 = 640;
+
 /// The dialect.
 #[derive(Clone, Copy, Debug)]
 pub struct AnthropicMessages;
@@ -43,6 +47,11 @@ impl Dialect for AnthropicMessages {
 
     fn peek(&self, body: &[u8], headers: &dyn Headers) -> Result<Peek, FieldError> {
         peek::peek(body, headers)
+    }
+
+    fn added_input(&self, features: Features) -> u64 {
+        let tools = [Feature::Tools, Feature::CustomTools, Feature::HostedTools];
+        if tools.into_iter().any(|tool| features.contains(tool)) { TOOL_PROMPT } else { 0 }
     }
 
     fn forward(&self, body: &Bytes, peek: &Peek, edits: &Edits<'_>) -> Bytes {

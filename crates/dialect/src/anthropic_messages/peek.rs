@@ -1,15 +1,11 @@
 //! The few fields typed of a forwarded request (protocols A4).
 
 use bytes::Bytes;
-use domain::Feature;
+use domain::{Feature, ImageDetail};
 
 use crate::cursor::Cursor;
-use crate::intake::{Intake, boolean, is_set, splice, unsigned, word_at, wrong};
+use crate::intake::{Intake, Place, boolean, is_set, splice, unsigned, word_at, wrong};
 use crate::wire::{Edits, FieldError, Headers, Peek};
-
-/// The system prompt that Anthropic adds when tools are there: its documentation lists 264 to 530 tokens by model
-/// and tool choice; this is above all of them.
-const TOOL_PROMPT: u64 = 640;
 
 pub(super) fn peek(body: &[u8], headers: &dyn Headers) -> Result<Peek, FieldError> {
     let mut reader = Reader { intake: Intake::new(), has_messages: false };
@@ -25,10 +21,6 @@ pub(super) fn peek(body: &[u8], headers: &dyn Headers) -> Result<Peek, FieldErro
     }
     // Usage is always part of the stream.
     reader.intake.peek.wants_stream_usage = true;
-    let features = reader.intake.features();
-    if features.contains(Feature::Tools) || features.contains(Feature::HostedTools) {
-        reader.intake.overhead(TOOL_PROMPT);
-    }
     reader.intake.finish()
 }
 
@@ -78,6 +70,11 @@ impl Reader {
             }
             "service_tier" => it.has_if(is_set(cursor), Feature::ServiceTier),
             "cache_control" => it.has_if(is_set(cursor), Feature::CacheHints),
+            "mcp_servers" => {
+                let none = cursor.is_null() || cursor.is_empty_array();
+                it.has_if(!none, Feature::HostedTools);
+                it.whole(cursor);
+            }
             "container" | "diagnostics" => it.has_if(is_set(cursor), Feature::ServerState),
             "metadata" | "speed" | "inference_geo" | "context_management" | "fallbacks"
             | "compaction" => cursor.skip(),
@@ -156,11 +153,13 @@ impl Reader {
 }
 
 fn block(it: &mut Intake, cursor: &mut Cursor<'_>) {
+    // What a source is for is said by a type that may come after it.
+    let (mut kind, mut held) = (Kind::Other, None);
     let mut object = cursor.object();
     while let Some(key) = cursor.key(&mut object) {
         match &*key.decode() {
-            "type" => kind(it, cursor),
-            "source" => source(it, cursor),
+            "type" => kind = read_kind(it, cursor),
+            "source" => held = source(it, cursor),
             "content" => it.content(cursor, block),
             "cache_control" => it.has_if(is_set(cursor), Feature::CacheHints),
             "signature" => {
@@ -179,16 +178,34 @@ fn block(it: &mut Intake, cursor: &mut Cursor<'_>) {
             _ => it.whole(cursor),
         }
     }
+    match (kind, held) {
+        (Kind::Image, held) => it.image(held.unwrap_or(Place::Unknown), ImageDetail::Auto),
+        (Kind::Document, Some(place)) => it.paged_document(place),
+        // Whatever it is: inline, it is no more tokens than bytes.
+        (Kind::Other, Some(Place::Base64(data))) => it.text(data),
+        (Kind::Document, None) | (Kind::Other, _) => {}
+    }
 }
 
-fn kind(it: &mut Intake, cursor: &mut Cursor<'_>) {
+#[derive(Clone, Copy)]
+enum Kind {
+    Image,
+    Document,
+    Other,
+}
+
+fn read_kind(it: &mut Intake, cursor: &mut Cursor<'_>) -> Kind {
     match cursor.text().map(|kind| kind.decode()).as_deref() {
-        Some("image") => it.image(),
-        Some("document") => it.document(),
+        Some("image") => return Kind::Image,
+        Some("document") => {
+            it.has(Feature::Documents);
+            return Kind::Document;
+        }
         Some("tool_result") => it.has(Feature::ToolResults),
         Some("redacted_thinking") => it.has(Feature::SignedReasoning),
         _ => {}
     }
+    Kind::Other
 }
 
 fn is_off(raw: &[u8]) -> bool {
@@ -202,9 +219,15 @@ fn is_off(raw: &[u8]) -> bool {
     off
 }
 
-fn source(it: &mut Intake, cursor: &mut Cursor<'_>) {
+/// Counts a source that is text or blocks; returns where any other is.
+fn source<'a>(it: &mut Intake, cursor: &mut Cursor<'a>) -> Option<Place<'a>> {
+    if cursor.peek() != Some(b'{') {
+        // The address of a search result.
+        it.whole(cursor);
+        return None;
+    }
     // `data` is base64 or text, by a type that may come after it.
-    let (mut data, mut is_text) = (None, false);
+    let (mut data, mut place, mut is_text, mut is_blocks) = (None, Place::Unknown, false, false);
     let mut object = cursor.object();
     while let Some(key) = cursor.key(&mut object) {
         let key = key.decode();
@@ -214,23 +237,25 @@ fn source(it: &mut Intake, cursor: &mut Cursor<'_>) {
                 cursor.skip();
             }
             ("data", Some(b'"')) => data = cursor.text(),
-            ("url", Some(b'"')) => {
-                if let Some(url) = cursor.text() {
-                    it.url(url);
-                }
-            }
+            ("url", Some(b'"')) => place = cursor.text().map_or(place, Place::Url),
             ("file_id", Some(b'"')) => {
-                it.has(Feature::FileIds);
+                place = Place::File;
                 cursor.skip();
             }
-            ("content", _) => it.content(cursor, block),
+            ("content", _) => {
+                is_blocks = true;
+                it.content(cursor, block);
+            }
             _ => cursor.skip(),
         }
     }
     match data {
-        Some(data) if is_text => it.text(data),
-        Some(data) => it.media(data),
-        None => {}
+        Some(data) if is_text => {
+            it.text(data);
+            None
+        }
+        Some(data) => Some(Place::Base64(data)),
+        None => (!is_blocks).then_some(place),
     }
 }
 

@@ -20,11 +20,13 @@ pub(super) fn read(body: &[u8]) -> Result<Answer, BadAnswer> {
     let Some(Value::Array(blocks)) = answer.get_mut("content").map(Value::take) else {
         return Err(BadAnswer::Malformed("the answer has no content".to_owned()));
     };
+    // What a provider's newer blocks say beside what we know has no place at another dialect's client.
+    let mut unknown = Vec::new();
     let parts: Vec<Part> = blocks
         .into_iter()
         .enumerate()
         .map(|(index, raw)| {
-            read_block(raw, format!("content[{index}]"))
+            read_block(raw, format!("content[{index}]"), &mut unknown)
                 .map_err(|error| BadAnswer::Malformed(error.to_string()))
         })
         .collect::<Result<_, _>>()?;
@@ -39,7 +41,6 @@ pub(super) fn read(body: &[u8]) -> Result<Answer, BadAnswer> {
             .get("usage")
             .and_then(|usage| WireUsage::deserialize(usage).ok())
             .and_then(|usage| usage.to_usage()),
-        tier: answer.get("usage").and_then(|usage| text_at(usage, "service_tier")),
         fingerprint: None,
     })
 }

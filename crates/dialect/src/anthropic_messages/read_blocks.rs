@@ -15,21 +15,29 @@ pub(super) fn cache_hint(value: &Value) -> CacheHint {
     if str_at(value, "ttl") == Some("1h") { CacheHint::Long } else { CacheHint::Default }
 }
 
-/// A string or an array of blocks.
-pub(super) fn read_content(content: Value, path: &str) -> Result<Vec<Part>, FieldError> {
+/// A string or an array of blocks. Fields that we don't know go into `unknown`.
+pub(super) fn read_content(
+    content: Value,
+    path: &str,
+    unknown: &mut Vec<String>,
+) -> Result<Vec<Part>, FieldError> {
     match content {
         Value::String(text) => Ok(vec![Part::text(text)]),
         Value::Array(blocks) => blocks
             .into_iter()
             .enumerate()
-            .map(|(index, raw)| read_block(raw, format!("{path}[{index}]")))
+            .map(|(index, raw)| read_block(raw, format!("{path}[{index}]"), unknown))
             .collect(),
         _ => Err(FieldError::new(path, "expected a string or an array of blocks")),
     }
 }
 
 /// One block, of a request or of an answer. What we don't know is kept verbatim.
-pub(super) fn read_block(raw: Value, path: String) -> Result<Part, FieldError> {
+pub(super) fn read_block(
+    raw: Value,
+    path: String,
+    unknown: &mut Vec<String>,
+) -> Result<Part, FieldError> {
     let kind = str_at(&raw, "type").map(str::to_owned);
     // Cited text and what we don't know at all stay as they are, with their own cache hints.
     let verbatim = match kind.as_deref() {
@@ -44,21 +52,31 @@ pub(super) fn read_block(raw: Value, path: String) -> Result<Part, FieldError> {
         None => return Err(FieldError::new(format!("{path}.type"), "this field is required")),
     };
     if verbatim {
-        return Ok(Part::new(PartKind::Vendor(raw)));
+        let cache = raw.get("cache_control").filter(|hint| !hint.is_null()).map(cache_hint);
+        return Ok(Part { kind: PartKind::Vendor(raw), cache });
     }
     let mut block = Fields::of(raw, path)?;
+    block.value("type");
     let cache = block.value("cache_control").map(|hint| cache_hint(&hint));
     let kind = match kind.as_deref() {
         Some("text") => PartKind::Text(block.required_string("text")?),
-        Some("image") => PartKind::Image(Image { source: read_source(&mut block)?, detail: None }),
-        Some("document") => read_document(&mut block)?,
-        Some("tool_use") => PartKind::ToolUse(ToolUse {
-            id: block.required_string("id")?,
-            name: block.required_string("name")?,
-            input: block.value("input").map_or_else(|| "{}".to_owned(), |input| to_text(&input)),
-            custom: false,
-        }),
-        Some("tool_result") => read_result(&mut block)?,
+        Some("image") => {
+            PartKind::Image(Image { source: read_source(&mut block, unknown)?, detail: None })
+        }
+        Some("document") => read_document(&mut block, unknown)?,
+        Some("tool_use") => {
+            // Called by the model itself, which is what a call is anyway.
+            block.value_if("caller", |caller| str_at(caller, "type") == Some("direct"));
+            PartKind::ToolUse(ToolUse {
+                id: block.required_string("id")?,
+                name: block.required_string("name")?,
+                input: block
+                    .value("input")
+                    .map_or_else(|| "{}".to_owned(), |input| to_text(&input)),
+                custom: false,
+            })
+        }
+        Some("tool_result") => read_result(&mut block, unknown)?,
         Some("thinking") => PartKind::Thinking(Thinking {
             text: block.string("thinking")?.unwrap_or_default(),
             // An empty one is ours: the host that reasoned doesn't sign.
@@ -66,29 +84,35 @@ pub(super) fn read_block(raw: Value, path: String) -> Result<Part, FieldError> {
         }),
         _ => PartKind::Redacted(block.required_string("data")?),
     };
+    block.finish(unknown);
     Ok(Part { kind, cache })
 }
 
-fn read_source(block: &mut Fields) -> Result<Media, FieldError> {
+fn read_source(block: &mut Fields, unknown: &mut Vec<String>) -> Result<Media, FieldError> {
     let mut source =
         block.object("source")?.ok_or_else(|| block.wrong("source", "this field is required"))?;
-    match source.required_string("type")?.as_str() {
-        "base64" => Ok(Media::Base64 {
+    let media = match source.required_string("type")?.as_str() {
+        "base64" => Media::Base64 {
             media_type: source.required_string("media_type")?,
             data: source.required_string("data")?,
-        }),
-        "url" => Ok(Media::Url(source.required_string("url")?)),
-        "file" => Ok(Media::FileId(source.required_string("file_id")?)),
-        "text" => Ok(Media::Text(source.required_string("data")?)),
-        "content" => match source.value("content") {
-            Some(Value::String(text)) => Ok(Media::Text(text)),
-            Some(Value::Array(blocks)) => Ok(Media::Text(texts(&blocks).ok_or_else(|| {
-                source.wrong("content", "only text is taken within a document's content here")
-            })?)),
-            _ => Err(source.wrong("content", "expected a string or an array of blocks")),
         },
-        _ => Err(source.wrong("type", "expected base64, url, file, text or content")),
-    }
+        "url" => Media::Url(source.required_string("url")?),
+        "file" => Media::FileId(source.required_string("file_id")?),
+        "text" => {
+            source.value("media_type");
+            Media::Text(source.required_string("data")?)
+        }
+        "content" => match source.value("content") {
+            Some(Value::String(text)) => Media::Text(text),
+            Some(Value::Array(blocks)) => Media::Text(texts(&blocks).ok_or_else(|| {
+                source.wrong("content", "only text is taken within a document's content here")
+            })?),
+            _ => return Err(source.wrong("content", "expected a string or an array of blocks")),
+        },
+        _ => return Err(source.wrong("type", "expected base64, url, file, text or content")),
+    };
+    source.finish(unknown);
+    Ok(media)
 }
 
 /// The texts of text blocks; `None` when there is anything else.
@@ -97,7 +121,7 @@ fn texts(blocks: &[Value]) -> Option<String> {
     texts.map(|texts| texts.join("\n"))
 }
 
-fn read_document(block: &mut Fields) -> Result<PartKind, FieldError> {
+fn read_document(block: &mut Fields, unknown: &mut Vec<String>) -> Result<PartKind, FieldError> {
     let mut extras = BTreeMap::new();
     for name in ["context", "citations"] {
         let off = |value: &Value| value.get("enabled") == Some(&Value::Bool(false));
@@ -106,14 +130,14 @@ fn read_document(block: &mut Fields) -> Result<PartKind, FieldError> {
         }
     }
     let title = block.string("title")?;
-    Ok(PartKind::Document(Document { source: read_source(block)?, title, extras }))
+    Ok(PartKind::Document(Document { source: read_source(block, unknown)?, title, extras }))
 }
 
-fn read_result(block: &mut Fields) -> Result<PartKind, FieldError> {
+fn read_result(block: &mut Fields, unknown: &mut Vec<String>) -> Result<PartKind, FieldError> {
     let id = block.required_string("tool_use_id")?;
     let parts = match block.value("content") {
         None => Vec::new(),
-        Some(content) => read_content(content, &block.at("content"))?,
+        Some(content) => read_content(content, &block.at("content"), unknown)?,
     };
     let is_error = block.boolean("is_error")?.unwrap_or(false);
     Ok(PartKind::ToolResult(ToolResult { id, parts, is_error }))

@@ -47,9 +47,7 @@ pub(super) fn read(body: &[u8], headers: &dyn Headers) -> Result<Exchange, Field
             exchange.extras.insert(name, value);
         }
     }
-    exchange.unknown.extend(
-        fields.rest().into_iter().filter(|(_, value)| !value.is_null()).map(|(name, _)| name),
-    );
+    fields.finish(&mut exchange.unknown);
     Ok(exchange)
 }
 
@@ -60,7 +58,7 @@ fn read_betas(headers: &dyn Headers) -> Vec<String> {
 
 fn read_conversation(fields: &mut Fields, exchange: &mut Exchange) -> Result<(), FieldError> {
     if let Some(system) = fields.value("system") {
-        exchange.system = read_content(system, "system")?;
+        exchange.system = read_content(system, "system", &mut exchange.unknown)?;
     }
     let messages = fields
         .array("messages")?
@@ -77,7 +75,8 @@ fn read_conversation(fields: &mut Fields, exchange: &mut Exchange) -> Result<(),
         let content = message
             .value("content")
             .ok_or_else(|| message.wrong("content", "this field is required"))?;
-        let parts = read_content(content, &message.at("content"))?;
+        let parts = read_content(content, &message.at("content"), &mut exchange.unknown)?;
+        message.finish(&mut exchange.unknown);
         exchange.messages.push(Message { at: index, speaker, name: None, parts });
     }
     Ok(())
@@ -86,7 +85,10 @@ fn read_conversation(fields: &mut Fields, exchange: &mut Exchange) -> Result<(),
 fn read_tools(fields: &mut Fields, exchange: &mut Exchange) -> Result<(), FieldError> {
     for (index, raw) in fields.array("tools")?.unwrap_or_default().into_iter().enumerate() {
         exchange.tools.push(match str_at(&raw, "type") {
-            None | Some("custom") => read_tool(&mut Fields::of(raw, format!("tools[{index}]"))?)?,
+            None | Some("custom") => {
+                let tool = Fields::of(raw, format!("tools[{index}]"))?;
+                read_tool(tool, &mut exchange.unknown)?
+            }
             Some(_) => Tool::Hosted(raw),
         });
     }
@@ -101,24 +103,28 @@ fn read_tools(fields: &mut Fields, exchange: &mut Exchange) -> Result<(), FieldE
         "tool" => ToolChoice::Named(choice.required_string("name")?),
         _ => return Err(choice.wrong("type", "expected auto, any, tool or none")),
     });
+    choice.finish(&mut exchange.unknown);
     Ok(())
 }
 
-fn read_tool(tool: &mut Fields) -> Result<Tool, FieldError> {
+fn read_tool(mut tool: Fields, unknown: &mut Vec<String>) -> Result<Tool, FieldError> {
+    tool.value("type");
     let mut extras = BTreeMap::new();
     for name in TOOL_EXTRAS {
         if let Some(value) = tool.value(name) {
             extras.insert(name, value);
         }
     }
-    Ok(Tool::Function {
+    let read = Tool::Function {
         name: tool.required_string("name")?,
         description: tool.string("description")?,
         schema: tool.value("input_schema"),
         strict: tool.boolean("strict")?,
         cache: tool.value("cache_control").map(|hint| cache_hint(&hint)),
         extras,
-    })
+    };
+    tool.finish(unknown);
+    Ok(read)
 }
 
 fn read_reasoning(fields: &mut Fields, exchange: &mut Exchange) -> Result<(), FieldError> {
@@ -141,6 +147,7 @@ fn read_reasoning(fields: &mut Fields, exchange: &mut Exchange) -> Result<(), Fi
                 );
             }
         });
+        thinking.finish(&mut exchange.unknown);
     }
     let Some(mut config) = fields.object("output_config")? else { return Ok(()) };
     if let Some(word) = config.string("effort")? {
@@ -161,9 +168,9 @@ fn read_reasoning(fields: &mut Fields, exchange: &mut Exchange) -> Result<(), Fi
             schema: schema.ok_or_else(|| format.wrong("schema", "this field is required"))?,
             strict: Some(true),
         });
+        format.finish(&mut exchange.unknown);
     }
-    let unknown = config.rest().into_iter().map(|(name, _)| format!("output_config.{name}"));
-    exchange.unknown.extend(unknown);
+    config.finish(&mut exchange.unknown);
     Ok(())
 }
 
@@ -194,6 +201,7 @@ fn read_limits(fields: &mut Fields, exchange: &mut Exchange) -> Result<(), Field
 fn read_account(fields: &mut Fields, exchange: &mut Exchange) -> Result<(), FieldError> {
     if let Some(mut metadata) = fields.object("metadata")? {
         exchange.user = metadata.string("user_id")?;
+        metadata.finish(&mut exchange.unknown);
     }
     exchange.tier = fields.string("service_tier")?.map(|word| match word.as_str() {
         "auto" => Tier::Auto,

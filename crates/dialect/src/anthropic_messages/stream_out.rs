@@ -8,6 +8,7 @@ use super::write_answer::{answer_id, put_stop};
 use crate::exchange::{BlockKind, Delta, Reasoning, StreamEvent};
 use crate::json::{Object, append};
 use crate::registry::StreamWriter;
+use crate::tool_ids;
 use crate::wire::{AnswerContext, FinishReason};
 
 pub(super) struct Writer {
@@ -84,6 +85,7 @@ impl Writer {
             }
             BlockKind::Redacted(data) => Some(json!({"type": "redacted_thinking", "data": data})),
             BlockKind::ToolUse { id, name, .. } => {
+                let id = tool_ids::for_messages(id);
                 Some(json!({"type": "tool_use", "id": id, "name": name, "input": {}}))
             }
             BlockKind::Vendor => None,

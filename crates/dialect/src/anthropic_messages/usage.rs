@@ -8,6 +8,17 @@ use serde_json::{Value, json};
 /// `message_start`.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct WireUsage {
+    #[serde(flatten)]
+    counts: Counts,
+    /// The samplings of one request, where there were several: a compaction of the context before the answer, or a
+    /// model that declined before its fallback. The counts beside it leave some of them out, but all are billed.
+    /// <https://platform.claude.com/docs/en/build-with-claude/compaction-threshold>
+    iterations: Option<Vec<Counts>>,
+}
+
+/// What one sampling used.
+#[derive(Clone, Debug, Default, Deserialize)]
+struct Counts {
     input_tokens: Option<u64>,
     output_tokens: Option<u64>,
     cache_creation_input_tokens: Option<u64>,
@@ -31,6 +42,39 @@ impl WireUsage {
     /// Takes over what a later object says. Figures are cumulative, so the larger one holds: some hosts send zeros
     /// in one of the two, and what is left out still holds.
     pub fn merge(&mut self, later: Self) {
+        self.counts.merge(later.counts);
+        if later.iterations.as_ref().map(Vec::len) >= self.iterations.as_ref().map(Vec::len) {
+            self.iterations = later.iterations;
+        }
+    }
+
+    /// In disjoint buckets. `None` when the object says nothing about either side.
+    pub fn to_usage(&self) -> Option<Usage> {
+        let stated = self.counts.to_usage();
+        let iterations = self.iterations.iter().flatten().filter_map(Counts::to_usage);
+        let Some(all) = iterations.reduce(|a, b| each(&a, &b, u64::saturating_add)) else {
+            return stated;
+        };
+        // Which kinds of iteration are in the counts beside them differs: neither is less than what is billed.
+        Some(stated.map_or(all, |stated| each(&stated, &all, u64::max)))
+    }
+}
+
+/// The two of each bucket made one.
+fn each(a: &Usage, b: &Usage, join: fn(u64, u64) -> u64) -> Usage {
+    Usage {
+        input: join(a.input, b.input),
+        cache_read: join(a.cache_read, b.cache_read),
+        cache_write: join(a.cache_write, b.cache_write),
+        cache_write_long: join(a.cache_write_long, b.cache_write_long),
+        output: join(a.output, b.output),
+        reasoning: join(a.reasoning, b.reasoning),
+        ..Usage::default()
+    }
+}
+
+impl Counts {
+    fn merge(&mut self, later: Self) {
         self.input_tokens = self.input_tokens.max(later.input_tokens);
         self.output_tokens = self.output_tokens.max(later.output_tokens);
         self.cache_creation_input_tokens =
@@ -50,8 +94,7 @@ impl WireUsage {
         }
     }
 
-    /// In disjoint buckets. `None` when the object says nothing about either side.
-    pub fn to_usage(&self) -> Option<Usage> {
+    fn to_usage(&self) -> Option<Usage> {
         if self.input_tokens.is_none() && self.output_tokens.is_none() {
             return None;
         }
@@ -116,5 +159,26 @@ mod tests {
             ..Usage::default()
         };
         assert_eq!(usage.to_usage(), Some(expected));
+    }
+
+    /// The vendor's own example of a compaction: what it took is not in the counts beside the iterations.
+    /// <https://platform.claude.com/docs/en/build-with-claude/compaction-threshold>
+    #[test]
+    fn every_iteration_is_billed() {
+        let mut usage: WireUsage =
+            serde_json::from_str(r#"{"input_tokens": 23000, "output_tokens": 1}"#).unwrap();
+        let later = r#"{"input_tokens": 23000, "output_tokens": 1000, "iterations": [
+            {"type": "compaction", "input_tokens": 180000, "output_tokens": 3500},
+            {"type": "message", "input_tokens": 23000, "output_tokens": 1000}]}"#;
+        usage.merge(serde_json::from_str(later).unwrap());
+        let expected = Usage { input: 203_000, output: 4_500, ..Usage::default() };
+        assert_eq!(usage.to_usage(), Some(expected));
+        // A later object without them takes nothing back, and without a compaction nothing counts twice.
+        usage.merge(WireUsage::default());
+        assert_eq!(usage.to_usage(), Some(expected));
+        let one = r#"{"input_tokens": 5, "cache_read_input_tokens": 7, "output_tokens": 3,
+            "iterations": [{"type": "message", "input_tokens": 5, "cache_read_input_tokens": 7, "output_tokens": 3}]}"#;
+        let expected = Usage { input: 5, cache_read: 7, output: 3, ..Usage::default() };
+        assert_eq!(serde_json::from_str::<WireUsage>(one).unwrap().to_usage(), Some(expected));
     }
 }

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::usage;
 use crate::exchange::{Answer, Part, PartKind, Reasoning, ToolUse};
 use crate::json::{Object, to_bytes};
+use crate::tool_ids;
 use crate::wire::{AnswerContext, FinishReason};
 
 pub(super) fn write(answer: &Answer, context: &AnswerContext<'_>) -> Vec<u8> {
@@ -66,6 +67,8 @@ fn block(part: &Part, reasoning: Reasoning) -> Option<Value> {
         PartKind::ToolUse(ToolUse { id, name, input, .. }) => {
             let input = serde_json::from_str(input).ok().filter(Value::is_object);
             let input = input.unwrap_or_else(|| json!({}));
+            // What the client sends back must fit here, wherever the next turn goes.
+            let id = tool_ids::for_messages(id);
             Some(json!({"type": "tool_use", "id": id, "name": name, "input": input}))
         }
         PartKind::Thinking(_) | PartKind::Redacted(_) if !reasoning.wants_blocks() => None,

@@ -11,6 +11,7 @@ use crate::exchange::{
 use crate::json::{Object, str_at};
 use crate::loss::{self, Corner};
 use crate::registry::DialectId;
+use crate::signature::is_foreign;
 use crate::tool_ids;
 use crate::unwrap_input;
 use crate::wire::{FieldError, Target};
@@ -142,8 +143,8 @@ impl Writer<'_, '_> {
 
     fn block(&mut self, part: &Part, path: &str) -> Result<Option<Value>, FieldError> {
         let block = match &part.kind {
-            // The provider refuses empty text.
-            PartKind::Text(text) if text.is_empty() => return Ok(None),
+            // The provider refuses text of nothing or of white space alone.
+            PartKind::Text(text) if text.trim().is_empty() => return Ok(None),
             PartKind::Text(text) => json!({"type": "text", "text": text}),
             PartKind::Refusal(text) => {
                 self.note(Corner::Refusal);
@@ -166,7 +167,15 @@ impl Writer<'_, '_> {
                     self.note(Corner::PlainReasoning);
                     return Ok(None);
                 };
+                if is_foreign(signature) {
+                    self.note(Corner::SignedReasoning);
+                    return Ok(None);
+                }
                 json!({"type": "thinking", "thinking": thinking.text, "signature": signature})
+            }
+            PartKind::Redacted(data) if is_foreign(data) => {
+                self.note(Corner::SignedReasoning);
+                return Ok(None);
             }
             PartKind::Redacted(data) => json!({"type": "redacted_thinking", "data": data}),
             PartKind::Vendor(raw) if self.is_same() => raw.clone(),
@@ -181,6 +190,8 @@ impl Writer<'_, '_> {
     fn source(&self, media: &Media, path: &str) -> Result<Value, FieldError> {
         match media {
             Media::Base64 { media_type, data } => {
+                // A widespread name that the provider does not take for the same.
+                let media_type = if media_type == "image/jpg" { "image/jpeg" } else { media_type };
                 Ok(json!({"type": "base64", "media_type": media_type, "data": data}))
             }
             Media::Url(_) if self.target.quirks.no_remote_images => {

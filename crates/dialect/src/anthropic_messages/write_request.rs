@@ -6,14 +6,15 @@ use serde_json::{Value, json};
 use super::refuses_sampling;
 use super::write_blocks::{self, cache_control};
 use crate::exchange::{
-    CacheHint, Exchange, OutputFormat, PartKind, Sampling, Speaker, ThinkingMode, Tier, Tool,
-    ToolChoice, schema_instruction,
+    CacheHint, Exchange, OutputFormat, PartKind, Sampling, Speaker, Thinking, ThinkingMode, Tier,
+    Tool, ToolChoice, schema_instruction,
 };
 use crate::json::Object;
 use crate::loss::{self, Corner};
 use crate::quirks::ThinkingForm;
 use crate::reasoning::{BUDGET_MIN, Effort};
 use crate::registry::DialectId;
+use crate::signature::is_foreign;
 use crate::unwrap_input;
 use crate::wire::{FieldError, Target, UpstreamRequest};
 
@@ -147,10 +148,12 @@ impl Writer<'_, '_> {
             }
             return;
         }
-        if !self.target.quirks.no_messages_tool_choice {
+        if self.target.quirks.no_messages_tool_choice {
+            let forced = !matches!(choice, None | Some(ToolChoice::Auto));
+            self.note_if(forced, Corner::ToolChoice);
+            self.note_if(exchange.parallel_tools == Some(false), Corner::ParallelTools);
+        } else {
             self.write_choice(choice.as_ref(), &tools);
-        } else if !matches!(choice, None | Some(ToolChoice::Auto)) {
-            self.note(Corner::ToolChoice);
         }
         self.body.put("tools", tools);
     }
@@ -434,8 +437,9 @@ fn lacks_thinking(exchange: &Exchange) -> bool {
         message.parts.iter().any(|part| matches!(part.kind, PartKind::ToolResult(_)))
     });
     let signed = |kind: &PartKind| match kind {
-        PartKind::Thinking(thinking) => thinking.signature.is_some(),
-        kind => matches!(kind, PartKind::Redacted(_)),
+        PartKind::Thinking(Thinking { signature: Some(opaque), .. })
+        | PartKind::Redacted(opaque) => !is_foreign(opaque),
+        _ => false,
     };
     ends_in_results
         && last.is_some_and(|message| !message.parts.iter().any(|part| signed(&part.kind)))

@@ -1,7 +1,7 @@
 //! OpenAI Chat Completions (protocols A1).
 
 use bytes::Bytes;
-use domain::{Endpoint, LossReport};
+use domain::{Endpoint, Features, LossReport};
 
 use crate::exchange::{Answer, Exchange};
 use crate::registry::{Dialect, DialectId, StreamReader, StreamWriter, Tee};
@@ -18,6 +18,7 @@ mod read_request;
 mod reasoning_fields;
 mod stream_in;
 mod stream_out;
+mod strict_schema;
 mod tee;
 pub mod usage;
 mod write_answer;
@@ -44,6 +45,11 @@ impl Dialect for OpenaiChat {
 
     fn peek(&self, body: &[u8], headers: &dyn Headers) -> Result<Peek, FieldError> {
         peek::peek(body, headers)
+    }
+
+    /// Nothing but markers, which the peek allows for.
+    fn added_input(&self, _features: Features) -> u64 {
+        0
     }
 
     fn forward(&self, body: &Bytes, peek: &Peek, edits: &Edits<'_>) -> Bytes {

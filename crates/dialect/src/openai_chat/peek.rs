@@ -2,10 +2,10 @@
 //! written: the count bounds what the request can cost.
 
 use bytes::Bytes;
-use domain::Feature;
+use domain::{Feature, ImageDetail};
 
 use crate::cursor::Cursor;
-use crate::intake::{Intake, boolean, is_set, splice, unsigned, word_at, wrong};
+use crate::intake::{Intake, Place, boolean, is_set, splice, unsigned, word_at, wrong};
 use crate::wire::{Edits, FieldError, Headers, Peek};
 
 /// Most answers a request may ask for: OpenAI's own bound.
@@ -89,6 +89,10 @@ impl Reader {
                 it.whole(cursor);
             }
             "audio" => it.has_if(is_set(cursor), Feature::MediaOutput),
+            "web_search_options" => {
+                it.has_if(!cursor.is_null(), Feature::HostedTools);
+                it.whole(cursor);
+            }
             "prompt_cache_options" => {
                 let set = !cursor.is_null();
                 let explicit = word_at(cursor, "mode").is_some_and(|mode| mode.is("explicit"));
@@ -273,16 +277,16 @@ fn part(it: &mut Intake, cursor: &mut Cursor<'_>) {
         match &*key.decode() {
             "type" => cursor.skip(),
             "image_url" => {
-                it.image();
-                media(it, cursor);
+                let (place, detail) = media(it, cursor);
+                it.image(place, detail);
             }
-            "input_audio" => {
-                it.has(Feature::AudioInput);
-                media(it, cursor);
-            }
+            "input_audio" => match media(it, cursor).0 {
+                Place::Base64(data) => it.audio(data),
+                _ => it.has(Feature::AudioInput),
+            },
             "file" => {
-                it.document();
-                media(it, cursor);
+                let (place, _) = media(it, cursor);
+                it.paged_document(place);
             }
             "prompt_cache_breakpoint" => it.has_if(is_set(cursor), Feature::CacheHints),
             _ => it.whole(cursor),
@@ -290,36 +294,35 @@ fn part(it: &mut Intake, cursor: &mut Cursor<'_>) {
     }
 }
 
-/// Where media is: a URL itself (some hosts take that), or an object.
-fn media(it: &mut Intake, cursor: &mut Cursor<'_>) {
+/// Where media is and how closely it is to be looked at: a URL itself (some hosts take that), or an object.
+fn media<'a>(it: &mut Intake, cursor: &mut Cursor<'a>) -> (Place<'a>, ImageDetail) {
+    let (mut place, mut detail) = (Place::Unknown, ImageDetail::Auto);
     if cursor.peek() == Some(b'"') {
-        if let Some(url) = cursor.text() {
-            it.url(url);
-        }
-        return;
+        return (cursor.text().map_or(place, Place::Url), detail);
     }
     let mut object = cursor.object();
     while let Some(key) = cursor.key(&mut object) {
         let key = key.decode();
         match (&*key, cursor.peek()) {
-            ("url", Some(b'"')) => {
-                if let Some(url) = cursor.text() {
-                    it.url(url);
-                }
-            }
-            ("data" | "file_data", Some(b'"')) => {
-                if let Some(data) = cursor.text() {
-                    it.media(data);
-                }
+            ("url", Some(b'"')) => place = cursor.text().map_or(place, Place::Url),
+            ("data", Some(b'"')) => place = cursor.text().map_or(place, Place::Base64),
+            // Bare base64 or a `data:` URL; beside a file id it does not count.
+            ("file_data", Some(b'"')) if matches!(place, Place::Unknown) => {
+                place = cursor.text().map_or(place, Place::Base64);
             }
             ("file_id", Some(b'"')) => {
-                it.has(Feature::FileIds);
+                place = Place::File;
                 cursor.skip();
             }
-            ("detail" | "format", _) => cursor.skip(),
+            ("detail", Some(b'"')) => {
+                let word = cursor.text().map(|word| word.decode());
+                detail = word.map_or(detail, |word| ImageDetail::of_word(&word));
+            }
+            ("detail" | "format" | "file_data", _) => cursor.skip(),
             _ => it.whole(cursor),
         }
     }
+    (place, detail)
 }
 
 #[cfg(test)]

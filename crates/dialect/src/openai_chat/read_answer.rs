@@ -1,5 +1,6 @@
 //! A provider's whole chat completion as an answer.
 
+use domain::{ErrorClass, RateHint};
 use serde_json::Value;
 
 use super::errors::classify_object;
@@ -7,7 +8,7 @@ use super::reasoning_fields;
 use super::usage::WireUsage;
 use crate::exchange::{Answer, Choice, Part, PartKind, Thinking, ToolUse};
 use crate::json::{fnv, str_at, text_at, to_bytes};
-use crate::wire::{BadAnswer, FinishReason};
+use crate::wire::{BadAnswer, FinishReason, UpstreamFault};
 
 pub(super) fn read(body: &[u8]) -> Result<Answer, BadAnswer> {
     let answer: Value = serde_json::from_slice(body)
@@ -29,7 +30,6 @@ pub(super) fn read(body: &[u8]) -> Result<Answer, BadAnswer> {
             .collect::<Result<_, _>>()?,
         model: text_at(&answer, "model"),
         usage: answer.get("usage").and_then(read_usage),
-        tier: text_at(&answer, "service_tier"),
         fingerprint: text_at(&answer, "system_fingerprint"),
         id,
     })
@@ -53,15 +53,26 @@ pub(super) fn read_usage(usage: &Value) -> Option<domain::Usage> {
 /// The finish reason (protocols C2). Some hosts say `stop` although tools are called.
 pub(super) fn finish_reason(word: &str, has_calls: bool) -> FinishReason {
     match word {
-        "stop" if has_calls => FinishReason::ToolCalls,
-        "stop" => FinishReason::Stop,
+        "stop" | "eos" if has_calls => FinishReason::ToolCalls,
+        "stop" | "eos" => FinishReason::Stop,
         "length" => FinishReason::Length,
         "model_length" => FinishReason::ContextFull,
         "tool_calls" | "function_call" => FinishReason::ToolCalls,
         "content_filter" => FinishReason::Filtered,
-        "error" => FinishReason::Error,
+        "error" | "abort" => FinishReason::Error,
         other => FinishReason::Other(other.to_owned()),
     }
+}
+
+/// Generation that failed in the middle is no answer, whatever there is of it.
+pub(super) fn failed(word: &str) -> BadAnswer {
+    let message = format!("the provider ended the answer with `{word}`");
+    BadAnswer::Fault(UpstreamFault {
+        class: ErrorClass::ServerError,
+        hint: RateHint::default(),
+        message,
+        code: None,
+    })
 }
 
 /// An id for a call whose host gave none: the same for the same answer and place, different elsewhere.
@@ -88,8 +99,11 @@ fn read_choice(choice: &Value, seed: &str) -> Result<Choice, BadAnswer> {
     if let Some(function) = message.get("function_call").filter(|call| call.is_object()) {
         calls.push(call_of(function, "arguments", made_up_id(seed, 0), false));
     }
-    let finish =
-        finish_reason(str_at(choice, "finish_reason").unwrap_or("stop"), !calls.is_empty());
+    let word = str_at(choice, "finish_reason").unwrap_or("stop");
+    let finish = finish_reason(word, !calls.is_empty());
+    if finish == FinishReason::Error {
+        return Err(failed(word));
+    }
     for call in calls {
         if is_whole(&call) {
             parts.push(Part::new(PartKind::ToolUse(call)));

@@ -17,6 +17,7 @@ pub(super) fn read_messages(
     long: bool,
     exchange: &mut Exchange,
 ) -> Result<(), FieldError> {
+    let mut unknown = Vec::new();
     for (index, raw) in messages.into_iter().enumerate() {
         let path = format!("messages[{index}]");
         let mut fields = Fields::of(raw, path)?;
@@ -25,7 +26,7 @@ pub(super) fn read_messages(
         let name = if role == "function" { None } else { fields.string("name")? };
         match role.as_str() {
             "system" | "developer" => {
-                let parts = read_content(&mut fields, long)?;
+                let parts = read_content(&mut fields, long, &mut unknown)?;
                 let developer = role == "developer";
                 if exchange.messages.is_empty() && name.is_none() {
                     exchange.system_is_developer |= developer;
@@ -36,11 +37,11 @@ pub(super) fn read_messages(
                 }
             }
             "user" => {
-                let parts = read_content(&mut fields, long)?;
+                let parts = read_content(&mut fields, long, &mut unknown)?;
                 exchange.messages.push(Message { at: index, speaker: Speaker::User, name, parts });
             }
             "assistant" => {
-                let parts = read_assistant(&mut fields, long)?;
+                let parts = read_assistant(&mut fields, long, &mut unknown)?;
                 exchange.messages.push(Message {
                     at: index,
                     speaker: Speaker::Assistant,
@@ -48,31 +49,47 @@ pub(super) fn read_messages(
                     parts,
                 });
             }
-            "tool" | "function" => read_tool_result(index, &mut fields, &role, long, exchange)?,
+            "tool" | "function" => {
+                let parts = read_content(&mut fields, long, &mut unknown)?;
+                read_tool_result(index, &mut fields, &role, parts, exchange)?;
+            }
             _ => {
                 return Err(
                     fields.wrong("role", "expected developer, system, user, assistant or tool")
                 );
             }
         }
+        fields.finish(&mut unknown);
     }
+    exchange.unknown.append(&mut unknown);
     Ok(())
 }
 
-fn read_content(fields: &mut Fields, long: bool) -> Result<Vec<Part>, FieldError> {
+fn read_content(
+    fields: &mut Fields,
+    long: bool,
+    unknown: &mut Vec<String>,
+) -> Result<Vec<Part>, FieldError> {
     match fields.value("content") {
         None => Ok(Vec::new()),
         Some(Value::String(text)) => Ok(vec![Part::text(text)]),
         Some(Value::Array(parts)) => parts
             .into_iter()
             .enumerate()
-            .map(|(index, raw)| read_part(raw, fields.at(&format!("content[{index}]")), long))
+            .map(|(index, raw)| {
+                read_part(raw, fields.at(&format!("content[{index}]")), long, unknown)
+            })
             .collect(),
         Some(_) => Err(fields.wrong("content", "expected a string or an array of parts")),
     }
 }
 
-fn read_part(raw: Value, path: String, long: bool) -> Result<Part, FieldError> {
+fn read_part(
+    raw: Value,
+    path: String,
+    long: bool,
+    unknown: &mut Vec<String>,
+) -> Result<Part, FieldError> {
     let known = ["text", "refusal", "image_url", "input_audio", "file"];
     if str_at(&raw, "type").is_some_and(|kind| !known.contains(&kind)) {
         return Ok(Part::new(PartKind::Vendor(raw)));
@@ -88,16 +105,19 @@ fn read_part(raw: Value, path: String, long: bool) -> Result<Part, FieldError> {
     let kind = match part.required_string("type")?.as_str() {
         "text" => PartKind::Text(part.required_string("text")?),
         "refusal" => PartKind::Refusal(part.required_string("refusal")?),
-        "image_url" => read_image(&mut part)?,
+        "image_url" => read_image(&mut part, unknown)?,
         "input_audio" => {
             let mut audio = required_object(&mut part, "input_audio")?;
-            PartKind::Audio {
+            let kind = PartKind::Audio {
                 data: audio.required_string("data")?,
                 format: audio.required_string("format")?,
-            }
+            };
+            audio.finish(unknown);
+            kind
         }
-        _ => read_file(&mut part)?,
+        _ => read_file(&mut part, unknown)?,
     };
+    part.finish(unknown);
     Ok(Part { kind, cache })
 }
 
@@ -105,10 +125,11 @@ fn required_object(part: &mut Fields, key: &str) -> Result<Fields, FieldError> {
     part.object(key)?.ok_or_else(|| part.wrong(key, "this field is required"))
 }
 
-fn read_image(part: &mut Fields) -> Result<PartKind, FieldError> {
+fn read_image(part: &mut Fields, unknown: &mut Vec<String>) -> Result<PartKind, FieldError> {
     let mut image = required_object(part, "image_url")?;
     let url = image.required_string("url")?;
     let detail = image.string("detail")?;
+    image.finish(unknown);
     Ok(PartKind::Image(Image { source: media_of_url(url), detail }))
 }
 
@@ -124,7 +145,7 @@ fn media_of_url(url: String) -> Media {
     }
 }
 
-fn read_file(part: &mut Fields) -> Result<PartKind, FieldError> {
+fn read_file(part: &mut Fields, unknown: &mut Vec<String>) -> Result<PartKind, FieldError> {
     let mut file = required_object(part, "file")?;
     let title = file.string("filename")?;
     let source = match (file.string("file_id")?, file.string("file_data")?) {
@@ -134,12 +155,17 @@ fn read_file(part: &mut Fields) -> Result<PartKind, FieldError> {
         (None, Some(data)) => Media::Base64 { media_type: "application/pdf".to_owned(), data },
         (None, None) => return Err(part.wrong("file", "expected file_data or file_id")),
     };
+    file.finish(unknown);
     Ok(PartKind::Document(Document { source, title, extras: std::collections::BTreeMap::new() }))
 }
 
-fn read_assistant(fields: &mut Fields, long: bool) -> Result<Vec<Part>, FieldError> {
+fn read_assistant(
+    fields: &mut Fields,
+    long: bool,
+    unknown: &mut Vec<String>,
+) -> Result<Vec<Part>, FieldError> {
     let mut parts = reasoning_fields::read_history(fields)?;
-    let mut content = read_content(fields, long)?;
+    let mut content = read_content(fields, long, unknown)?;
     // An empty string stands for "no text" beside tool calls.
     content.retain(|part| !matches!(&part.kind, PartKind::Text(text) if text.is_empty()));
     parts.append(&mut content);
@@ -148,12 +174,13 @@ fn read_assistant(fields: &mut Fields, long: bool) -> Result<Vec<Part>, FieldErr
     }
     for (index, raw) in fields.array("tool_calls")?.unwrap_or_default().into_iter().enumerate() {
         let call = Fields::of(raw, fields.at(&format!("tool_calls[{index}]")))?;
-        parts.push(Part::new(PartKind::ToolUse(read_call(call)?)));
+        parts.push(Part::new(PartKind::ToolUse(read_call(call, unknown)?)));
     }
     if let Some(mut function) = fields.object("function_call")? {
         let name = function.required_string("name")?;
         let input = function.string("arguments")?.unwrap_or_default();
         let id = function_call_id(&name);
+        function.finish(unknown);
         parts.push(Part::new(PartKind::ToolUse(ToolUse { id, name, input, custom: false })));
     }
     if let Some(audio) = fields.value("audio") {
@@ -167,30 +194,29 @@ fn function_call_id(name: &str) -> String {
     format!("call_{name}")
 }
 
-fn read_call(mut call: Fields) -> Result<ToolUse, FieldError> {
+fn read_call(mut call: Fields, unknown: &mut Vec<String>) -> Result<ToolUse, FieldError> {
     let id = call.required_string("id")?;
-    if let Some(mut custom) = call.object("custom")? {
-        return Ok(ToolUse {
-            id,
-            name: custom.required_string("name")?,
-            input: custom.string("input")?.unwrap_or_default(),
-            custom: true,
-        });
-    }
-    let mut function = required_object(&mut call, "function")?;
-    Ok(ToolUse {
-        id,
-        name: function.required_string("name")?,
-        input: function.string("arguments")?.unwrap_or_default(),
-        custom: false,
-    })
+    // The kind is told by the field that is there; the index is left over from a stream.
+    call.value("type");
+    call.value("index");
+    let custom = call.object("custom")?;
+    let is_custom = custom.is_some();
+    let (mut inner, key) = match custom {
+        Some(custom) => (custom, "input"),
+        None => (required_object(&mut call, "function")?, "arguments"),
+    };
+    let name = inner.required_string("name")?;
+    let input = inner.string(key)?.unwrap_or_default();
+    inner.finish(unknown);
+    call.finish(unknown);
+    Ok(ToolUse { id, name, input, custom: is_custom })
 }
 
 fn read_tool_result(
     at: usize,
     fields: &mut Fields,
     role: &str,
-    long: bool,
+    mut parts: Vec<Part>,
     exchange: &mut Exchange,
 ) -> Result<(), FieldError> {
     let id = if role == "function" {
@@ -198,7 +224,6 @@ fn read_tool_result(
     } else {
         fields.required_string("tool_call_id")?
     };
-    let mut parts = read_content(fields, long)?;
     // Messages has the breakpoint on the result, not within it.
     let cache = parts.last_mut().and_then(|last| last.cache.take());
     let kind = PartKind::ToolResult(ToolResult { id, parts, is_error: false });

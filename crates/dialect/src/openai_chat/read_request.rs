@@ -47,12 +47,8 @@ pub(super) fn read(body: &[u8], _headers: &dyn Headers) -> Result<Exchange, Fiel
             exchange.extras.insert(name, value);
         }
     }
-    exchange.unknown = known_by_nobody(fields);
+    fields.finish(&mut exchange.unknown);
     Ok(exchange)
-}
-
-fn known_by_nobody(fields: Fields) -> Vec<String> {
-    fields.rest().into_iter().filter(|(_, value)| !value.is_null()).map(|(name, _)| name).collect()
 }
 
 /// Returns whether breakpoints without a lifetime of their own are long.
@@ -65,17 +61,19 @@ fn read_cache_options(fields: &mut Fields, exchange: &mut Exchange) -> Result<bo
     if options.string("mode")?.as_deref() != Some("explicit") {
         exchange.auto_cache = Some(if long { CacheHint::Long } else { CacheHint::Default });
     }
+    options.finish(&mut exchange.unknown);
     Ok(long)
 }
 
 fn read_tools(fields: &mut Fields, exchange: &mut Exchange) -> Result<(), FieldError> {
+    let Exchange { tools, unknown, .. } = exchange;
     for (index, raw) in fields.array("tools")?.unwrap_or_default().into_iter().enumerate() {
-        exchange.tools.push(read_tool(raw, format!("tools[{index}]"))?);
+        tools.push(read_tool(raw, format!("tools[{index}]"), unknown)?);
     }
     // The deprecated spelling of function tools.
     for (index, raw) in fields.array("functions")?.unwrap_or_default().into_iter().enumerate() {
         let function = Fields::of(raw, format!("functions[{index}]"))?;
-        exchange.tools.push(read_function(function)?);
+        tools.push(read_function(function, unknown)?);
     }
     exchange.parallel_tools = fields.boolean("parallel_tool_calls")?;
     let choice = match fields.value("tool_choice") {
@@ -86,42 +84,41 @@ fn read_tools(fields: &mut Fields, exchange: &mut Exchange) -> Result<(), FieldE
     Ok(())
 }
 
-fn read_tool(raw: Value, path: String) -> Result<Tool, FieldError> {
+fn read_tool(raw: Value, path: String, unknown: &mut Vec<String>) -> Result<Tool, FieldError> {
     let kind = str_at(&raw, "type").map(str::to_owned);
     if kind.as_deref().is_some_and(|kind| kind != "function" && kind != "custom") {
         return Ok(Tool::Hosted(raw));
     }
     let mut tool = Fields::of(raw, path)?;
-    match kind.as_deref() {
-        Some("function") => {
-            let function = tool
-                .object("function")?
-                .ok_or_else(|| tool.wrong("function", "this field is required"))?;
-            read_function(function)
-        }
-        Some("custom") => {
-            let mut custom = tool
-                .object("custom")?
-                .ok_or_else(|| tool.wrong("custom", "this field is required"))?;
-            Ok(Tool::Custom {
-                name: custom.required_string("name")?,
-                description: custom.string("description")?,
-                format: custom.value("format"),
-            })
-        }
-        _ => Err(tool.wrong("type", "this field is required")),
-    }
+    let kind = tool.required_string("type")?;
+    let mut inner =
+        tool.object(&kind)?.ok_or_else(|| tool.wrong(&kind, "this field is required"))?;
+    let read = if kind == "function" {
+        read_function(inner, unknown)?
+    } else {
+        let read = Tool::Custom {
+            name: inner.required_string("name")?,
+            description: inner.string("description")?,
+            format: inner.value("format"),
+        };
+        inner.finish(unknown);
+        read
+    };
+    tool.finish(unknown);
+    Ok(read)
 }
 
-fn read_function(mut function: Fields) -> Result<Tool, FieldError> {
-    Ok(Tool::Function {
+fn read_function(mut function: Fields, unknown: &mut Vec<String>) -> Result<Tool, FieldError> {
+    let read = Tool::Function {
         name: function.required_string("name")?,
         description: function.string("description")?,
         schema: function.value("parameters"),
         strict: function.boolean("strict")?,
         cache: None,
         extras: std::collections::BTreeMap::new(),
-    })
+    };
+    function.finish(unknown);
+    Ok(read)
 }
 
 fn read_choice(choice: &Value) -> Result<ToolChoice, FieldError> {
@@ -162,7 +159,7 @@ fn read_output(fields: &mut Fields, exchange: &mut Exchange) -> Result<(), Field
     let current = fields.unsigned("max_completion_tokens")?;
     let legacy = fields.unsigned("max_tokens")?;
     exchange.max_output = current.or(legacy);
-    exchange.format = read_format(fields)?;
+    exchange.format = read_format(fields, &mut exchange.unknown)?;
     exchange.stop = match fields.value("stop") {
         None => Vec::new(),
         Some(Value::String(one)) => vec![one],
@@ -187,30 +184,42 @@ fn read_output(fields: &mut Fields, exchange: &mut Exchange) -> Result<(), Field
     exchange.stream = fields.boolean("stream")?.unwrap_or(false);
     if let Some(mut options) = fields.object("stream_options")? {
         exchange.include_usage = options.boolean("include_usage")?.unwrap_or(false);
+        // Padding against onlookers, which is not made here: only asking for it is a loss.
+        if options.boolean("include_obfuscation")?.unwrap_or(false) {
+            exchange.unknown.push(options.at("include_obfuscation"));
+        }
+        options.finish(&mut exchange.unknown);
     }
     Ok(())
 }
 
-fn read_format(fields: &mut Fields) -> Result<Option<OutputFormat>, FieldError> {
+fn read_format(
+    fields: &mut Fields,
+    unknown: &mut Vec<String>,
+) -> Result<Option<OutputFormat>, FieldError> {
     let Some(mut format) = fields.object("response_format")? else { return Ok(None) };
-    match format.required_string("type")?.as_str() {
-        "text" => Ok(None),
-        "json_object" => Ok(Some(OutputFormat::JsonObject)),
+    let read = match format.required_string("type")?.as_str() {
+        "text" => None,
+        "json_object" => Some(OutputFormat::JsonObject),
         "json_schema" => {
             let mut inner = format
                 .object("json_schema")?
                 .ok_or_else(|| format.wrong("json_schema", "this field is required"))?;
-            Ok(Some(OutputFormat::JsonSchema {
+            let read = OutputFormat::JsonSchema {
                 name: inner.string("name")?,
                 description: inner.string("description")?,
                 schema: inner
                     .value("schema")
                     .unwrap_or_else(|| Value::Object(serde_json::Map::new())),
                 strict: inner.boolean("strict")?,
-            }))
+            };
+            inner.finish(unknown);
+            Some(read)
         }
-        _ => Err(format.wrong("type", "expected text, json_object or json_schema")),
-    }
+        _ => return Err(format.wrong("type", "expected text, json_object or json_schema")),
+    };
+    format.finish(unknown);
+    Ok(read)
 }
 
 fn read_sampling(fields: &mut Fields, exchange: &mut Exchange) -> Result<(), FieldError> {

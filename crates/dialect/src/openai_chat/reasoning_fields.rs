@@ -11,10 +11,13 @@ use serde_json::{Value, json};
 
 use crate::exchange::{Part, PartKind, Thinking};
 use crate::json::{Fields, str_at, text_at};
+use crate::signature::{split, with_format};
 use crate::wire::FieldError;
 
-/// OpenRouter's name for signatures and encrypted data of Anthropic.
-const FORMAT: &str = "anthropic-claude-v1";
+/// A signature or encrypted data of a detail, with whose it is.
+pub(super) fn bound(detail: &Value, key: &str) -> Option<String> {
+    text_at(detail, key).map(|opaque| with_format(opaque, str_at(detail, "format")))
+}
 
 /// The reasoning of an assistant message in the history.
 pub(super) fn read_history(fields: &mut Fields) -> Result<Vec<Part>, FieldError> {
@@ -41,12 +44,12 @@ pub(super) fn plain_text(spellings: &[Option<Value>]) -> Option<String> {
 fn parts(details: &[Value], plain: Option<&str>) -> Vec<Part> {
     let mut parts: Vec<Part> = Vec::new();
     for detail in details {
-        if let Some(data) = text_at(detail, "data") {
+        if let Some(data) = bound(detail, "data") {
             parts.push(Part::new(PartKind::Redacted(data)));
             continue;
         }
         let text = detail_text(detail).unwrap_or_default().to_owned();
-        add_text(&mut parts, text, text_at(detail, "signature"));
+        add_text(&mut parts, text, bound(detail, "signature"));
     }
     let has_text = parts.iter().any(is_text);
     if let (false, Some(plain)) = (has_text, plain) {
@@ -91,19 +94,21 @@ fn add_text(parts: &mut Vec<Part>, text: String, signature: Option<String>) {
 
 /// A detail of signed text; either may be left out in a stream.
 pub(super) fn text_detail(index: usize, text: Option<&str>, signature: Option<&str>) -> Value {
-    let mut detail = json!({"type": "reasoning.text", "format": FORMAT, "index": index});
+    let (format, signed) = split(signature.unwrap_or_default());
+    let mut detail = json!({"type": "reasoning.text", "format": format, "index": index});
     if let Some(text) = text {
         detail["text"] = text.into();
     }
-    if let Some(signature) = signature {
-        detail["signature"] = signature.into();
+    if signature.is_some() {
+        detail["signature"] = signed.into();
     }
     detail
 }
 
 /// A detail that only its vendor can read.
 pub(super) fn encrypted_detail(index: usize, data: &str) -> Value {
-    json!({"type": "reasoning.encrypted", "format": FORMAT, "index": index, "data": data})
+    let (format, data) = split(data);
+    json!({"type": "reasoning.encrypted", "format": format, "index": index, "data": data})
 }
 
 /// All reasoning parts as details, in order; empty where nothing is signed.
@@ -123,8 +128,12 @@ pub(super) fn details(parts: &[Part]) -> Vec<Value> {
     reasoning()
         .enumerate()
         .map(|(index, part)| match &part.kind {
-            PartKind::Thinking(thinking) => {
-                text_detail(index, Some(&thinking.text), thinking.signature.as_deref())
+            PartKind::Thinking(Thinking { text, signature: Some(signature) }) => {
+                text_detail(index, Some(text), Some(signature))
+            }
+            // Nobody's.
+            PartKind::Thinking(Thinking { text, signature: None }) => {
+                json!({"type": "reasoning.text", "index": index, "text": text})
             }
             PartKind::Redacted(data) => encrypted_detail(index, data),
             _ => Value::Null,

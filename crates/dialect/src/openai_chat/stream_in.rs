@@ -6,13 +6,13 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::errors::classify_object;
-use super::read_answer::{error_of, finish_reason, made_up_id, read_usage, thinking_text};
+use super::read_answer::{error_of, failed, finish_reason, made_up_id, read_usage, thinking_text};
 use super::reasoning_fields;
 use crate::exchange::{BlockKind, Delta, StreamEvent};
 use crate::json::{str_at, text_at, to_bytes};
 use crate::registry::StreamReader;
 use crate::sse::SseParser;
-use crate::wire::BadAnswer;
+use crate::wire::{BadAnswer, FinishReason};
 
 #[derive(Debug, Default)]
 pub(super) struct Reader {
@@ -94,7 +94,7 @@ impl State {
             });
         }
         for choice in choices {
-            self.choice(choice, out);
+            self.choice(choice, out)?;
         }
         out.extend(usage.map(StreamEvent::Usage));
         Ok(())
@@ -109,7 +109,7 @@ impl State {
         Ok(())
     }
 
-    fn choice(&mut self, raw: &Value, out: &mut Vec<StreamEvent>) {
+    fn choice(&mut self, raw: &Value, out: &mut Vec<StreamEvent>) -> Result<(), BadAnswer> {
         let index = raw.get("index").and_then(Value::as_u64).unwrap_or(0);
         let index = u32::try_from(index).unwrap_or(u32::MAX);
         let state = self.choices.entry(index).or_default();
@@ -121,8 +121,9 @@ impl State {
             cursor.out.push(StreamEvent::Logprobs { choice: index, value: value.clone() });
         }
         if let Some(word) = str_at(raw, "finish_reason") {
-            cursor.finish(word);
+            cursor.finish(word)?;
         }
+        Ok(())
     }
 }
 
@@ -174,7 +175,7 @@ impl Cursor<'_> {
             }
         }
         for detail in details {
-            if let Some(data) = text_at(detail, "data") {
+            if let Some(data) = reasoning_fields::bound(detail, "data") {
                 self.close();
                 let block = self.begin(BlockKind::Redacted(data));
                 self.out.push(StreamEvent::BlockEnd { choice: self.index, block });
@@ -183,7 +184,7 @@ impl Cursor<'_> {
             if let Some(text) = reasoning_fields::detail_text(detail) {
                 self.thinking(text, true);
             }
-            if let Some(signature) = text_at(detail, "signature") {
+            if let Some(signature) = reasoning_fields::bound(detail, "signature") {
                 let block = self.open(Open::Thinking, BlockKind::Thinking { signed: true });
                 self.push(block, Delta::Signature(signature));
                 // What follows a signature is a block of its own.
@@ -241,13 +242,17 @@ impl Cursor<'_> {
         }
     }
 
-    fn finish(&mut self, word: &str) {
+    fn finish(&mut self, word: &str) -> Result<(), BadAnswer> {
+        let reason = finish_reason(word, !self.state.calls.is_empty());
+        if reason == FinishReason::Error {
+            return Err(failed(word));
+        }
         if std::mem::replace(&mut self.state.finished, true) {
-            return;
+            return Ok(());
         }
         self.close();
-        let reason = finish_reason(word, !self.state.calls.is_empty());
         self.out.push(StreamEvent::Finish { choice: self.index, reason });
+        Ok(())
     }
 
     fn push(&mut self, block: u32, delta: Delta) {

@@ -129,6 +129,7 @@ impl Writer<'_, '_> {
         path: &str,
         moved: &mut Vec<Value>,
     ) -> Result<(), FieldError> {
+        let id = self.tool_id(&result.id);
         let is_text = |part: &&Part| matches!(part.kind, PartKind::Text(_));
         let mut texts = self.parts(result.parts.iter().filter(is_text), path)?;
         let media = self.parts(result.parts.iter().filter(|part| !is_text(part)), path)?;
@@ -141,23 +142,23 @@ impl Writer<'_, '_> {
             if texts.is_empty() {
                 texts.push(text_part("The result is in the next user message."));
             }
-            moved.push(text_part(&format!("Result of tool call {}:", result.id)));
+            moved.push(text_part(&format!("Result of tool call {id}:")));
             moved.extend(media);
         }
         if let (Some(hint), Some(last)) = (cache, texts.last_mut()) {
             self.put_hint(last, hint);
         }
         let content = self.content(texts);
-        let id = self.tool_id(&result.id);
         self.out.push(json!({"role": "tool", "tool_call_id": id, "content": content}));
         Ok(())
     }
 
     fn tool_id(&mut self, id: &str) -> String {
+        let id = tool_ids::original(id);
         if !self.target.quirks.tool_id_nine_alphanumeric {
-            return id.to_owned();
+            return id.into_owned();
         }
-        let fitted = tool_ids::of_nine(id);
+        let fitted = tool_ids::of_nine(&id);
         if fitted != id {
             self.note(Corner::ToolIds);
         }
@@ -165,6 +166,12 @@ impl Writer<'_, '_> {
     }
 
     fn write_assistant(&mut self, message: &Message, path: &str) -> Result<(), FieldError> {
+        let is_media = |part: &Part| {
+            matches!(part.kind, PartKind::Image(_) | PartKind::Document(_) | PartKind::Audio { .. })
+        };
+        if message.parts.iter().any(is_media) {
+            self.note(Corner::AssistantMedia);
+        }
         let mut object = Object::default();
         object.put("role", "assistant");
         let spoken = message

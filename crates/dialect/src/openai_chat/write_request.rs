@@ -3,6 +3,7 @@
 use domain::LossReport;
 use serde_json::{Value, json};
 
+use super::strict_schema;
 use super::write_messages::{self, has_hints};
 use crate::exchange::{
     CacheHint, Exchange, OutputFormat, ThinkingMode, Tier, Tool, ToolChoice, schema_instruction,
@@ -67,7 +68,7 @@ impl Writer<'_, '_> {
         }
         self.body.put("messages", messages);
         self.write_tools();
-        self.write_limits();
+        self.write_limits()?;
         self.write_sampling();
         self.write_reasoning();
         self.write_account();
@@ -110,7 +111,7 @@ impl Writer<'_, '_> {
                 inner.put("name", name.as_deref().unwrap_or("response"));
                 inner.put_some("description", description.clone());
                 inner.put("schema", schema.clone());
-                inner.put_some("strict", *strict);
+                inner.put_some("strict", self.strict(*strict, Some(schema), Corner::StrictFormat));
                 let format = json!({"type": "json_schema", "json_schema": inner.into_value()});
                 self.body.put("response_format", format);
                 None
@@ -152,12 +153,11 @@ impl Writer<'_, '_> {
                 function.put("name", name.as_str());
                 function.put_some("description", description.clone());
                 function.put_some("parameters", schema.clone());
-                if strict.is_some() && self.target.quirks.no_strict_tools {
-                    if *strict == Some(true) {
-                        self.note(Corner::StrictTools);
-                    }
-                } else {
-                    function.put_some("strict", *strict);
+                if !self.target.quirks.no_strict_tools {
+                    let strict = self.strict(*strict, schema.as_ref(), Corner::StrictSubset);
+                    function.put_some("strict", strict);
+                } else if *strict == Some(true) {
+                    self.note(Corner::StrictTools);
                 }
                 Some(json!({"type": "function", "function": function.into_value()}))
             }
@@ -182,6 +182,20 @@ impl Writer<'_, '_> {
                 None
             }
         }
+    }
+
+    /// `strict` as asked, but not for a schema with which the provider would refuse the request.
+    fn strict(
+        &mut self,
+        asked: Option<bool>,
+        schema: Option<&Value>,
+        corner: Corner,
+    ) -> Option<bool> {
+        if asked == Some(true) && !self.is_same() && !schema.is_some_and(strict_schema::fits) {
+            self.note(corner);
+            return None;
+        }
+        asked
     }
 
     fn named(&self, name: &str) -> Value {
@@ -236,13 +250,22 @@ impl Writer<'_, '_> {
         }
     }
 
-    fn write_limits(&mut self) {
+    fn write_limits(&mut self) -> Result<(), FieldError> {
+        if self.exchange.max_output == Some(0) && !self.is_same() {
+            let why = "0 warms a cache at its own vendor only: this provider would refuse it";
+            return Err(FieldError::new("max_tokens", why));
+        }
         let name = if self.target.quirks.max_completion_tokens {
             "max_completion_tokens"
         } else {
             "max_tokens"
         };
         self.body.put_some(name, self.exchange.max_output);
+        self.write_stop();
+        Ok(())
+    }
+
+    fn write_stop(&mut self) {
         if self.exchange.stop.is_empty() {
             return;
         }
@@ -320,7 +343,12 @@ impl Writer<'_, '_> {
                         self.note(Corner::ThinkingBetween);
                         None
                     }
-                    (Some(effort), _) => Some(effort),
+                    (Some(effort), budget) => {
+                        if matches!(budget, Some(ThinkingMode::Budget(_))) {
+                            self.note(Corner::Budget);
+                        }
+                        Some(effort)
+                    }
                     (None, Some(ThinkingMode::Budget(tokens))) => {
                         self.note(Corner::Budget);
                         Some(Effort::from_budget(tokens))

@@ -27,7 +27,6 @@ fn requests() {
                     .collect();
                 let shown = serde_json::json!({
                     "features": exchange.features().to_string(),
-                    "text_bytes": exchange.text_bytes(),
                     "headers": headers.iter().map(|(k, v)| format!("{k}: {v}")).collect::<Vec<_>>(),
                     "body": body,
                     "loss": losses,

@@ -2,6 +2,7 @@
 
 #![expect(clippy::expect_used, reason = "helpers of tests fail by panicking, as tests do")]
 
+mod corners;
 mod errors;
 mod golden;
 mod peek;

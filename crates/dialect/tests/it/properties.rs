@@ -96,7 +96,7 @@ fn survive(body: &[u8]) {
     let quirks = Quirks::default();
     for id in BOTH {
         if let Ok(exchange) = find(id).read_request(body, &()) {
-            let _ = (exchange.features(), exchange.text_bytes(), exchange.limits());
+            let _ = (exchange.features(), exchange.limits());
             for to in BOTH {
                 for version in [OLD, NEW] {
                     let mut loss = LossReport::default();
@@ -413,6 +413,15 @@ fn what_would_falsify_the_request_is_refused() {
     let audio = json!({"type": "input_audio", "input_audio": {"data": "AA==", "format": "wav"}});
     assert_eq!(part(audio), "messages[0].content");
     assert_eq!(part(json!({"type": "file", "file": {"file_id": "file-1"}})), "messages[0].content");
+
+    let body =
+        json!({"model": "m", "max_tokens": 0, "messages": [{"role": "user", "content": "x"}]});
+    let exchange = read_request(DialectId::AnthropicMessages, body.to_string().as_bytes());
+    let quirks = Quirks::default();
+    let mut loss = LossReport::default();
+    let warmed =
+        find(DialectId::OpenaiChat).write_request(&exchange, &target(&quirks, OLD), &mut loss);
+    assert_eq!(warmed.expect_err("refused").field, "max_tokens");
 }
 
 /// Every loss of the fixtures is spelled as a field of the client's own request, or stands for one.
@@ -421,7 +430,21 @@ fn unknown_fields_are_reported_and_nothing_is_reported_twice() {
     for from in BOTH {
         let body = fixtures(from, "request").into_iter().find(|(name, _)| name == "agent");
         let exchange = read_request(from, &body.expect("fixture").1);
-        assert_eq!(exchange.unknown, ["brand_new_field"]);
+        let mut unknown = exchange.unknown.clone();
+        unknown.sort_unstable();
+        let expected: &[&str] = match from {
+            DialectId::OpenaiChat => &[
+                "brand_new_field",
+                "messages[1].content[3].image_url.brand_new_crop",
+                "tools[0].function.brand_new_option",
+            ],
+            DialectId::AnthropicMessages => &[
+                "brand_new_field",
+                "messages[2].content[2].brand_new_mark",
+                "tools[0].brand_new_option",
+            ],
+        };
+        assert_eq!(unknown, expected);
         for to in BOTH {
             let quirks = Quirks::default();
             let (_, _, loss) = write_request(to, &exchange, &target(&quirks, OLD));

@@ -1,9 +1,12 @@
 //! Requests: the gate, the peeks, forwarding, translation.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use catalog::image_rule;
 use dialect::gate::{GateErrorKind, GateLimits, scan};
 use dialect::{DialectId, Edits, Exchange, Quirks, Target, dialect};
-use domain::{Feature, LossReport};
+use domain::{Feature, ImageDetail, ImageInput, LossReport};
 use serde_json::{Value, json};
 
 use crate::reference::is_unique_json;
@@ -78,6 +81,30 @@ fn peek(id: DialectId, data: &[u8]) {
         assert_eq!(exchange.answers, peek.limits.answers);
         assert!(peek.limits.max_output >= exchange.max_output);
         assert_eq!(exchange.stream, peek.features.contains(Feature::Stream));
+    }
+}
+
+/// The head of an image's file, as bytes and as a request carries it.
+pub fn image_size(data: &[u8]) {
+    let size = dialect::image_size(data.iter().copied());
+    assert!(size.is_none_or(|(width, height)| width > 0 && height > 0));
+    let cut = dialect::image_size(data.iter().copied().take(data.len() / 2));
+    assert!(cut.is_none() || cut == size, "the first bytes tell the size or nothing");
+
+    let url = format!("data:image/png;base64,{}", STANDARD.encode(data));
+    let part = json!({"type": "image_url", "image_url": {"url": url, "detail": "high"}});
+    let body = json!({"model": "m", "messages": [{"role": "user", "content": [part]}]}).to_string();
+    let Ok(peek) = dialect(DialectId::OpenaiChat).peek(body.as_bytes(), &()) else {
+        unreachable!("a whole request is read");
+    };
+    assert_eq!(peek.images, [ImageInput { size, detail: ImageDetail::High }]);
+
+    for model in ["gpt-4o", "gpt-6", "claude-opus-5", "m"] {
+        let Some(rule) = image_rule(model).map(|fact| fact.value) else {
+            unreachable!("every model has a rule");
+        };
+        let most = |size| rule.most_tokens(ImageInput { size, detail: ImageDetail::High });
+        assert!((1..=most(None)).contains(&most(size)), "{model}: {size:?}");
     }
 }
 

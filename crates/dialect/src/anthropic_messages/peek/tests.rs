@@ -1,4 +1,4 @@
-use domain::{Feature, Features};
+use domain::{Feature, Features, ImageInput};
 use serde_json::{Value, json};
 
 use super::*;
@@ -43,8 +43,8 @@ fn blocks_are_read_by_what_they_are() {
         ]}]},
         {"role": "assistant", "content": "Sure:"},
     ]}));
-    assert_eq!((peek.images, peek.documents), (3, 2));
-    assert_eq!(peek.media_bytes, 2_000);
+    // A text document is text.
+    assert_eq!((peek.images.len(), peek.paged_documents), (3, 1));
     assert!(peek.text_bytes < 300, "{}", peek.text_bytes);
     assert_eq!(
         peek.features,
@@ -62,18 +62,45 @@ fn blocks_are_read_by_what_they_are() {
 }
 
 #[test]
-fn tools_count_with_the_vendors_own_prompt() {
+fn a_source_is_what_its_block_says_wherever_that_stands() {
+    let data = "iVBORw0KGgoAAAANSUhEUgAAACUAAAAVCAIAAABOhrD5";
+    let peek = of(
+        &json!({"model": "m", "max_tokens": 1, "messages": [{"role": "user", "content": [
+            {"source": {"data": data, "media_type": "image/png", "type": "base64"}, "type": "image"},
+            {"source": {"data": data, "type": "base64"}, "type": "document"},
+            {"source": {"type": "content", "content": [
+                {"source": {"type": "base64", "data": data}, "type": "image"},
+                {"type": "text", "text": "some words of it"},
+            ]}, "type": "document"},
+            {"type": "search_result", "source": "https://example.com/found", "title": "t", "content": []},
+        ]}]}),
+    );
+    let image = ImageInput { size: Some((37, 21)), detail: ImageDetail::Auto };
+    assert_eq!(peek.images, [image, image]);
+    assert_eq!(peek.paged_documents, 1);
+    let bare = of(
+        &json!({"model": "m", "max_tokens": 1, "messages": [{"role": "user", "content": [{}, {}, {}, {}, {}, {}]}]}),
+    );
+    let counted = "some words of it".len() + "https://example.com/found".len() + "t".len();
+    assert_eq!(peek.text_bytes, bare.text_bytes + counted as u64);
+}
+
+#[test]
+fn tools_count_as_written_and_are_told_apart() {
     let user = json!([{"role": "user", "content": "x"}]);
     let bare = of(&json!({"model": "m", "max_tokens": 1, "messages": user}));
+    let hosted = json!({"type": "web_search_20250305", "name": "web_search"});
     let tools = of(&json!({"model": "m", "max_tokens": 1, "messages": user, "tools": [
-        {"name": "f", "input_schema": {"type": "object"}},
-        {"type": "web_search_20250305", "name": "web_search"},
+        {"name": "f", "input_schema": {"type": "object"}}, hosted,
     ], "tool_choice": {"type": "any"}}));
-    assert!(tools.text_bytes >= bare.text_bytes + 640);
+    assert!(tools.text_bytes > bare.text_bytes + hosted.to_string().len() as u64);
     assert_eq!(
         tools.features,
         features(&[Feature::Tools, Feature::HostedTools, Feature::ToolChoice])
     );
+    let servers = json!({"model": "m", "max_tokens": 1, "messages": user,
+        "mcp_servers": [{"url": "https://x.example"}]});
+    assert_eq!(of(&servers).features, features(&[Feature::HostedTools]));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-use domain::{Feature, Features, RequestLimits};
+use domain::{Feature, Features, ImageInput, RequestLimits};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -65,7 +65,7 @@ fn what_decides_how_a_request_is_treated_is_not_guessed() {
 }
 
 #[test]
-fn media_is_counted_by_bytes_and_not_as_text() {
+fn media_is_counted_apart_from_text() {
     let data = "A".repeat(4_000);
     let peek = of(&json!({"model": "m", "messages": [{"role": "user", "content": [
         {"type": "text", "text": "look"},
@@ -76,8 +76,8 @@ fn media_is_counted_by_bytes_and_not_as_text() {
         {"type": "file", "file": {"file_id": "file-1"}},
     ]}]}));
     assert!(peek.text_bytes < 300, "{}", peek.text_bytes);
-    assert_eq!((peek.images, peek.documents), (2, 2));
-    assert_eq!(peek.media_bytes, 12_022);
+    assert_eq!((peek.images.len(), peek.paged_documents), (2, 2));
+    assert_eq!(peek.audio_bytes, 4_000);
     assert_eq!(
         peek.features,
         features(&[
@@ -88,6 +88,39 @@ fn media_is_counted_by_bytes_and_not_as_text() {
             Feature::FileIds,
         ])
     );
+}
+
+#[test]
+fn an_image_has_the_size_of_its_file_and_the_detail_asked_for() {
+    let data = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAACUAAAAVCAIAAABOhrD5";
+    let peek = of(&json!({"model": "m", "messages": [{"role": "user", "content": [
+        {"image_url": {"detail": "low", "url": data}, "type": "image_url"},
+        {"type": "image_url", "image_url": data},
+        {"type": "image_url", "image_url": {"url": "https://example.com/a.png", "detail": "high"}},
+        {"type": "image_url", "image_url": {"url": data, "detail": "closest"}},
+        {"type": "image_url", "image_url": {"url": "data:image/png;base64,broken", "detail": null}},
+        {"type": "image_url"},
+    ]}]}));
+    let image = |size, detail| ImageInput { size, detail };
+    let size = Some((37, 21));
+    assert_eq!(
+        peek.images,
+        [
+            image(size, ImageDetail::Low),
+            image(size, ImageDetail::Auto),
+            image(None, ImageDetail::High),
+            image(size, ImageDetail::Original),
+            image(None, ImageDetail::Auto),
+        ]
+    );
+}
+
+#[test]
+fn the_sizes_of_more_images_than_any_provider_takes_are_not_kept() {
+    let part = json!({"type": "image_url", "image_url": {"url": "https://example.com/a.png"}});
+    let many = vec![part; Peek::IMAGES_MAX + 3];
+    let peek = of(&json!({"model": "m", "messages": [{"role": "user", "content": many}]}));
+    assert_eq!((peek.images.len(), peek.further_images), (Peek::IMAGES_MAX, 3));
 }
 
 #[test]

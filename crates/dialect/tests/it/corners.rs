@@ -1,0 +1,166 @@
+//! Single corners of the translation (protocols C1 and C2), each with what is said about it.
+
+use dialect::{BadAnswer, DialectId, Exchange, Quirks, dialect as find};
+use serde_json::{Value, json};
+
+use crate::support::{NEW, OLD, asked, context, events, fixtures, target, write_request, written};
+
+fn read(id: DialectId, body: &Value) -> Exchange {
+    find(id).read_request(body.to_string().as_bytes(), &()).expect("a good request")
+}
+
+/// Generation that failed in the middle is no answer and no clean end, whatever word the host has for it.
+#[test]
+fn an_answer_that_ended_in_an_error_is_none() {
+    for word in ["error", "abort"] {
+        let choice = json!({"index": 0, "message": {"content": "Half"}, "delta": {"content": "Half"},
+            "finish_reason": word});
+        let body = json!({"choices": [choice]});
+        let answer = find(DialectId::OpenaiChat).read_answer(body.to_string().as_bytes());
+        assert!(matches!(answer, Err(BadAnswer::Fault(_))), "{word}: {answer:?}");
+        let stream = format!("data: {body}\n\ndata: [DONE]\n\n");
+        let (events, result) = events(DialectId::OpenaiChat, [stream.as_bytes()]);
+        assert!(result.is_err(), "{word}");
+        let text = written(DialectId::AnthropicMessages, &events);
+        assert!(text.contains("Half") && !text.contains("message_stop"), "{text}");
+    }
+}
+
+/// What a reseller says another vendor signed goes back to that reseller through a Messages client, unchanged, and to
+/// nobody else.
+#[test]
+fn foreign_signatures_find_their_way_back_and_nowhere_else() {
+    let (chat, messages) = (DialectId::OpenaiChat, DialectId::AnthropicMessages);
+    let body = fixtures(chat, "answer").into_iter().find(|(name, _)| name == "resold");
+    let answer = find(chat).read_answer(&body.expect("fixture").1).expect("good");
+    let exchange = asked(messages);
+    let shown = find(messages).write_answer(&answer, &context(&exchange));
+    let shown: Value = serde_json::from_slice(&shown).expect("JSON");
+    let call = &shown["content"][2]["id"];
+    let request = json!({"model": "m", "max_tokens": 9000, "thinking": {"type": "adaptive"}, "messages": [
+        {"role": "user", "content": "x"},
+        {"role": "assistant", "content": shown["content"]},
+        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": call, "content": "1"}]},
+    ]});
+    let exchange = read(messages, &request);
+    let quirks = Quirks::from_words(["reasoning_details"]).expect("words");
+    let (body, _, loss) = write_request(chat, &exchange, &target(&quirks, NEW));
+    let turn = &body["messages"][1];
+    assert_eq!(
+        turn["reasoning_details"],
+        json!([
+            {"type": "reasoning.text", "index": 0, "text": "One place."},
+            {"type": "reasoning.encrypted", "format": "google-gemini-v1", "index": 1, "data": "Zm9yZWlnbg=="},
+        ])
+    );
+    // So does the call's id, which this model's own template reads.
+    assert_eq!(turn["tool_calls"][0]["id"], "functions.weather:0");
+    assert_eq!(body["messages"][2]["tool_call_id"], "functions.weather:0");
+    assert!(!loss.to_string().contains("signature"), "{loss}");
+
+    let (body, _, _) = write_request(messages, &exchange, &target(&quirks, NEW));
+    let turn = body["messages"][1]["content"].as_array().expect("blocks");
+    assert_eq!(turn.iter().map(|block| &block["type"]).collect::<Vec<_>>(), ["tool_use"]);
+}
+
+/// Corners of single hosts, each said.
+#[test]
+fn what_a_host_lacks_is_noted() {
+    let noted = |from: DialectId, body: Value, to: DialectId, words: &[&str]| {
+        let exchange = read(from, &body);
+        let quirks = Quirks::from_words(words.iter().copied()).expect("words");
+        write_request(to, &exchange, &target(&quirks, OLD)).2.to_string()
+    };
+    let (chat, messages) = (DialectId::OpenaiChat, DialectId::AnthropicMessages);
+    let function = json!({"type": "function", "function": {"name": "f"}});
+    let user = json!([{"role": "user", "content": "x"}]);
+    let one_at_a_time = json!({"model": "m", "messages": user, "max_tokens": 5, "tools": [function],
+        "parallel_tool_calls": false});
+    assert_eq!(
+        noted(chat, one_at_a_time, messages, &["no_messages_tool_choice"]),
+        "parallel_tool_calls=dropped"
+    );
+    let both = json!({"model": "m", "messages": user, "max_tokens": 9000,
+        "thinking": {"type": "enabled", "budget_tokens": 2000}, "output_config": {"effort": "high"}});
+    assert_eq!(noted(messages, both, chat, &[]), "thinking.budget_tokens=approximated");
+    let obfuscated = json!({"model": "m", "messages": user, "max_tokens": 5, "stream": true,
+        "stream_options": {"include_usage": true, "include_obfuscation": true}});
+    assert_eq!(noted(chat, obfuscated, messages, &[]), "unknown_fields=dropped");
+    let plain = json!({"model": "m", "messages": user, "max_tokens": 5, "stream": true,
+        "stream_options": {"include_usage": true, "include_obfuscation": false}});
+    assert_eq!(noted(chat, plain, messages, &[]), "");
+}
+
+/// What SDKs send back of an answer as it came is nothing new.
+#[test]
+fn an_answer_in_the_history_is_no_loss() {
+    let (chat, messages) = (DialectId::OpenaiChat, DialectId::AnthropicMessages);
+    let dumped = json!({"role": "assistant", "content": "Hello.", "refusal": null, "annotations": [], "audio": null,
+        "function_call": null, "tool_calls": [{"id": "call_1", "type": "function", "index": 0,
+            "function": {"name": "f", "arguments": "{}"}}]});
+    let body = json!({"model": "m", "max_tokens": 5, "messages": [
+        {"role": "user", "content": "x"}, dumped,
+        {"role": "tool", "tool_call_id": "call_1", "content": "1", "name": "f"},
+    ], "tools": [{"type": "function", "function": {"name": "f"}}]});
+    let exchange = read(chat, &body);
+    assert_eq!(exchange.unknown, [""; 0]);
+    let quirks = Quirks::default();
+    let (_, _, loss) = write_request(messages, &exchange, &target(&quirks, OLD));
+    assert_eq!(loss.to_string(), "");
+
+    let dumped = json!([{"type": "text", "text": "Hello.", "citations": null},
+        {"type": "tool_use", "id": "toolu_1", "name": "f", "input": {}, "caller": {"type": "direct"}}]);
+    let result = json!([{"type": "tool_result", "tool_use_id": "toolu_1", "content": "1"}]);
+    let body = json!({"model": "m", "max_tokens": 5, "messages": [
+        {"role": "user", "content": "x"}, {"role": "assistant", "content": dumped}, {"role": "user", "content": result},
+    ], "tools": [{"name": "f", "input_schema": {"type": "object"}}]});
+    let exchange = read(messages, &body);
+    assert_eq!(exchange.unknown, [""; 0]);
+    let (_, _, loss) = write_request(chat, &exchange, &target(&quirks, OLD));
+    assert_eq!(loss.to_string(), "");
+}
+
+/// Anthropic's strict mode takes optional properties, OpenAI's refuses the request: there the schema guides, and the
+/// client is told. One that both take stays strict.
+#[test]
+fn strict_is_sent_where_the_schema_allows_it() {
+    let (chat, messages) = (DialectId::OpenaiChat, DialectId::AnthropicMessages);
+    for (required, is_strict) in [(json!(["a", "b"]), true), (json!(["a"]), false)] {
+        let schema = json!({"type": "object", "properties": {"a": {"type": "string"}, "b": {"type": "string"}},
+            "required": required, "additionalProperties": false});
+        let request = json!({"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "x"}],
+            "tools": [{"name": "f", "input_schema": schema, "strict": true}],
+            "output_config": {"format": {"type": "json_schema", "schema": schema}}});
+        let (body, _, loss) =
+            write_request(chat, &read(messages, &request), &target(&Quirks::default(), NEW));
+        let strict = if is_strict { json!(true) } else { Value::Null };
+        assert_eq!(body["tools"][0]["function"]["strict"], strict);
+        assert_eq!(body["tools"][0]["function"]["parameters"], schema);
+        assert_eq!(body["response_format"]["json_schema"]["strict"], strict);
+        assert_eq!(body["response_format"]["json_schema"]["schema"], schema);
+        let said = loss.to_string();
+        assert_eq!(said.contains("tools[].strict"), !is_strict, "{said}");
+        assert_eq!(said.contains("output_config.format.schema"), !is_strict, "{said}");
+    }
+}
+
+/// The provider answers 400 to a text of white space alone; chat hosts take it.
+#[test]
+fn blank_text_is_not_sent_to_messages() {
+    let request = json!({"model": "m", "messages": [
+        {"role": "system", "content": " "},
+        {"role": "user", "content": [{"type": "text", "text": "\n"}, {"type": "text", "text": "x"}]},
+        {"role": "assistant", "content": "\t"},
+        {"role": "user", "content": "y"},
+    ]});
+    let exchange = read(DialectId::OpenaiChat, &request);
+    let (body, ..) =
+        write_request(DialectId::AnthropicMessages, &exchange, &target(&Quirks::default(), NEW));
+    assert_eq!(
+        body["messages"].to_string(),
+        json!([{"role": "user", "content":
+        [{"type": "text", "text": "x"}, {"type": "text", "text": "y"}]}])
+        .to_string()
+    );
+    assert_eq!(body.get("system"), None);
+}
