@@ -2,18 +2,19 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::cli::Global;
 use crate::exit::{Exit, Failure};
-use crate::surroundings;
+use crate::{client, http, surroundings};
 
 /// Stands in for a key where none is needed: SDKs refuse to start without one.
 const NO_KEY: &str = "outrigger";
 
 /// Which gateway, with which key.
-#[derive(Clone, Debug, clap::Args)]
+#[derive(Clone, Debug, Default, clap::Args)]
 pub(crate) struct Target {
-    /// Base address of the gateway (default: what the configuration says).
+    /// Base address of the gateway (default: the one that runs here, else what the configuration says).
     #[arg(long, value_name = "URL", env = "OUTRIGGER_API_URL", hide_env_values = true)]
     api_url: Option<String>,
     /// File with the virtual key (default: OUTRIGGER_API_KEY).
@@ -23,11 +24,23 @@ pub(crate) struct Target {
 
 /// Base address of the gateway, without `/v1` and without a trailing slash.
 pub(crate) fn base(target: &Target, global: &Global) -> Result<String, Failure> {
+    base_within(target, global, http::PATIENCE)
+}
+
+/// The same, with so much time for the running gateway to say where it listens.
+pub(crate) fn base_within(
+    target: &Target,
+    global: &Global,
+    patience: Duration,
+) -> Result<String, Failure> {
     if let Some(url) = &target.api_url {
         let url = url.trim_end_matches('/');
         return Ok(url.strip_suffix("/v1").unwrap_or(url).to_owned());
     }
-    let configuration = surroundings::load(global.config.as_deref(), global.output())?;
+    if let Some(base) = client::api_base(global, patience) {
+        return Ok(base);
+    }
+    let configuration = surroundings::load(global)?;
     let server = &configuration.loaded.config.server;
     let scheme = if server.tls.is_some() { "https" } else { "http" };
     Ok(format!("{scheme}://{}", reachable(server.api)))

@@ -8,6 +8,8 @@ use upstream::{Deadlines, Outgoing, Pool, PoolOptions, Target, TargetOptions};
 
 use crate::exit::{Context as _, Exit, Failure};
 
+/// How long an answer is waited for, unless a command says otherwise.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 /// Longest answer that is read, in bytes.
 const ANSWER_MAX: usize = 64 << 20;
 
@@ -38,7 +40,7 @@ impl<'a> Call<'a> {
             path,
             headers: Vec::new(),
             body: Vec::new(),
-            patience: Duration::from_secs(10),
+            patience: PATIENCE,
             // The person at the keyboard named the address; the guard protects what a configuration names.
             options: TargetOptions { allow_private_address: true, ..TargetOptions::default() },
         }
@@ -94,7 +96,8 @@ async fn exchange(call: Call<'_>, mut each: impl FnMut(&[u8])) -> Result<Answer,
     let headers = headers(&call)?;
     let outgoing =
         Outgoing { method: call.method, path: call.path, headers, body: call.body.into() };
-    let deadlines = Deadlines { connect: Duration::from_secs(5), first_byte: call.patience };
+    let connect = call.patience.min(Duration::from_secs(5));
+    let deadlines = Deadlines { connect, first_byte: call.patience };
     let began = std::time::Instant::now();
     let mut incoming = pool
         .send(&target, outgoing, &deadlines)

@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+mod certificate;
 mod cli;
 mod client;
 mod client_env;
@@ -10,6 +11,8 @@ mod commands;
 mod data;
 mod exit;
 mod http;
+mod jq;
+mod names;
 mod output;
 mod overlay;
 mod rows;
@@ -17,14 +20,15 @@ mod surroundings;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
-
 #[cfg(feature = "mimalloc")]
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let cli = match cli::Cli::try_parse() {
+    if let Some(done) = commands::completion::asked() {
+        return ended(done);
+    }
+    let cli = match cli::Cli::typed() {
         Ok(cli) => cli,
         Err(error) => {
             // Help and version come this way too, and go to standard output. A closed pipe is no failure.
@@ -32,7 +36,12 @@ fn main() -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
-    match cli.command.run(&cli.global) {
+    ended(cli.command.run(&cli.global))
+}
+
+/// Says how it went.
+fn ended(done: exit::Done) -> ExitCode {
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             if !failure.message.is_empty() {

@@ -73,7 +73,7 @@ fn show(global: &Global) -> Done {
     let imported = overlay::read(global)?;
     let import =
         imported.as_ref().map(|(it, from)| json!({"models": it.len(), "from": from.to_string()}));
-    output.either(&json!({"hosts": list, "import": import}), || {
+    output.listing(&json!({"hosts": list, "import": import}), "hosts", || {
         output.table(&["host", "models", "priced", "checked"], &rows, &[1, 2])?;
         if let Some((it, from)) = &imported {
             output.say(&format!("with an import of {} models that counts from {from}", it.len()));

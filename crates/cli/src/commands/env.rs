@@ -9,7 +9,7 @@ use crate::exit::Done;
 /// Print the variables that point SDKs at the gateway.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  eval \"$(outrigger env)\"\n  outrigger env --shell fish | source\n  outrigger env --json"
+    after_help = "Examples:\n  eval \"$(outrigger env)\"\n  outrigger env --shell fish > env.fish\n  outrigger env --shell dotenv > .env"
 )]
 pub(crate) struct Args {
     /// Whose syntax to use.

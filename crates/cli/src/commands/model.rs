@@ -1,14 +1,13 @@
 //! `outrigger model`: what can be asked for, its facts and its price.
 
 use catalog::{Mode, PriceSheet, Rates};
+use clap_complete::engine::ArgValueCandidates;
 use domain::{Money, Price, Usage};
 use serde_json::{Value, json};
 
 use crate::cli::Global;
-use crate::clock;
 use crate::exit::{Done, Exit, Failure};
-use crate::overlay;
-use crate::surroundings;
+use crate::{clock, names, overlay, surroundings};
 
 /// List models, show one, compute a price.
 #[derive(Debug, clap::Args)]
@@ -28,7 +27,7 @@ enum Command {
     )]
     Ls {
         /// Only those of this provider.
-        #[arg(long)]
+        #[arg(long, add = ArgValueCandidates::new(names::providers))]
         provider: Option<String>,
     },
     /// Show what is known of a model: limits, prices, life cycle, who stands behind it.
@@ -37,6 +36,7 @@ enum Command {
     )]
     Show {
         /// The offer: provider/model.
+        #[arg(add = ArgValueCandidates::new(names::offers))]
         offer: String,
     },
     /// Compute what a request costs.
@@ -45,6 +45,7 @@ enum Command {
     )]
     Price {
         /// The offer: provider/model.
+        #[arg(add = ArgValueCandidates::new(names::offers))]
         offer: String,
         /// Fresh input tokens.
         #[arg(long, default_value_t = 0)]
@@ -58,8 +59,8 @@ enum Command {
         /// Output tokens.
         #[arg(long, default_value_t = 0)]
         output: u64,
-        /// How it is processed: standard, batch, flex, fast.
-        #[arg(long, default_value = "standard")]
+        /// How it is processed.
+        #[arg(long, default_value = "standard", value_parser = ["standard", "batch", "flex", "fast"])]
         mode: String,
     },
 }
@@ -87,7 +88,7 @@ fn usd(price: Price) -> String {
 
 fn ls(only: Option<&str>, global: &Global) -> Done {
     let output = global.output();
-    let configuration = surroundings::load(global.config.as_deref(), output)?;
+    let configuration = surroundings::load(global)?;
     let catalog = overlay::catalog(global)?;
     let now = clock::now();
     let providers = &configuration.loaded.config.providers;
@@ -127,7 +128,7 @@ fn ls(only: Option<&str>, global: &Global) -> Done {
             ]);
         }
     }
-    output.either(&json!(list), || {
+    output.listing(&json!({"models": list}), "models", || {
         let head = ["offer", "input USD/1M", "output USD/1M", "max input", "max output"];
         output.table(&head, &rows, &[1, 2, 3, 4])
     })
@@ -194,7 +195,7 @@ fn sheet(
 
 fn show(offer: &str, global: &Global) -> Done {
     let output = global.output();
-    let configuration = surroundings::load(global.config.as_deref(), output)?;
+    let configuration = surroundings::load(global)?;
     let catalog = overlay::catalog(global)?;
     let (provider, model) = resolve(offer, &configuration)?;
     let host = host(provider, &catalog);
@@ -317,7 +318,7 @@ pub(crate) fn layers(
 
 fn price(offer: &str, usage: &Usage, mode: &str, global: &Global) -> Done {
     let output = global.output();
-    let configuration = surroundings::load(global.config.as_deref(), output)?;
+    let configuration = surroundings::load(global)?;
     let catalog = overlay::catalog(global)?;
     let mode = Mode::parse(mode)
         .ok_or_else(|| Failure::new(Exit::Usage, format!("there is no mode `{mode}`")))?;

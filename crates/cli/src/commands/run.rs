@@ -11,7 +11,7 @@ use crate::exit::{Done, Exit, Failure};
 /// Run a program with its SDKs pointed at the gateway.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  outrigger run -- python app.py\n  outrigger run -- claude\n  outrigger run --key-file key.txt -- npm test"
+    after_help = "Examples:\n  outrigger run -- python3 app.py\n  outrigger run -- claude\n  outrigger run --key-file key.txt -- npm test"
 )]
 pub(crate) struct Args {
     #[command(flatten)]
