@@ -3,7 +3,8 @@
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
-use clap::{ColorChoice, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum as _};
+use clap::error::{ContextKind, ContextValue};
+use clap::{ArgAction, ColorChoice, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum as _};
 
 use crate::commands;
 use crate::exit::{Done, Exit, Failure};
@@ -21,6 +22,7 @@ const HEADING: &str = "Everywhere";
     about = "AI gateway that keeps its owner in charge of its AI partners",
     after_help = "Examples:\n  outrigger serve\n  outrigger try \"hello\" --model demo/echo\n  outrigger run -- python3 app.py",
     disable_help_subcommand = true,
+    disable_help_flag = true,
     arg_required_else_help = true,
     max_term_width = 100
 )]
@@ -45,13 +47,28 @@ impl Cli {
             Color::Auto => ColorChoice::Auto,
         };
         let command = Self::command().color(choice);
-        Self::from_arg_matches(&command.try_get_matches()?)
+        Self::from_arg_matches(&command.try_get_matches().map_err(nearest_only)?)
     }
+}
+
+/// Of several similar commands the most similar one, which clap puts last.
+fn nearest_only(mut error: clap::Error) -> clap::Error {
+    let similar = error.get(ContextKind::SuggestedSubcommand);
+    if let Some(ContextValue::Strings(names)) = similar
+        && let Some(nearest) = names.last().cloned()
+    {
+        error.insert(ContextKind::SuggestedSubcommand, ContextValue::Strings(vec![nearest]));
+    }
+    error
 }
 
 /// What every command takes.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(crate) struct Global {
+    /// Print help.
+    // The short form in any case: the long one spreads a screen over three.
+    #[arg(long, short, global = true, action = ArgAction::HelpShort, help_heading = HEADING)]
+    help: Option<bool>,
     /// Print one JSON document.
     #[arg(long, global = true, help_heading = HEADING, conflicts_with_all = ["jsonl", "plain"])]
     pub(crate) json: bool,

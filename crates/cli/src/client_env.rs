@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use crate::cli::Global;
 use crate::exit::{Exit, Failure};
-use crate::{client, http, surroundings};
+use crate::surroundings::{self, Process};
+use crate::{client, http};
 
 /// Stands in for a key where none is needed: SDKs refuse to start without one.
 const NO_KEY: &str = "outrigger";
@@ -56,17 +57,16 @@ pub(crate) fn reachable(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, address.port())
 }
 
-/// The virtual key: a file, else the environment, else a word that stands for none.
-pub(crate) fn key(target: &Target) -> Result<String, Failure> {
+/// The virtual key: of a file, else of the environment.
+pub(crate) fn key(target: &Target) -> Result<Option<String>, Failure> {
     let Some(path) = &target.key_file else {
-        let given = std::env::var("OUTRIGGER_API_KEY").ok().filter(|key| !key.is_empty());
-        return Ok(given.unwrap_or_else(|| NO_KEY.into()));
+        return Ok(config::Env::var(&Process, "OUTRIGGER_API_KEY"));
     };
     let text = std::fs::read_to_string(path).map_err(|error| {
         let reason = surroundings::reason(&error);
         Failure::new(Exit::Usage, format!("can't read {}: {reason}", path.display()))
     })?;
-    Ok(text.trim().to_owned())
+    Ok(Some(text.trim().to_owned()))
 }
 
 /// The variables and their values. `ANTHROPIC_BASE_URL` is without `/v1`, `OPENAI_BASE_URL` with it: so the SDKs
@@ -76,7 +76,7 @@ pub(crate) fn variables(
     global: &Global,
 ) -> Result<Vec<(&'static str, String)>, Failure> {
     let base = base(target, global)?;
-    let key = key(target)?;
+    let key = key(target)?.unwrap_or_else(|| NO_KEY.into());
     Ok(vec![
         ("OPENAI_BASE_URL", format!("{base}/v1")),
         ("OPENAI_API_KEY", key.clone()),

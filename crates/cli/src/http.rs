@@ -51,6 +51,14 @@ impl<'a> Call<'a> {
         Self { method: Method::POST, body: body.to_string().into_bytes(), ..Self::get(base, path) }
     }
 
+    /// With a virtual key, where there is one.
+    pub(crate) fn key(self, key: Option<&str>) -> Self {
+        match key {
+            Some(key) => self.bearer(key),
+            None => self,
+        }
+    }
+
     /// With a bearer token.
     pub(crate) fn bearer(mut self, token: &str) -> Self {
         self.headers.push(("authorization", format!("Bearer {token}")));
@@ -89,7 +97,10 @@ pub(crate) fn send(call: Call<'_>, each: impl FnMut(&[u8])) -> Result<Answer, Fa
 async fn exchange(call: Call<'_>, mut each: impl FnMut(&[u8])) -> Result<Answer, Failure> {
     let base = call.base.to_owned();
     let unreachable = |error: &dyn std::fmt::Display| {
-        Failure::new(Exit::Network, format!("can't reach {base}: {error}"))
+        let error = error.to_string();
+        // A message that says so already is not said twice.
+        let known = error.starts_with("can't connect");
+        Failure::new(Exit::Network, if known { error } else { format!("{base}: {error}") })
     };
     let target = Target::new(call.base, &call.options).map_err(|error| unreachable(&error))?;
     let pool = Pool::new(PoolOptions::default());

@@ -18,7 +18,10 @@ mod overlay;
 mod rows;
 mod surroundings;
 
+use std::io::Write as _;
 use std::process::ExitCode;
+
+use clap::error::ErrorKind;
 
 #[cfg(feature = "mimalloc")]
 #[global_allocator]
@@ -33,6 +36,11 @@ fn main() -> ExitCode {
         Err(error) => {
             // Help and version come this way too, and go to standard output. A closed pipe is no failure.
             drop(error.print());
+            match error.kind() {
+                ErrorKind::DisplayHelp => drop(std::io::stdout().write_all(b"\n")),
+                ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => output::complain(""),
+                _ => {}
+            }
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };

@@ -120,7 +120,8 @@ fn served(global: &Global) -> Option<Vec<String>> {
     }
     let target = client_env::Target::default();
     let base = client_env::base_within(&target, global, PATIENCE).ok()?;
-    let mut call = Call::get(&base, "/v1/models").bearer(&client_env::key(&target).ok()?);
+    let key = client_env::key(&target).ok()?;
+    let mut call = Call::get(&base, "/v1/models").key(key.as_deref());
     call.patience = PATIENCE;
     let answer = http::send(call, |_| ()).ok().filter(|it| it.status == 200)?;
     let value: Value = serde_json::from_slice(&answer.body).ok()?;

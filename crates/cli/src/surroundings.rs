@@ -130,7 +130,8 @@ pub(crate) fn quietly(global: &Global) -> Option<Loaded> {
 pub(crate) fn read(path: &Path) -> Result<String, Failure> {
     std::fs::read_to_string(path).map_err(|error| {
         let message = format!("can't read {}: {}", path.display(), reason(&error));
-        Failure::new(Exit::Config, message).hint("outrigger init writes one")
+        Failure::new(Exit::Config, message)
+            .hint(format!("`outrigger init --config {}` writes one", path.display()))
     })
 }
 

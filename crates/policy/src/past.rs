@@ -17,6 +17,8 @@ pub struct Known {
     pub residency: String,
     /// The virtual key's public part.
     pub key: Option<String>,
+    /// The offers that were tried, by name.
+    pub tried: Vec<String>,
 }
 
 /// What a stored code says to a person about `offer`, with what is still known of the request. Details that only the
@@ -25,6 +27,9 @@ pub fn past_sentence(offer: &str, code: u8, known: &Known) -> String {
     match code {
         0 => format!("`{offer}` was not considered."),
         1 => format!("`{offer}` was asked first."),
+        2 if known.tried.iter().any(|it| it == offer) => {
+            format!("`{offer}` was asked next, because those before it failed.")
+        }
         2 => format!("`{offer}` stood ready if those before it failed."),
         3 => format!("`{offer}` had failed before, and this request tried whether it works again."),
         4 => format!("`{offer}` was not well, but nothing else was left."),
@@ -91,8 +96,11 @@ mod tests {
         let known = Known {
             features: Features::NONE.with(Feature::Tools).with(Feature::Images),
             context_bound: Some(9000),
+            tried: vec!["c/d".into()],
             ..Known::default()
         };
+        assert!(past_sentence("c/d", 2, &known).contains("asked next"));
+        assert!(past_sentence("a/b", 2, &known).contains("stood ready"));
         assert!(past_sentence("a/b", 18, &known).contains("(tools, images)"));
         assert!(past_sentence("a/b", 20, &known).contains("at most 9000 tokens"));
         assert!(past_sentence("a/b", 64 + ErrorClass::Timeout as u8, &known).contains("(timeout)"));

@@ -279,7 +279,7 @@ impl Running {
         })
     }
 
-    /// Serves until SIGTERM or SIGINT, then drains.
+    /// Serves until SIGTERM or SIGINT, then drains; a second SIGINT cuts the drain short.
     fn until_stopped(mut self) -> Result<Exit, ServeError> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let why = runtime.block_on(self.control())?;
@@ -287,15 +287,21 @@ impl Running {
         self.gateway.drain();
         self.shutdown.drain(drain);
         tracing::info!(why, drain_seconds = drain.as_secs(), "draining");
-        let mut cut = 0;
         // While the data plane drains, the admin API still answers: readiness above all.
-        for thread in std::mem::take(&mut self.threads) {
-            if let Ok(served) = thread.join() {
-                cut += served.cut;
-            } else {
-                tracing::error!("a thread of the data plane panicked");
+        let threads = std::mem::take(&mut self.threads);
+        let joining = runtime.spawn_blocking(|| join(threads));
+        let cut = runtime.block_on(async {
+            tokio::pin!(joining);
+            let mut again = signal(SignalKind::interrupt())?;
+            tokio::select! {
+                cut = &mut joining => return Ok::<_, ServeError>(cut.unwrap_or_default()),
+                () = received(&mut again) => {}
             }
-        }
+            // Whoever interrupts twice does not want to wait.
+            tracing::warn!("interrupted again: what still runs is cut");
+            self.shutdown.drain(Duration::ZERO);
+            Ok(joining.await.unwrap_or_default())
+        })?;
         let why = if cut == 0 { "drained" } else { "drain_deadline" };
         let stop = Stop { at: self.gateway.now(), why: why.into() };
         if self.gateway.ledger.append(&Record::Stop(stop)).wait().is_err() {
@@ -336,6 +342,19 @@ impl Running {
             }
         }
     }
+}
+
+/// Waits for the data plane; how many requests were cut.
+fn join(threads: Vec<JoinHandle<Served>>) -> usize {
+    let mut cut = 0;
+    for thread in threads {
+        if let Ok(served) = thread.join() {
+            cut += served.cut;
+        } else {
+            tracing::error!("a thread of the data plane panicked");
+        }
+    }
+    cut
 }
 
 async fn received(signal: &mut Signal) {

@@ -14,7 +14,7 @@ use crate::exit::{Context as _, Done, Exit, Failure};
 const VARIABLE: &str = "OUTRIGGER_COMPLETE";
 const SHELLS: Shells<'static> = Shells::builtins();
 
-/// Print the completion script of a shell: commands, flags, and live models, keys and capabilities.
+/// Print the script that lets a shell complete commands, models, keys, requests.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  eval \"$(outrigger completion bash)\"\n  outrigger completion zsh > _outrigger\n  outrigger completion fish > outrigger.fish"

@@ -222,8 +222,7 @@ fn show(id: &str, global: &Global) -> Done {
                 output.line("")?;
             }
             let Value::Object(fields) = attempt else { continue };
-            for (name, value) in fields.iter().filter(|(_, value)| !value.is_null() && *value != "")
-            {
+            for (name, value) in fields.iter().filter(|(name, value)| is_told(name, value)) {
                 let text = value.as_str().map_or_else(|| value.to_string(), Into::into);
                 output.line(&format!("{name:<18} {text}"))?;
             }
@@ -272,6 +271,13 @@ fn prove(global: &Global) -> Done {
         Ok(())
     })?;
     if report.is_sound() { Ok(()) } else { Err(Failure::silent(Exit::Verification)) }
+}
+
+/// What is absent is left out, and so are the kinds of tokens that were not used.
+fn is_told(name: &str, value: &Value) -> bool {
+    let kinds = ["cache_", "reasoning", "audio_", "image_"];
+    let unused = *value == 0 && kinds.iter().any(|it| name.starts_with(it));
+    !value.is_null() && *value != "" && !unused
 }
 
 /// For `doctor`: whether the ledger is sound, where there is one.

@@ -95,6 +95,8 @@ pub(crate) fn run(args: &Args, global: &Global) -> Done {
 /// The configuration to serve with; without a file, what is found and a cap.
 fn configured(args: &Args, global: &Global) -> Result<Configured, Failure> {
     if let Source::File(path) = surroundings::source(global.config.as_deref()) {
+        // Said here, with what to do about it, rather than by the server.
+        surroundings::read(&path)?;
         return Ok(Configured::File(path));
     }
     let found = surroundings::discover()?;

@@ -41,7 +41,9 @@ impl Page {
         lines.extend(self.addresses(ready));
         lines.extend(ledger(ready));
         if let Some(cap) = &self.cap {
-            lines.push(format!("  cap      {cap} USD a day, because there is no configuration (--cap)"));
+            lines.push(format!(
+                "  cap      {cap} USD a day, whoever on this machine asks (--cap; a configuration sets its own)"
+            ));
         }
         lines.push(String::new());
         lines.push(format!("  try   outrigger try \"hello\" --model {}", self.model));
@@ -49,7 +51,7 @@ impl Page {
         if ready.keys_required {
             lines.push("  key   outrigger key create --app NAME  (clients need one: OUTRIGGER_API_KEY)".to_owned());
         }
-        lines.push(format!("ready in {} ms · Ctrl-C drains", self.started.elapsed().as_millis()));
+        lines.push(format!("ready in {} ms · Ctrl-C drains, a second one cuts", self.started.elapsed().as_millis()));
         lines.join("\n")
     }
 

@@ -11,7 +11,7 @@ use crate::cli::Global;
 use crate::exit::{Done, Exit, Failure};
 use crate::http::{self, Answer, Call};
 use crate::output::Output;
-use crate::{client_env, names};
+use crate::{client_env, names, overlay, surroundings};
 
 /// How long an answer may take to begin.
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -43,7 +43,7 @@ pub(crate) struct Args {
 /// Where to send, as whom, what.
 struct Message {
     base: String,
-    key: String,
+    key: Option<String>,
     body: Value,
 }
 
@@ -59,12 +59,13 @@ pub(crate) fn run(args: &Args, global: &Global) -> Done {
     let body = json!({"model": args.model, "max_tokens": args.max_tokens, "stream": true,
         "messages": [{"role": "user", "content": args.message}]});
     let message = Message { base, key: client_env::key(&args.target)?, body };
-    let plan = message.plan()?;
+    let named = |failure: Failure| suggested(failure, &args.model, global);
+    let plan = message.plan().map_err(named)?;
     if args.dry_run {
         return show(&plan, &output);
     }
     agreed(&plan, global)?;
-    let told = message.send(&output)?;
+    let told = message.send(&output).map_err(named)?;
     let account = message.account(&told.request);
     let summary = told.summary(&account);
     output.either(&told.json(&account), || {
@@ -75,7 +76,7 @@ pub(crate) fn run(args: &Args, global: &Global) -> Done {
 
 impl Message {
     fn call(&self) -> Call<'_> {
-        let mut call = Call::post(&self.base, "/v1/messages", &self.body).bearer(&self.key);
+        let mut call = Call::post(&self.base, "/v1/messages", &self.body).key(self.key.as_deref());
         call.headers.push(("anthropic-version", "2023-06-01".into()));
         call.patience = PATIENCE;
         call
@@ -120,7 +121,7 @@ impl Message {
     /// What the ledger says of it; null where it can't be had.
     fn account(&self, request: &str) -> Value {
         let path = format!("/v1/outrigger/requests/{request}");
-        let answer = http::send(Call::get(&self.base, &path).bearer(&self.key), |_| ());
+        let answer = http::send(Call::get(&self.base, &path).key(self.key.as_deref()), |_| ());
         let answer = answer.ok().filter(|it| it.status == 200);
         answer.and_then(|it| serde_json::from_slice(&it.body).ok()).unwrap_or_default()
     }
@@ -244,6 +245,25 @@ impl Reader {
         }
         self.text.push_str(&piece);
         piece
+    }
+}
+
+/// A provider that does not know a model names no other; the nearest of ours is named here.
+fn suggested(failure: Failure, model: &str, global: &Global) -> Failure {
+    let listed = || {
+        let config = surroundings::quietly(global)?.config;
+        Some(names::of_models(&config, &overlay::catalog(global).ok()?))
+    };
+    if failure.hint.is_some() {
+        return failure;
+    }
+    let names = listed().unwrap_or_default();
+    if names.iter().any(|it| it == model) {
+        return failure;
+    }
+    match catalog::nearest(model, names.iter().map(String::as_str), 1).first() {
+        Some(near) => failure.hint(format!("did you mean `{near}`? `outrigger model ls` lists what there is")),
+        None => failure,
     }
 }
 

@@ -184,6 +184,7 @@ impl Account {
     /// What is still known of the request.
     fn known(&self) -> policy::Known {
         let key = self.key().map(str::to_owned);
+        let tried = self.attempts().filter_map(|it| Some(it.intent()?.offer.to_string())).collect();
         match self.attempts.first().map(|(_, it)| &it.what) {
             Some(What::Tried { intent, .. }) => policy::Known {
                 endpoint: Some(intent.endpoint),
@@ -191,6 +192,7 @@ impl Account {
                 context_bound: Some(intent.context_bound),
                 residency: intent.residency.join(", "),
                 key,
+                tried,
             },
             Some(What::Refused(refusal)) => {
                 policy::Known { endpoint: Some(refusal.endpoint), key, ..policy::Known::default() }
