@@ -173,8 +173,14 @@ pub fn run(options: Options) -> Result<Exit, ServeError> {
         local_app,
         numbers,
     }));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    // From now on a signal drains: nobody may be told of a gateway that a signal would still kill.
+    let signals = {
+        let _entered = runtime.enter();
+        Signals::watched()?
+    };
     let running = Running::start(gateway, store, options, text, durability, unsettled)?;
-    running.until_stopped()
+    running.until_stopped(&runtime, signals)
 }
 
 /// The built-in catalog, with the prices that `outrigger catalog import` left in the data folder. It lives as long as the
@@ -197,6 +203,23 @@ fn overlaid(data_dir: &std::path::Path, now: UnixMicros) -> &'static Catalog {
 
 fn now_of_system() -> UnixMicros {
     domain::Clock::now(&crate::clock::SystemClock::default())
+}
+
+/// What an operator says with a signal.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn watched() -> Result<Self, std::io::Error> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
 }
 
 /// Everything that runs.
@@ -280,9 +303,12 @@ impl Running {
     }
 
     /// Serves until SIGTERM or SIGINT, then drains; a second SIGINT cuts the drain short.
-    fn until_stopped(mut self) -> Result<Exit, ServeError> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let why = runtime.block_on(self.control())?;
+    fn until_stopped(
+        mut self,
+        runtime: &tokio::runtime::Runtime,
+        mut signals: Signals,
+    ) -> Result<Exit, ServeError> {
+        let why = runtime.block_on(self.control(&mut signals))?;
         let drain = self.gateway.snapshot.load().config.server.drain;
         self.gateway.drain();
         self.shutdown.drain(drain);
@@ -292,16 +318,15 @@ impl Running {
         let joining = runtime.spawn_blocking(|| join(threads));
         let cut = runtime.block_on(async {
             tokio::pin!(joining);
-            let mut again = signal(SignalKind::interrupt())?;
             tokio::select! {
-                cut = &mut joining => return Ok::<_, ServeError>(cut.unwrap_or_default()),
-                () = received(&mut again) => {}
+                cut = &mut joining => return cut.unwrap_or_default(),
+                () = received(&mut signals.interrupt) => {}
             }
             // Whoever interrupts twice does not want to wait.
             tracing::warn!("interrupted again: what still runs is cut");
             self.shutdown.drain(Duration::ZERO);
-            Ok(joining.await.unwrap_or_default())
-        })?;
+            joining.await.unwrap_or_default()
+        });
         let why = if cut == 0 { "drained" } else { "drain_deadline" };
         let stop = Stop { at: self.gateway.now(), why: why.into() };
         if self.gateway.ledger.append(&Record::Stop(stop)).wait().is_err() {
@@ -311,10 +336,7 @@ impl Running {
         Ok(if cut == 0 { Exit::Drained } else { Exit::Cut(cut) })
     }
 
-    async fn control(&mut self) -> Result<&'static str, ServeError> {
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let mut hangup = signal(SignalKind::hangup())?;
+    async fn control(&mut self, signals: &mut Signals) -> Result<&'static str, ServeError> {
         let admin = admin::serve(
             self.admin.try_clone()?,
             Arc::clone(&self.gateway),
@@ -331,9 +353,9 @@ impl Running {
         let mut gauges = tokio::time::interval(GAUGES_EVERY);
         loop {
             tokio::select! {
-                () = received(&mut terminate) => break Ok("sigterm"),
-                () = received(&mut interrupt) => break Ok("sigint"),
-                () = received(&mut hangup) => self.reloader.reload(true),
+                () = received(&mut signals.terminate) => break Ok("sigterm"),
+                () = received(&mut signals.interrupt) => break Ok("sigint"),
+                () = received(&mut signals.hangup) => self.reloader.reload(true),
                 _ = watch.tick() => self.reloader.reload(false),
                 _ = gauges.tick() => self.gateway.update_gauges(),
                 () = admin.asked_to_reload() => self.reloader.reload(true),

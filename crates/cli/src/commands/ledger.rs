@@ -52,7 +52,7 @@ enum Command {
     },
     /// Prove that nothing was changed, lost or counted twice.
     #[command(
-        after_help = "Examples:\n  outrigger ledger verify\n  outrigger ledger verify --json\n  outrigger ledger verify --data-dir backup"
+        after_help = "Examples:\n  outrigger ledger verify\n  outrigger ledger verify --json\n  outrigger ledger verify --data-dir copy-of-today"
     )]
     Verify,
     /// Print attempts for a spreadsheet or a warehouse, the oldest first.
@@ -93,7 +93,7 @@ enum Command {
     Repair,
     /// Give up an unsettled attempt, so that its reservation is free again.
     #[command(
-        after_help = "Examples:\n  outrigger ledger write-off req_0190f3a1b2c3d4e5f60718293a4b5c6d/0/0 --why \"not on the provider's bill\"\n  outrigger ledger write-off req_0190f3a1b2c3d4e5f60718293a4b5c6d/0/0 --charge --why \"billed\"\n  outrigger ledger query --unsettled"
+        after_help = "Examples:\n  outrigger ledger write-off req_0190f3a1b2c3d4e5f60718293a4b5c6d/0/0 --why \"not billed\"\n  outrigger ledger write-off req_0190f3a1b2c3d4e5f60718293a4b5c6d/0/0 --charge --why \"billed\"\n  outrigger ledger query --unsettled"
     )]
     WriteOff {
         /// The attempt: request/call/attempt, as `ledger query --unsettled` shows it.

@@ -2,3 +2,7 @@
 
 #[cfg(test)]
 mod command;
+#[cfg(test)]
+mod examples;
+#[cfg(test)]
+mod place;
