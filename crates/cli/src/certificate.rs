@@ -72,7 +72,10 @@ mod tests {
 
     #[test]
     fn what_is_no_certificate_has_no_end() {
-        assert_eq!(not_after(b"-----BEGIN CERTIFICATE-----\nMAMCAQE=\n-----END CERTIFICATE-----\n"), None);
+        assert_eq!(
+            not_after(b"-----BEGIN CERTIFICATE-----\nMAMCAQE=\n-----END CERTIFICATE-----\n"),
+            None
+        );
         assert_eq!(not_after(b"nothing"), None);
     }
 }

@@ -4,7 +4,10 @@ use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
 use clap::error::{ContextKind, ContextValue};
-use clap::{ArgAction, ColorChoice, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum as _};
+use clap::{
+    ArgAction, ColorChoice, CommandFactory as _, FromArgMatches as _, Parser, Subcommand,
+    ValueEnum as _,
+};
 
 use crate::commands;
 use crate::exit::{Done, Exit, Failure};

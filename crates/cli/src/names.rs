@@ -31,7 +31,10 @@ pub(crate) fn of_models(config: &Config, catalog: &Catalog) -> Vec<String> {
 pub(crate) fn of_offers(config: &Config, catalog: &Catalog) -> Vec<String> {
     let of = |provider: &config::Provider| {
         let models = crate::commands::model::models(provider, catalog);
-        models.into_iter().map(move |model| format!("{}/{model}", provider.name)).collect::<Vec<_>>()
+        models
+            .into_iter()
+            .map(move |model| format!("{}/{model}", provider.name))
+            .collect::<Vec<_>>()
     };
     config.providers.iter().flat_map(of).collect()
 }
@@ -68,7 +71,8 @@ pub(crate) fn providers() -> Vec<Candidate> {
 
 /// Virtual keys by their public part, with whose they are.
 pub(crate) fn keys() -> Vec<Candidate> {
-    let described = |(key, app, _): (String, String, String)| Candidate::new(key).help(Some(app.into()));
+    let described =
+        |(key, app, _): (String, String, String)| Candidate::new(key).help(Some(app.into()));
     virtual_keys().into_iter().map(described).collect()
 }
 
@@ -139,7 +143,8 @@ fn virtual_keys() -> Vec<(String, String, String)> {
         return keys.iter().map(|it| (text(it, "id"), text(it, "app"), text(it, "team"))).collect();
     }
     let keys = store::list_keys(&surroundings::data_dir(&global)).unwrap_or_default();
-    let team = |it: &store::KeyRecord| it.team.as_ref().map(ToString::to_string).unwrap_or_default();
+    let team =
+        |it: &store::KeyRecord| it.team.as_ref().map(ToString::to_string).unwrap_or_default();
     keys.iter().map(|it| (it.public.to_string(), it.app.to_string(), team(it))).collect()
 }
 

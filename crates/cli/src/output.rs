@@ -104,6 +104,11 @@ impl Output {
         self.data(&(escaped_json(&text) + "\n"))
     }
 
+    /// Prints a JSON text that is written already.
+    pub(crate) fn json_text(&self, text: &str) -> Done {
+        self.data(&escaped_json(text))
+    }
+
     /// A result of a filter: a text as it is, so that shells can use it; anything else as JSON.
     fn filtered(&self, text: &str) -> Done {
         match serde_json::from_str::<String>(text) {
@@ -118,12 +123,7 @@ impl Output {
     }
 
     /// Like [`Output::either`] for a document whose rows lie under `rows`: `--jsonl` prints those, one a line.
-    pub(crate) fn listing(
-        &self,
-        value: &Value,
-        rows: &str,
-        text: impl FnOnce() -> Done,
-    ) -> Done {
+    pub(crate) fn listing(&self, value: &Value, rows: &str, text: impl FnOnce() -> Done) -> Done {
         match (self.form, value[rows].as_array()) {
             (Form::Jsonl, Some(rows)) => rows.iter().try_for_each(|row| self.json(row)),
             _ => self.either(value, text),
@@ -270,7 +270,10 @@ mod tests {
 
     #[test]
     fn what_steers_a_terminal_is_written_out() {
-        assert_eq!(escaped("a\u{1b}[2Jb\u{9b}1m\u{202e}c\r\n"), "a\\u{1b}[2Jb\\u{9b}1m\\u{202e}c\\r\\n");
+        assert_eq!(
+            escaped("a\u{1b}[2Jb\u{9b}1m\u{202e}c\r\n"),
+            "a\\u{1b}[2Jb\\u{9b}1m\\u{202e}c\\r\\n"
+        );
         let value = Value::from("\u{9b}31m\u{7f}é");
         let shown = escaped_json(&value.to_string());
         assert_eq!(shown, "\"\\u009b31m\\u007fé\"");

@@ -34,7 +34,10 @@ pub fn past_sentence(offer: &str, code: u8, known: &Known) -> String {
         3 => format!("`{offer}` had failed before, and this request tried whether it works again."),
         4 => format!("`{offer}` was not well, but nothing else was left."),
         16 => format!("`{offer}` was not among the offers{} may use.", whose(known)),
-        17 => format!("`{offer}` does not serve {}.", known.endpoint.map_or("this operation", Endpoint::as_str)),
+        17 => format!(
+            "`{offer}` does not serve {}.",
+            known.endpoint.map_or("this operation", Endpoint::as_str)
+        ),
         18 => format!("`{offer}` can't do something that the request used{}.", used(known)),
         19 => format!(
             "`{offer}` would have lost a part of the request in translation{}, and `on_loss: reject` was set.",
@@ -42,7 +45,9 @@ pub fn past_sentence(offer: &str, code: u8, known: &Known) -> String {
         ),
         20 => format!("the request{} was longer than the context of `{offer}`.", bound(known)),
         21 => format!("`{offer}` lies outside the required residency{}.", listed(&known.residency)),
-        22 => format!("`{offer}` had no price, a money budget applied, and `unpriced: reject` was set."),
+        22 => format!(
+            "`{offer}` had no price, a money budget applied, and `unpriced: reject` was set."
+        ),
         23 => format!("`{offer}` was retired."),
         24 => format!("`{offer}` was not available yet."),
         25 => format!("`{offer}` had asked to be left alone for a while."),

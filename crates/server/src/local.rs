@@ -8,8 +8,8 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use policy::Plan;
 
-use crate::admit;
 use crate::accept::{Cx, own_headers, respond};
+use crate::admit;
 use crate::body::RespBody;
 use crate::errors::{self, Failure};
 use crate::explain;

@@ -213,14 +213,19 @@ fn ports(config: &config::Config, global: &Global) -> Vec<Check> {
         ("api port", config.server.api, "OUTRIGGER__SERVER__API"),
         ("admin port", config.server.admin, "OUTRIGGER__SERVER__ADMIN"),
     ];
-    let check = |(name, address, variable): (&'static str, SocketAddr, &str)| match TcpListener::bind(address) {
-        Ok(_) => Check::good(name, format!("{address} is free")),
-        Err(_) if ours => Check::good(name, format!("{address} is used by the running gateway")),
-        Err(error) => {
-            let said = format!("{address}: {}", surroundings::reason(&error));
-            Check::bad(name, said, format!("{variable}={} outrigger serve", free(address)))
-        }
-    };
+    let check =
+        |(name, address, variable): (&'static str, SocketAddr, &str)| match TcpListener::bind(
+            address,
+        ) {
+            Ok(_) => Check::good(name, format!("{address} is free")),
+            Err(_) if ours => {
+                Check::good(name, format!("{address} is used by the running gateway"))
+            }
+            Err(error) => {
+                let said = format!("{address}: {}", surroundings::reason(&error));
+                Check::bad(name, said, format!("{variable}={} outrigger serve", free(address)))
+            }
+        };
     addresses.map(check).into()
 }
 
@@ -250,7 +255,9 @@ fn certificates(config: &config::Config) -> Vec<Check> {
     let day: String = end.to_string().chars().take(10).collect();
     vec![match days {
         ..0 => Check::bad("tls", format!("{} ended on {day}", tls.cert), look),
-        0..SOON_DAYS => Check::bad("tls", format!("{} ends on {day}, in {days} days", tls.cert), look),
+        0..SOON_DAYS => {
+            Check::bad("tls", format!("{} ends on {day}, in {days} days", tls.cert), look)
+        }
         _ => Check::good("tls", format!("{} is good until {day}", tls.cert)),
     }]
 }
@@ -259,7 +266,11 @@ fn keys(config: &config::Config) -> Vec<Check> {
     let keys = config.providers.iter().flat_map(|it| it.keys.iter().map(move |key| (it, key)));
     keys.filter_map(|(provider, key)| {
         let failure = surroundings::reveal(key).err()?;
-        Some(Check::bad("provider key", format!("{}: {}", provider.name, failure.message), renew(key)))
+        Some(Check::bad(
+            "provider key",
+            format!("{}: {}", provider.name, failure.message),
+            renew(key),
+        ))
     })
     .collect()
 }
@@ -282,7 +293,11 @@ fn providers(config: &config::Config) -> Vec<Check> {
                 Verdict::Good => Check::good("provider", said),
                 Verdict::KeyRefused => {
                     let fix = it.key.as_ref().or(provider.keys.first()).map(renew);
-                    Check::bad("provider", said, fix.unwrap_or_else(|| "outrigger config show --origin".into()))
+                    Check::bad(
+                        "provider",
+                        said,
+                        fix.unwrap_or_else(|| "outrigger config show --origin".into()),
+                    )
                 }
                 Verdict::Bad => {
                     let fix = format!("curl -sv {}/models", provider.base_url);

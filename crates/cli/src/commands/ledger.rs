@@ -1,5 +1,6 @@
 //! `outrigger ledger`: the record of every request.
 
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
 use clap_complete::engine::ArgValueCandidates;
@@ -303,6 +304,7 @@ fn print_all(format: Format, choice: &Choice, global: &Global) -> Done {
     let reader = data::read(global)?;
     let filter = choice.filter()?;
     let format = if output.is_json() { Format::Jsonl } else { format };
+    let terminal = std::io::stdout().is_terminal();
     // One document is written in pieces; a filter sees row by row in any case.
     let document = output.form == Form::Json && output.jq.is_none();
     let mut first = true;
@@ -313,13 +315,15 @@ fn print_all(format: Format, choice: &Choice, global: &Global) -> Done {
     };
     query::attempts(&reader, &filter, Order::Oldest, &mut |attempt| {
         let printed = match format {
+            // A file gets the bytes as they are; a terminal only what does not steer it.
+            Format::Csv if terminal => output.line(&export::csv_line(&attempt)),
             Format::Csv => output.data(&(export::csv_line(&attempt) + "\n")),
             Format::Jsonl if document => {
                 let gap = if first { "\n" } else { ",\n" };
-                output.data(&format!("{gap}{}", export::jsonl_line(&attempt)))
+                output.json_text(&format!("{gap}{}", export::jsonl_line(&attempt)))
             }
             Format::Jsonl if output.jq.is_some() => output.json(&export::json(&attempt)),
-            Format::Jsonl => output.data(&(export::jsonl_line(&attempt) + "\n")),
+            Format::Jsonl => output.json_text(&(export::jsonl_line(&attempt) + "\n")),
         };
         first = false;
         ended = std::mem::replace(&mut ended, Ok(())).and(printed);

@@ -31,7 +31,13 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILTER", env = "OUTRIGGER_LOG", hide_env_values = true)]
     log: Option<String>,
     /// How log lines look (default: what the configuration says, else auto).
-    #[arg(long, value_enum, value_name = "FORMAT", env = "OUTRIGGER_LOG_FORMAT", hide_env_values = true)]
+    #[arg(
+        long,
+        value_enum,
+        value_name = "FORMAT",
+        env = "OUTRIGGER_LOG_FORMAT",
+        hide_env_values = true
+    )]
     log_format: Option<LogFormat>,
 }
 

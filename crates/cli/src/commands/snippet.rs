@@ -35,7 +35,8 @@ impl Asked<'_> {
         let (model_json, message_json) = (json!(model), json!(message));
         match snippet {
             Snippet::Curl => {
-                let body = json!({"model": model, "messages": [{"role": "user", "content": message}]});
+                let body =
+                    json!({"model": model, "messages": [{"role": "user", "content": message}]});
                 format!(
                     "curl -s {base}/v1/chat/completions \\\n  \
                      -H \"authorization: Bearer ${{OUTRIGGER_API_KEY:-outrigger}}\" \\\n  \

@@ -35,7 +35,8 @@ impl Page {
     pub(crate) fn text(&self, ready: &Ready) -> String {
         let version = env!("CARGO_PKG_VERSION");
         let data = ready.data_dir.display();
-        let mut lines = vec![format!("outrigger {version} · {} · data {data}", self.file), String::new()];
+        let mut lines =
+            vec![format!("outrigger {version} · {} · data {data}", self.file), String::new()];
         lines.extend(self.providers(ready));
         lines.push(String::new());
         lines.extend(self.addresses(ready));
@@ -47,17 +48,28 @@ impl Page {
         }
         lines.push(String::new());
         lines.push(format!("  try   outrigger try \"hello\" --model {}", self.model));
-        lines.push("  use   outrigger run -- claude          (or: eval \"$(outrigger env)\")".to_owned());
+        lines.push(
+            "  use   outrigger run -- claude          (or: eval \"$(outrigger env)\")".to_owned(),
+        );
         if ready.keys_required {
-            lines.push("  key   outrigger key create --app NAME  (clients need one: OUTRIGGER_API_KEY)".to_owned());
+            lines.push(
+                "  key   outrigger key create --app NAME  (clients need one: OUTRIGGER_API_KEY)"
+                    .to_owned(),
+            );
         }
-        lines.push(format!("ready in {} ms · Ctrl-C drains, a second one cuts", self.started.elapsed().as_millis()));
+        lines.push(format!(
+            "ready in {} ms · Ctrl-C drains, a second one cuts",
+            self.started.elapsed().as_millis()
+        ));
         lines.join("\n")
     }
 
     fn providers(&self, ready: &Ready) -> Vec<String> {
-        let rows: Vec<(&str, String, usize)> =
-            ready.providers.iter().map(|(name, models)| (&**name, self.by(name), *models)).collect();
+        let rows: Vec<(&str, String, usize)> = ready
+            .providers
+            .iter()
+            .map(|(name, models)| (&**name, self.by(name), *models))
+            .collect();
         let longest = |of: &dyn Fn(&(&str, String, usize)) -> usize, least: usize| {
             rows.iter().map(of).max().unwrap_or(0).max(least)
         };
@@ -67,7 +79,8 @@ impl Page {
             "  {:<name$}  {:<by$}  models   (built-in table; nobody contacted yet)",
             "provider", "found by"
         );
-        let lines = rows.iter().map(|row| format!("  {:<name$}  {:<by$}  {:>6}", row.0, row.1, row.2));
+        let lines =
+            rows.iter().map(|row| format!("  {:<name$}  {:<by$}  {:>6}", row.0, row.1, row.2));
         std::iter::once(head).chain(lines).collect()
     }
 

@@ -98,22 +98,24 @@ impl Message {
     fn send(&self, output: &Output) -> Result<Told, Failure> {
         let mut reader = Reader::new();
         let mut printed = Ok(());
-        let answer = http::send(self.call(), |bytes| {
+        let sent = http::send(self.call(), |bytes| {
             let piece = reader.feed(bytes);
             if printed.is_ok() && !output.is_json() {
                 printed = output.piece(&piece);
             }
-        })?;
+        });
         printed?;
+        if !reader.text.is_empty() && !output.is_json() {
+            output.line("")?;
+        }
+        // What the gateway said last tells more than that the stream then broke off.
+        if let Some(error) = &reader.error {
+            return Err(refused(502, error));
+        }
+        let answer = sent?;
         if answer.status != 200 {
             let value: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
             return Err(refused(answer.status, &value["error"]));
-        }
-        if !output.is_json() {
-            output.line("")?;
-        }
-        if let Some(error) = &reader.error {
-            return Err(refused(502, error));
         }
         Ok(Told::new(reader, &answer))
     }
@@ -186,7 +188,8 @@ impl Told {
     /// One line: who, how many tokens, what it cost, how long it took, where to look it up.
     fn summary(&self, account: &Value) -> String {
         let facts = self.json(account);
-        let tokens = |name: &str| facts[name].as_u64().map_or_else(|| "?".into(), |it| it.to_string());
+        let tokens =
+            |name: &str| facts[name].as_u64().map_or_else(|| "?".into(), |it| it.to_string());
         let cost = match (facts["cost_usd"].as_str(), account.is_null()) {
             (Some(cost), _) => format!("{cost} USD"),
             (None, false) => "unknown price".to_owned(),
@@ -262,7 +265,9 @@ fn suggested(failure: Failure, model: &str, global: &Global) -> Failure {
         return failure;
     }
     match catalog::nearest(model, names.iter().map(String::as_str), 1).first() {
-        Some(near) => failure.hint(format!("did you mean `{near}`? `outrigger model ls` lists what there is")),
+        Some(near) => {
+            failure.hint(format!("did you mean `{near}`? `outrigger model ls` lists what there is"))
+        }
         None => failure,
     }
 }

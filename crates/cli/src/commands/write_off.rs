@@ -10,20 +10,16 @@ use crate::exit::{Context as _, Done, Exit, Failure};
 use crate::{client, clock, data};
 
 /// Closes an attempt that nobody closed, and gives its reservation free or charges it.
-pub(super) fn run(
-    attempt: &str,
-    why: &str,
-    charge: bool,
-    dry_run: bool,
-    global: &Global,
-) -> Done {
+pub(super) fn run(attempt: &str, why: &str, charge: bool, dry_run: bool, global: &Global) -> Done {
     let output = global.output();
     let key = attempt_key(attempt)?;
     if dry_run {
         let reserved = reserved(key, global)?;
         let charged = charged(reserved, charge).money.to_string();
-        let value = json!({"written_off": null, "attempt": key.to_string(), "charged_usd": charged});
-        let what = format!("{key} would be written off: {charged} of {} USD charged", reserved.money);
+        let value =
+            json!({"written_off": null, "attempt": key.to_string(), "charged_usd": charged});
+        let what =
+            format!("{key} would be written off: {charged} of {} USD charged", reserved.money);
         return output.either(&value, || output.line(&what));
     }
     let value = match client::running(global)? {
@@ -51,13 +47,18 @@ fn offline(key: AttemptKey, why: &str, charge: bool, global: &Global) -> Result<
             why: why.to_owned().into(),
             by: "cli".into(),
         };
-        let value = json!({"written_off": key.to_string(), "charged_usd": charged.money.to_string()});
+        let value =
+            json!({"written_off": key.to_string(), "charged_usd": charged.money.to_string()});
         Ok((value, vec![Record::WriteOff(Box::new(record))]))
     })
 }
 
 fn charged(reserved: Amount, charge: bool) -> Amount {
-    if charge { reserved } else { Amount { money: Money::ZERO, tokens: 0, requests: reserved.requests } }
+    if charge {
+        reserved
+    } else {
+        Amount { money: Money::ZERO, tokens: 0, requests: reserved.requests }
+    }
 }
 
 /// What an attempt that nobody closed holds.

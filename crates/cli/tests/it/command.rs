@@ -147,8 +147,7 @@ fn env_prints_what_a_shell_can_eval() {
     let place = Place::new();
     let line = format!("eval \"$({EXE} env)\"; echo $ANTHROPIC_BASE_URL");
     let mut shell = Command::new("/bin/sh");
-    let output =
-        shell.args(["-c", &line]).current_dir(place.path()).env_clear().output().unwrap();
+    let output = shell.args(["-c", &line]).current_dir(place.path()).env_clear().output().unwrap();
     assert_eq!(seen(&output).1, "http://127.0.0.1:4141\n");
 }
 

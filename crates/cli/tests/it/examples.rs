@@ -134,7 +134,9 @@ impl Scene {
     /// Attempts that nobody closed.
     fn listed(&self) -> Vec<String> {
         let jq = ".attempts[] | \"\\(.request)/\\(.call)/\\(.attempt)\"";
-        let out = self.bash(&format!("outrigger ledger query --unsettled --jq '{jq}' || true"), &self.place).1;
+        let out = self
+            .bash(&format!("outrigger ledger query --unsettled --jq '{jq}' || true"), &self.place)
+            .1;
         out.lines().map(str::to_owned).collect()
     }
 
@@ -218,10 +220,8 @@ fn programs(place: &Place) {
 #[test]
 fn every_example_runs_as_it_stands() {
     let (mut scene, gateway) = Scene::new();
-    let mut all: Vec<String> = commands(&scene.place, &[])
-        .iter()
-        .flat_map(|path| examples(&scene.place, path))
-        .collect();
+    let mut all: Vec<String> =
+        commands(&scene.place, &[]).iter().flat_map(|path| examples(&scene.place, path)).collect();
     all.sort();
     all.dedup();
     assert!(all.len() > 80, "{}", all.len());

@@ -1,7 +1,7 @@
 //! An empty folder in which the command runs with an environment of its own, and a gateway in it.
 
-use std::io::{BufRead as _, BufReader};
-use std::net::TcpListener;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
@@ -94,6 +94,26 @@ impl Addresses {
     }
 }
 
+/// The status of a `GET`; none where nobody answers.
+pub(crate) fn status(address: &str, path: &str) -> Option<u16> {
+    let mut stream = TcpStream::connect(address).ok()?;
+    let head = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
+    stream.write_all(head.as_bytes()).ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    answer.split(' ').nth(1)?.parse().ok()
+}
+
+/// Interrupts a program, as Ctrl-C does.
+pub(crate) fn interrupt(child: &Child) {
+    signal(child, "-INT");
+}
+
+fn signal(child: &Child, name: &str) {
+    let status = Command::new("kill").args([name, &child.id().to_string()]).status();
+    assert!(status.unwrap().success());
+}
+
 /// A running gateway; killed when dropped.
 pub(crate) struct Gateway(Child);
 
@@ -108,8 +128,7 @@ impl Gateway {
 
     /// Sends a signal.
     pub(crate) fn signal(&self, name: &str) {
-        let id = self.0.id().to_string();
-        assert!(Command::new("kill").args([name, &id]).status().unwrap().success());
+        signal(&self.0, name);
     }
 
     /// Waits for its end; the exit code.
