@@ -55,13 +55,6 @@ pub(crate) fn offers() -> Vec<Candidate> {
     names
 }
 
-/// Capabilities.
-pub(crate) fn capabilities() -> Vec<Candidate> {
-    let config = surroundings::quietly(&typed()).map(|it| it.config);
-    let names = config.iter().flat_map(|it| &it.capabilities).map(|it| it.name.to_string());
-    candidates(names)
-}
-
 /// Providers.
 pub(crate) fn providers() -> Vec<Candidate> {
     let config = surroundings::quietly(&typed()).map(|it| it.config);

@@ -38,8 +38,9 @@ fn raised(folder: &Path, codes: &mut BTreeSet<String>) {
             raised(&path, codes);
         } else {
             let text = std::fs::read_to_string(&path).unwrap();
-            let quoted = text.split('"').filter(|it| it.len() == 5 && it.starts_with('E'));
-            codes.extend(quoted.filter(|it| it[1..].parse::<u16>().is_ok()).map(str::to_owned));
+            let figures = |it: &&str| it.len() == 4 && it.parse::<u16>().is_ok();
+            let quoted = text.split('"').filter_map(|it| it.strip_prefix('E')).filter(figures);
+            codes.extend(quoted.map(|it| format!("E{it}")));
         }
     }
 }

@@ -54,8 +54,9 @@ fn keys_in_the_environment_are_providers_and_a_priced_model_is_the_one_to_try() 
         assert!(page.contains(said), "{said}: {page}");
     }
     let model = page.split("--model ").nth(1).unwrap().lines().next().unwrap();
+    let elsewhere = Place::new();
     let mut price =
-        Place::new().command(&["model", "price", model, "--output", "1000", "--jq", ".cost_usd"]);
+        elsewhere.command(&["model", "price", model, "--output", "1000", "--jq", ".cost_usd"]);
     let price = price.envs(keys).output().unwrap();
     assert!(
         String::from_utf8(price.stdout).unwrap().trim().parse::<f64>().unwrap() > 0.0,
