@@ -70,18 +70,17 @@ pub(crate) fn key(target: &Target) -> Result<Option<String>, Failure> {
 }
 
 /// The variables and their values. `ANTHROPIC_BASE_URL` is without `/v1`, `OPENAI_BASE_URL` with it: so the SDKs
-/// want them.
-pub(crate) fn variables(
-    target: &Target,
-    global: &Global,
-) -> Result<Vec<(&'static str, String)>, Failure> {
-    let base = base(target, global)?;
-    let key = key(target)?.unwrap_or_else(|| NO_KEY.into());
-    Ok(vec![
+/// want them. Our own commands find the gateway by ours.
+pub(crate) fn variables(base: String, key: Option<String>) -> Vec<(&'static str, String)> {
+    let sent = key.clone().unwrap_or_else(|| NO_KEY.into());
+    let mut variables = vec![
         ("OPENAI_BASE_URL", format!("{base}/v1")),
-        ("OPENAI_API_KEY", key.clone()),
-        ("ANTHROPIC_BASE_URL", base),
-        ("ANTHROPIC_API_KEY", key.clone()),
-        ("ANTHROPIC_AUTH_TOKEN", key),
-    ])
+        ("OPENAI_API_KEY", sent.clone()),
+        ("ANTHROPIC_BASE_URL", base.clone()),
+        ("ANTHROPIC_API_KEY", sent.clone()),
+        ("ANTHROPIC_AUTH_TOKEN", sent),
+        ("OUTRIGGER_API_URL", base),
+    ];
+    variables.extend(key.map(|key| ("OUTRIGGER_API_KEY", key)));
+    variables
 }

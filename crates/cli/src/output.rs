@@ -250,7 +250,8 @@ fn escaped_json(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
         if steers(c) && !matches!(c, '\n' | '\t') {
-            shown.push_str(&format!("\\u{:04x}", u32::from(c)));
+            let code = format!("\\u{:04x}", u32::from(c));
+            shown.push_str(&code);
         } else {
             shown.push(c);
         }

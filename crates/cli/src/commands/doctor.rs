@@ -102,7 +102,8 @@ fn configuration(global: &Global) -> (Option<config::Config>, Vec<Check>) {
                 .warnings
                 .iter()
                 .map(|it| {
-                    let help = it.help.iter().map(|help| format!("; {help}")).collect::<String>();
+                    let help =
+                        it.help.as_ref().map_or_else(String::new, |help| format!("; {help}"));
                     let said = format!("{}:{}: {}{help}", it.file, it.line, it.message);
                     Check::bad("config", said, format!("outrigger explain {}", it.code))
                 })
@@ -210,8 +211,8 @@ fn price_table() -> Check {
 fn ports(config: &config::Config, global: &Global) -> Vec<Check> {
     let ours = client::is_running(global);
     let addresses = [
-        ("api port", config.server.api, "OUTRIGGER__SERVER__API"),
-        ("admin port", config.server.admin, "OUTRIGGER__SERVER__ADMIN"),
+        ("api port", config.server.api, "OUTRIGGER_API"),
+        ("admin port", config.server.admin, "OUTRIGGER_ADMIN"),
     ];
     let check =
         |(name, address, variable): (&'static str, SocketAddr, &str)| match TcpListener::bind(
@@ -230,7 +231,7 @@ fn ports(config: &config::Config, global: &Global) -> Vec<Check> {
 }
 
 /// An address that is free: the next port but a hundred, and so on.
-fn free(address: SocketAddr) -> SocketAddr {
+pub(super) fn free(address: SocketAddr) -> SocketAddr {
     let ports = (1..100).map(|step| address.port().wrapping_add(step * 100));
     let mut others = ports.map(|port| SocketAddr::new(address.ip(), port));
     others.find(|it| TcpListener::bind(it).is_ok()).unwrap_or(address)

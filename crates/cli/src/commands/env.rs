@@ -33,7 +33,8 @@ enum Shell {
 
 pub(crate) fn run(args: &Args, global: &Global) -> Done {
     let output = global.output();
-    let variables = client_env::variables(&args.target, global)?;
+    let base = client_env::base(&args.target, global)?;
+    let variables = client_env::variables(base, client_env::key(&args.target)?);
     let map: serde_json::Map<_, _> =
         variables.iter().map(|(name, value)| ((*name).into(), json!(value))).collect();
     output.either(&map.into(), || {

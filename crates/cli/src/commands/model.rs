@@ -9,6 +9,9 @@ use crate::cli::Global;
 use crate::exit::{Done, Exit, Failure};
 use crate::{clock, names, overlay, surroundings};
 
+/// What stands in a table for a figure that nobody knows.
+const UNKNOWN: &str = "?";
+
 /// List models, show one, compute a price.
 #[derive(Debug, clap::Args)]
 #[command(
@@ -110,14 +113,16 @@ fn ls(only: Option<&str>, global: &Global) -> Done {
             let figure = |price: Option<Price>| match price {
                 Some(price) => usd(price),
                 None if free => "0.00".into(),
-                None => "?".into(),
+                None => UNKNOWN.into(),
             };
-            let tokens = |count: Option<u64>| count.map_or_else(|| "?".into(), |it| it.to_string());
+            let tokens =
+                |count: Option<u64>| count.map_or_else(|| UNKNOWN.into(), |it| it.to_string());
             let offer = format!("{}/{model}", provider.name);
             let (input, out) =
                 (figure(rates.map(|it| it.input)), figure(rates.map(|it| it.output)));
             let context = facts.and_then(|it| it.max_input);
-            list.push(json!({"offer": offer, "input_usd_per_million": input, "output_usd_per_million": out,
+            let known = |figure: &str| (figure != UNKNOWN).then(|| figure.to_owned());
+            list.push(json!({"offer": offer, "input_usd_per_million": known(&input), "output_usd_per_million": known(&out),
                 "max_input_tokens": context, "max_output_tokens": facts.and_then(|it| it.max_output)}));
             rows.push(vec![
                 offer,

@@ -64,7 +64,7 @@ fn ls(global: &Global) -> Done {
     let mut list = Vec::new();
     for it in &configuration.loaded.config.providers {
         let keys: Vec<String> = it.keys.iter().map(Secret::shown).collect();
-        let keys = if keys.is_empty() { "none".to_owned() } else { keys.join(", ") };
+        let shown = if keys.is_empty() { "none".to_owned() } else { keys.join(", ") };
         let models = super::model::models(it, &catalog).len();
         let address = if it.kind == ProviderKind::Demo { "(built in)" } else { &it.base_url };
         let dialects: Vec<&str> = it.dialects.iter().map(|it| it.as_str()).collect();
@@ -72,12 +72,12 @@ fn ls(global: &Global) -> Done {
         let layers: serde_json::Map<_, _> =
             layers.into_iter().map(|(layer, nodes)| (layer, json!(nodes))).collect();
         list.push(json!({"name": it.name.as_str(), "type": it.preset.as_deref().unwrap_or(it.kind.as_str()),
-            "base_url": it.base_url, "key": keys, "models": models, "dialects": dialects, "layers": layers}));
+            "base_url": it.base_url, "keys": keys, "models": models, "dialects": dialects, "layers": layers}));
         rows.push(vec![
             it.name.to_string(),
             it.preset.clone().unwrap_or_else(|| it.kind.as_str().into()),
             address.into(),
-            keys,
+            shown,
             models.to_string(),
         ]);
     }
@@ -155,7 +155,7 @@ pub(crate) fn ask(provider: &Provider) -> Vec<Outcome> {
         return vec![Outcome { name, key: None, verdict: Verdict::Good, said, millis: None }];
     }
     if provider.keys.is_empty() {
-        return vec![ask_with(provider, None, provider.name.to_string())];
+        return vec![ask_with(provider, None, provider.name.as_str())];
     }
     let several = provider.keys.len() > 1;
     let named = |key: &Secret| {
@@ -165,12 +165,12 @@ pub(crate) fn ask(provider: &Provider) -> Vec<Outcome> {
             provider.name.to_string()
         }
     };
-    provider.keys.iter().map(|key| ask_with(provider, Some(key), named(key))).collect()
+    provider.keys.iter().map(|key| ask_with(provider, Some(key), &named(key))).collect()
 }
 
-fn ask_with(provider: &Provider, key: Option<&Secret>, name: String) -> Outcome {
+fn ask_with(provider: &Provider, key: Option<&Secret>, name: &str) -> Outcome {
     let outcome = |verdict, said: String, millis| Outcome {
-        name: name.clone(),
+        name: name.to_owned(),
         key: key.cloned(),
         verdict,
         said,

@@ -198,12 +198,18 @@ fn failure(error: &ServeError) -> Failure {
         cause = error.source();
     }
     match error {
-        ServeError::Config(_) | ServeError::Snapshot(_) | ServeError::Tls(_) | ServeError::Secret(_) => {
-            Failure::new(Exit::Config, message)
+        ServeError::Config(_)
+        | ServeError::Snapshot(_)
+        | ServeError::Tls(_)
+        | ServeError::Secret(_) => Failure::new(Exit::Config, message),
+        ServeError::Store(store::OpenError::Locked { .. }) => Failure::new(Exit::Failed, message)
+            .hint("one gateway owns a data folder; --data-dir names another"),
+        ServeError::Bind { address, .. } => {
+            let other = super::doctor::free(*address);
+            Failure::new(Exit::Failed, message).hint(format!(
+                "is another gateway running? `OUTRIGGER_API={other} outrigger serve` takes another address (OUTRIGGER_ADMIN for the admin API)"
+            ))
         }
-        ServeError::Bind { address, .. } => Failure::new(Exit::Failed, message).hint(format!(
-            "is another gateway running? Set `server: {{api: {address}}}` to another port, or OUTRIGGER__SERVER__API"
-        )),
         _ => Failure::new(Exit::Failed, message),
     }
 }

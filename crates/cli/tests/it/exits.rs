@@ -99,7 +99,7 @@ fn six_is_findings_and_each_has_a_command_that_helps() {
         assert!(!fix.unwrap().is_empty(), "{name}: {out}");
     }
     assert!(checks.iter().filter(bad).all(|it| it["fix"].is_string()), "{out}");
-    assert!(place.run(&["doctor"]).1.contains("fix: OUTRIGGER__SERVER__API=127.0.0.1:"));
+    assert!(place.run(&["doctor"]).1.contains("fix: OUTRIGGER_API=127.0.0.1:"));
     let (code, out, _) = place.run(&["doctor", "--offline", "--config", "gone.yaml"]);
     assert_eq!(code, 6);
     assert!(out.contains("fix: outrigger init --config gone.yaml"), "{out}");

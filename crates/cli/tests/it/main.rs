@@ -7,6 +7,8 @@ mod command;
 #[cfg(test)]
 mod complete;
 #[cfg(test)]
+mod documents;
+#[cfg(test)]
 mod examples;
 #[cfg(test)]
 mod exits;
