@@ -1,11 +1,21 @@
 //! What may be typed. Every command's help ends with three examples; a test runs those that need no server.
 
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand};
+use clap::error::{ContextKind, ContextValue};
+use clap::{
+    ArgAction, ColorChoice, CommandFactory as _, FromArgMatches as _, Parser, Subcommand,
+    ValueEnum as _,
+};
 
 use crate::commands;
-use crate::output::{Color, Output};
+use crate::exit::{Done, Exit, Failure};
+use crate::jq;
+use crate::output::{self, Color, Form, Output};
+
+/// Where help lists what every command takes.
+const HEADING: &str = "Everywhere";
 
 /// AI gateway that keeps its owner in charge of its AI partners.
 #[derive(Debug, Parser)]
@@ -13,8 +23,9 @@ use crate::output::{Color, Output};
     name = "outrigger",
     version,
     about = "AI gateway that keeps its owner in charge of its AI partners",
-    after_help = "Examples:\n  outrigger serve\n  outrigger try \"hello\" --model demo/echo\n  outrigger run -- python app.py",
+    after_help = "Examples:\n  outrigger serve\n  outrigger try \"hello\" --model demo/echo\n  outrigger run -- python3 app.py",
     disable_help_subcommand = true,
+    disable_help_flag = true,
     arg_required_else_help = true,
     max_term_width = 100
 )]
@@ -25,27 +36,73 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
+impl Cli {
+    /// What was typed. Help and errors obey `--color` like everything else.
+    pub(crate) fn typed() -> Result<Self, clap::Error> {
+        let words: Vec<String> =
+            std::env::args_os().map(|it| it.to_string_lossy().into_owned()).collect();
+        let joined = words.iter().find_map(|it| it.strip_prefix("--color="));
+        let apart = words.iter().skip_while(|it| *it != "--color").nth(1).map(String::as_str);
+        let wanted = joined.or(apart).and_then(|it| Color::from_str(it, true).ok());
+        let choice = match wanted.unwrap_or_default() {
+            Color::Always => ColorChoice::Always,
+            Color::Never => ColorChoice::Never,
+            Color::Auto => ColorChoice::Auto,
+        };
+        let command = Self::command().color(choice);
+        Self::from_arg_matches(&command.try_get_matches().map_err(nearest_only)?)
+    }
+}
+
+/// Of several similar commands the most similar one, which clap puts last.
+fn nearest_only(mut error: clap::Error) -> clap::Error {
+    let similar = error.get(ContextKind::SuggestedSubcommand);
+    if let Some(ContextValue::Strings(names)) = similar
+        && let Some(nearest) = names.last().cloned()
+    {
+        error.insert(ContextKind::SuggestedSubcommand, ContextValue::Strings(vec![nearest]));
+    }
+    error
+}
+
 /// What every command takes.
-#[derive(Clone, Debug, clap::Args)]
+#[derive(Clone, Debug, Default, clap::Args)]
 pub(crate) struct Global {
+    /// Print help.
+    // The short form in any case: the long one spreads a screen over three.
+    #[arg(long, short, global = true, action = ArgAction::HelpShort, help_heading = HEADING)]
+    help: Option<bool>,
     /// Print one JSON document.
-    #[arg(long, global = true, help_heading = "Everywhere")]
+    #[arg(long, global = true, help_heading = HEADING, conflicts_with_all = ["jsonl", "plain"])]
     pub(crate) json: bool,
-    /// Print tab-separated lines instead of tables.
-    #[arg(long, global = true, help_heading = "Everywhere", conflicts_with = "json")]
+    /// Print JSON, one row a line.
+    #[arg(long, global = true, help_heading = HEADING, conflicts_with = "plain")]
+    pub(crate) jsonl: bool,
+    /// Print tab-separated lines without a head.
+    #[arg(long, global = true, help_heading = HEADING)]
     pub(crate) plain: bool,
-    /// Say nothing beyond the data.
-    #[arg(long, short, global = true, help_heading = "Everywhere")]
-    pub(crate) quiet: bool,
-    /// Use colour.
+    /// Print what this jq expression makes of the JSON.
     #[arg(
         long,
         global = true,
-        value_name = "WHEN",
-        default_value = "auto",
-        help_heading = "Everywhere"
+        value_name = "EXPR",
+        value_parser = jq::checked,
+        help_heading = HEADING,
+        conflicts_with = "plain"
     )]
+    pub(crate) jq: Option<String>,
+    /// Say nothing beyond the data.
+    #[arg(long, short, global = true, help_heading = HEADING)]
+    pub(crate) quiet: bool,
+    /// Use colour.
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto", help_heading = HEADING)]
     pub(crate) color: Color,
+    /// Say yes to what would be asked.
+    #[arg(long, short, global = true, help_heading = HEADING)]
+    pub(crate) yes: bool,
+    /// Ask nothing: what would be asked is refused.
+    #[arg(long, global = true, help_heading = HEADING)]
+    pub(crate) no_input: bool,
     /// Configuration file (default: outrigger.yaml here, if there is one).
     #[arg(
         long,
@@ -54,7 +111,7 @@ pub(crate) struct Global {
         value_name = "FILE",
         env = "OUTRIGGER_CONFIG",
         hide_env_values = true,
-        help_heading = "Everywhere"
+        help_heading = HEADING
     )]
     pub(crate) config: Option<PathBuf>,
     /// Data folder (default: what the configuration says, else ./outrigger-data).
@@ -64,7 +121,7 @@ pub(crate) struct Global {
         value_name = "DIR",
         env = "OUTRIGGER_DATA_DIR",
         hide_env_values = true,
-        help_heading = "Everywhere"
+        help_heading = HEADING
     )]
     pub(crate) data_dir: Option<PathBuf>,
     /// Admin address of a gateway that runs elsewhere, such as http://127.0.0.1:4142.
@@ -74,20 +131,36 @@ pub(crate) struct Global {
         value_name = "URL",
         env = "OUTRIGGER_URL",
         hide_env_values = true,
-        help_heading = "Everywhere"
+        help_heading = HEADING
     )]
     pub(crate) url: Option<String>,
 }
 
 impl Global {
+    /// Before something that can't be undone or that costs money: `--yes`, or a person's yes.
+    pub(crate) fn sure(&self, what: &str) -> Done {
+        if self.yes {
+            return Ok(());
+        }
+        if self.no_input || !output::somebody_is_there() {
+            return Err(Failure::new(Exit::Usage, what).hint("say --yes to go on"));
+        }
+        if output::ask(&format!("{what}. Go on?")) {
+            return Ok(());
+        }
+        Err(Failure::new(Exit::Failed, "nothing was done"))
+    }
+
     /// How to print.
     pub(crate) fn output(&self) -> Output {
-        Output {
-            json: self.json,
-            plain: self.plain,
-            quiet: self.quiet,
-            color: self.color.decided(),
-        }
+        let form = match (self.plain, self.jsonl) {
+            (true, _) => Form::Plain,
+            (false, true) => Form::Jsonl,
+            (false, false) if self.json || self.jq.is_some() => Form::Json,
+            (false, false) => Form::Text,
+        };
+        let color = self.color.decided(std::io::stdout().is_terminal());
+        Output { form, jq: self.jq.clone(), quiet: self.quiet, color }
     }
 }
 
@@ -116,7 +189,7 @@ pub(crate) enum Command {
 
 impl Command {
     /// Does it.
-    pub(crate) fn run(self, global: &Global) -> crate::exit::Done {
+    pub(crate) fn run(self, global: &Global) -> Done {
         match self {
             Self::Serve(args) => commands::serve::run(&args, global),
             Self::Try(args) => commands::try_::run(&args, global),

@@ -1,7 +1,9 @@
 //! The one switch between a running gateway and its data folder: one process owns the folder, and while it runs,
 //! commands that write speak to it.
 
+use std::net::SocketAddr;
 use std::path::Path;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -15,13 +17,23 @@ use crate::surroundings::{self, Process};
 pub(crate) struct Admin {
     base: String,
     token: String,
+    patience: Duration,
 }
 
 /// The running gateway: the one of `--url`, else the one that owns the data folder, if any does.
 pub(crate) fn running(global: &Global) -> Result<Option<Admin>, Failure> {
+    running_within(global, http::PATIENCE)
+}
+
+/// The same, with so much time for each answer.
+pub(crate) fn running_within(
+    global: &Global,
+    patience: Duration,
+) -> Result<Option<Admin>, Failure> {
     let dir = surroundings::data_dir(global);
     if let Some(url) = &global.url {
-        return Ok(Some(Admin { base: url.trim_end_matches('/').into(), token: token(&dir)? }));
+        let base = url.trim_end_matches('/').into();
+        return Ok(Some(Admin { base, token: token(&dir)?, patience }));
     }
     if !is_owned(&dir) {
         return Ok(None);
@@ -29,10 +41,18 @@ pub(crate) fn running(global: &Global) -> Result<Option<Admin>, Failure> {
     let base = if let Ok(address) = std::fs::read_to_string(dir.join("admin-address")) {
         format!("http://{}", address.trim())
     } else {
-        let configuration = surroundings::load(global.config.as_deref(), global.output())?;
+        let configuration = surroundings::load(global)?;
         format!("http://{}", reachable(configuration.loaded.config.server.admin))
     };
-    Ok(Some(Admin { base, token: token(&dir)? }))
+    Ok(Some(Admin { base, token: token(&dir)?, patience }))
+}
+
+/// Where the data plane of the running gateway answers; none where no gateway says so.
+pub(crate) fn api_base(global: &Global, patience: Duration) -> Option<String> {
+    let status = running_within(global, patience).ok()??.get("/v1/outrigger/status").ok()?;
+    let address: SocketAddr = status["api"].as_str()?.parse().ok()?;
+    let scheme = if status["tls"] == true { "https" } else { "http" };
+    Some(format!("{scheme}://{}", reachable(address)))
 }
 
 /// Whether a gateway owns the data folder.
@@ -68,7 +88,8 @@ fn token(dir: &Path) -> Result<String, Failure> {
 impl Admin {
     /// `GET`.
     pub(crate) fn get(&self, path: &str) -> Result<Value, Failure> {
-        self.answered(&http::send(Call::get(&self.base, path).bearer(&self.token), |_| ())?)
+        let call = Call { patience: self.patience, ..Call::get(&self.base, path) };
+        self.answered(&http::send(call.bearer(&self.token), |_| ())?)
     }
 
     /// `POST` with a JSON body.

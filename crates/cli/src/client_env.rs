@@ -2,18 +2,20 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::cli::Global;
 use crate::exit::{Exit, Failure};
-use crate::surroundings;
+use crate::surroundings::{self, Process};
+use crate::{client, http};
 
 /// Stands in for a key where none is needed: SDKs refuse to start without one.
 const NO_KEY: &str = "outrigger";
 
 /// Which gateway, with which key.
-#[derive(Clone, Debug, clap::Args)]
+#[derive(Clone, Debug, Default, clap::Args)]
 pub(crate) struct Target {
-    /// Base address of the gateway (default: what the configuration says).
+    /// Base address of the gateway (default: the one that runs here, else what the configuration says).
     #[arg(long, value_name = "URL", env = "OUTRIGGER_API_URL", hide_env_values = true)]
     api_url: Option<String>,
     /// File with the virtual key (default: OUTRIGGER_API_KEY).
@@ -23,11 +25,23 @@ pub(crate) struct Target {
 
 /// Base address of the gateway, without `/v1` and without a trailing slash.
 pub(crate) fn base(target: &Target, global: &Global) -> Result<String, Failure> {
+    base_within(target, global, http::PATIENCE)
+}
+
+/// The same, with so much time for the running gateway to say where it listens.
+pub(crate) fn base_within(
+    target: &Target,
+    global: &Global,
+    patience: Duration,
+) -> Result<String, Failure> {
     if let Some(url) = &target.api_url {
         let url = url.trim_end_matches('/');
         return Ok(url.strip_suffix("/v1").unwrap_or(url).to_owned());
     }
-    let configuration = surroundings::load(global.config.as_deref(), global.output())?;
+    if let Some(base) = client::api_base(global, patience) {
+        return Ok(base);
+    }
+    let configuration = surroundings::load(global)?;
     let server = &configuration.loaded.config.server;
     let scheme = if server.tls.is_some() { "https" } else { "http" };
     Ok(format!("{scheme}://{}", reachable(server.api)))
@@ -43,32 +57,30 @@ pub(crate) fn reachable(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, address.port())
 }
 
-/// The virtual key: a file, else the environment, else a word that stands for none.
-pub(crate) fn key(target: &Target) -> Result<String, Failure> {
+/// The virtual key: of a file, else of the environment.
+pub(crate) fn key(target: &Target) -> Result<Option<String>, Failure> {
     let Some(path) = &target.key_file else {
-        let given = std::env::var("OUTRIGGER_API_KEY").ok().filter(|key| !key.is_empty());
-        return Ok(given.unwrap_or_else(|| NO_KEY.into()));
+        return Ok(config::Env::var(&Process, "OUTRIGGER_API_KEY"));
     };
     let text = std::fs::read_to_string(path).map_err(|error| {
         let reason = surroundings::reason(&error);
         Failure::new(Exit::Usage, format!("can't read {}: {reason}", path.display()))
     })?;
-    Ok(text.trim().to_owned())
+    Ok(Some(text.trim().to_owned()))
 }
 
 /// The variables and their values. `ANTHROPIC_BASE_URL` is without `/v1`, `OPENAI_BASE_URL` with it: so the SDKs
-/// want them.
-pub(crate) fn variables(
-    target: &Target,
-    global: &Global,
-) -> Result<Vec<(&'static str, String)>, Failure> {
-    let base = base(target, global)?;
-    let key = key(target)?;
-    Ok(vec![
+/// want them. Our own commands find the gateway by ours.
+pub(crate) fn variables(base: String, key: Option<String>) -> Vec<(&'static str, String)> {
+    let sent = key.clone().unwrap_or_else(|| NO_KEY.into());
+    let mut variables = vec![
         ("OPENAI_BASE_URL", format!("{base}/v1")),
-        ("OPENAI_API_KEY", key.clone()),
-        ("ANTHROPIC_BASE_URL", base),
-        ("ANTHROPIC_API_KEY", key.clone()),
-        ("ANTHROPIC_AUTH_TOKEN", key),
-    ])
+        ("OPENAI_API_KEY", sent.clone()),
+        ("ANTHROPIC_BASE_URL", base.clone()),
+        ("ANTHROPIC_API_KEY", sent.clone()),
+        ("ANTHROPIC_AUTH_TOKEN", sent),
+        ("OUTRIGGER_API_URL", base),
+    ];
+    variables.extend(key.map(|key| ("OUTRIGGER_API_KEY", key)));
+    variables
 }

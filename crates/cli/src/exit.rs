@@ -21,6 +21,8 @@ pub(crate) enum Exit {
     Findings = 6,
     /// A verification failed.
     Verification = 7,
+    /// Drained, but requests were cut at the deadline.
+    Cut = 75,
 }
 
 /// Why a command did not do what was asked.

@@ -8,6 +8,8 @@ use upstream::{Deadlines, Outgoing, Pool, PoolOptions, Target, TargetOptions};
 
 use crate::exit::{Context as _, Exit, Failure};
 
+/// How long an answer is waited for, unless a command says otherwise.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 /// Longest answer that is read, in bytes.
 const ANSWER_MAX: usize = 64 << 20;
 
@@ -38,7 +40,7 @@ impl<'a> Call<'a> {
             path,
             headers: Vec::new(),
             body: Vec::new(),
-            patience: Duration::from_secs(10),
+            patience: PATIENCE,
             // The person at the keyboard named the address; the guard protects what a configuration names.
             options: TargetOptions { allow_private_address: true, ..TargetOptions::default() },
         }
@@ -47,6 +49,14 @@ impl<'a> Call<'a> {
     /// A call with a JSON body.
     pub(crate) fn post(base: &'a str, path: &'a str, body: &serde_json::Value) -> Self {
         Self { method: Method::POST, body: body.to_string().into_bytes(), ..Self::get(base, path) }
+    }
+
+    /// With a virtual key, where there is one.
+    pub(crate) fn key(self, key: Option<&str>) -> Self {
+        match key {
+            Some(key) => self.bearer(key),
+            None => self,
+        }
     }
 
     /// With a bearer token.
@@ -87,14 +97,18 @@ pub(crate) fn send(call: Call<'_>, each: impl FnMut(&[u8])) -> Result<Answer, Fa
 async fn exchange(call: Call<'_>, mut each: impl FnMut(&[u8])) -> Result<Answer, Failure> {
     let base = call.base.to_owned();
     let unreachable = |error: &dyn std::fmt::Display| {
-        Failure::new(Exit::Network, format!("can't reach {base}: {error}"))
+        let error = error.to_string();
+        // A message that says so already is not said twice.
+        let known = error.starts_with("can't connect");
+        Failure::new(Exit::Network, if known { error } else { format!("{base}: {error}") })
     };
     let target = Target::new(call.base, &call.options).map_err(|error| unreachable(&error))?;
     let pool = Pool::new(PoolOptions::default());
     let headers = headers(&call)?;
     let outgoing =
         Outgoing { method: call.method, path: call.path, headers, body: call.body.into() };
-    let deadlines = Deadlines { connect: Duration::from_secs(5), first_byte: call.patience };
+    let connect = call.patience.min(Duration::from_secs(5));
+    let deadlines = Deadlines { connect, first_byte: call.patience };
     let began = std::time::Instant::now();
     let mut incoming = pool
         .send(&target, outgoing, &deadlines)

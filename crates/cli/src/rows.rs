@@ -1,10 +1,11 @@
 //! Which rows of the ledger a command is about.
 
+use clap_complete::engine::ArgValueCandidates;
 use domain::UnixMicros;
 use ledger::query::Filter;
 
-use crate::clock;
 use crate::exit::{Exit, Failure};
+use crate::{clock, names};
 
 /// Flags that choose rows.
 #[derive(Clone, Debug, clap::Args)]
@@ -16,22 +17,22 @@ pub(crate) struct Choice {
     #[arg(long, value_name = "WHEN")]
     until: Option<String>,
     /// Only this application.
-    #[arg(long)]
+    #[arg(long, add = ArgValueCandidates::new(names::apps))]
     app: Option<String>,
     /// Only this team.
-    #[arg(long)]
+    #[arg(long, add = ArgValueCandidates::new(names::teams))]
     team: Option<String>,
     /// Only this virtual key (its public part).
-    #[arg(long)]
+    #[arg(long, add = ArgValueCandidates::new(names::keys))]
     key: Option<String>,
     /// Only what was asked for by this name.
-    #[arg(long)]
+    #[arg(long, add = ArgValueCandidates::new(names::models))]
     capability: Option<String>,
     /// Only attempts at this offer, provider/model.
-    #[arg(long)]
+    #[arg(long, add = ArgValueCandidates::new(names::offers))]
     offer: Option<String>,
     /// Only attempts at this provider.
-    #[arg(long)]
+    #[arg(long, add = ArgValueCandidates::new(names::providers))]
     provider: Option<String>,
     /// Only attempts at this model.
     #[arg(long)]

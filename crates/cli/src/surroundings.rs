@@ -4,11 +4,14 @@ use std::path::{Path, PathBuf};
 
 use config::{Diagnostic, Env, Loaded};
 
+use crate::cli::Global;
 use crate::exit::{Exit, Failure};
-use crate::output::{Output, complain};
+use crate::output::complain;
 
 /// The file that is read when none is named.
 pub(crate) const FILE: &str = "outrigger.yaml";
+/// The data folder when nothing names another.
+const DATA: &str = "outrigger-data";
 
 /// The process's environment. A variable may be given by a file: `NAME_FILE` holds its path.
 pub(crate) struct Process;
@@ -66,24 +69,40 @@ pub(crate) enum Source {
     Nothing,
 }
 
-/// The file that counts: the flag or `OUTRIGGER_CONFIG` (clap reads both), else `outrigger.yaml` here.
+/// The file that counts: the flag or `OUTRIGGER_CONFIG` (clap reads both), else `outrigger.yaml` here, else the
+/// user's own.
 pub(crate) fn source(named: Option<&Path>) -> Source {
-    match named {
-        Some(path) => Source::File(path.to_owned()),
-        None if Path::new(FILE).is_file() => Source::File(FILE.into()),
+    if let Some(path) = named {
+        return Source::File(path.to_owned());
+    }
+    let usual = [Some(PathBuf::from(FILE)), user_file()];
+    match usual.into_iter().flatten().find(|it| it.is_file()) {
+        Some(path) => Source::File(path),
         None => Source::Nothing,
     }
 }
 
-/// A configuration that passed, and its text.
+/// The user's own configuration file, whether or not it is there.
+pub(crate) fn user_file() -> Option<PathBuf> {
+    Some(user_folder("XDG_CONFIG_HOME", ".config")?.join(FILE))
+}
+
+/// Our folder among the user's, by the XDG base directory specification: a relative path in the variable is ignored.
+fn user_folder(variable: &str, usual: &str) -> Option<PathBuf> {
+    let set = std::env::var_os(variable).map(PathBuf::from).filter(|it| it.is_absolute());
+    let home = || Some(PathBuf::from(std::env::var_os("HOME").filter(|it| !it.is_empty())?));
+    Some(set.or_else(|| Some(home()?.join(usual)))?.join("outrigger"))
+}
+
+/// A configuration that passed.
 pub(crate) struct Configuration {
     /// What it says, and where each value is from.
     pub(crate) loaded: Loaded,
 }
 
 /// Reads and checks the configuration; problems are printed. Without a file, what runs without one.
-pub(crate) fn load(named: Option<&Path>, output: Output) -> Result<Configuration, Failure> {
-    let source = source(named);
+pub(crate) fn load(global: &Global) -> Result<Configuration, Failure> {
+    let source = source(global.config.as_deref());
     let (name, text) = match &source {
         Source::File(path) => (path.display().to_string(), read(path)?),
         Source::Nothing => ("(no file)".into(), config::zero_text(&found())),
@@ -91,22 +110,28 @@ pub(crate) fn load(named: Option<&Path>, output: Output) -> Result<Configuration
     match config::load(&text, &name, &Process, catalog::builtin()) {
         Ok(loaded) => Ok(Configuration { loaded }),
         Err(problems) => {
-            if output.json {
-                let list: Vec<_> = problems.iter().map(config::to_json).collect();
-                output.json(&serde_json::json!({"ok": false, "problems": list}))?;
-            } else {
-                show(&problems, &text);
-            }
+            show(&problems, &text);
             Err(refused(&problems))
         }
     }
+}
+
+/// The configuration where it is good; nothing is said where it is not.
+pub(crate) fn quietly(global: &Global) -> Option<Loaded> {
+    let source = source(global.config.as_deref());
+    let text = match &source {
+        Source::File(path) => std::fs::read_to_string(path).ok()?,
+        Source::Nothing => config::zero_text(&found()),
+    };
+    config::load(&text, FILE, &Process, catalog::builtin()).ok()
 }
 
 /// The text of a configuration file.
 pub(crate) fn read(path: &Path) -> Result<String, Failure> {
     std::fs::read_to_string(path).map_err(|error| {
         let message = format!("can't read {}: {}", path.display(), reason(&error));
-        Failure::new(Exit::Config, message).hint("outrigger init writes one")
+        Failure::new(Exit::Config, message)
+            .hint(format!("`outrigger init --config {}` writes one", path.display()))
     })
 }
 
@@ -139,17 +164,27 @@ pub(crate) fn found() -> Vec<config::Found> {
 
 /// The data folder: the flag, else what the configuration says, else the default. A faulty configuration is no
 /// reason not to find the data.
-pub(crate) fn data_dir(global: &crate::cli::Global) -> PathBuf {
+pub(crate) fn data_dir(global: &Global) -> PathBuf {
     if let Some(dir) = &global.data_dir {
         return dir.clone();
     }
-    let Source::File(path) = source(global.config.as_deref()) else {
-        return "outrigger-data".into();
+    let source = source(global.config.as_deref());
+    let text = match &source {
+        Source::File(path) => std::fs::read_to_string(path).unwrap_or_default(),
+        Source::Nothing => config::zero_text(&[]),
     };
-    let text = std::fs::read_to_string(path).unwrap_or_default();
-    match config::load(&text, "outrigger.yaml", &Process, catalog::builtin()) {
-        Ok(loaded) => loaded.config.ledger.dir.into(),
-        Err(_) => "outrigger-data".into(),
+    let loaded = config::load(&text, FILE, &Process, catalog::builtin()).ok();
+    let said = loaded.as_ref().filter(|it| {
+        let leaf = it.leaves.iter().find(|leaf| leaf.path == "ledger.dir");
+        leaf.is_some_and(|leaf| leaf.origin != config::Origin::Default)
+    });
+    match said {
+        Some(loaded) => PathBuf::from(&loaded.config.ledger.dir),
+        // Wherever the user's own file counts, the data is the user's too: one ledger, not one a folder.
+        None if user_file().is_some_and(|path| source == Source::File(path)) => {
+            user_folder("XDG_DATA_HOME", ".local/share").unwrap_or_else(|| DATA.into())
+        }
+        None => DATA.into(),
     }
 }
 

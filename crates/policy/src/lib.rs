@@ -9,11 +9,13 @@
 
 pub mod breaker;
 mod health;
+mod past;
 mod plan;
 mod reason;
 pub mod retry;
 
 pub use health::{Claim, Health, HealthConfig, OfferReport};
+pub use past::{Known, past_sentence};
 pub use plan::{Allowed, Ask, Candidate, Explanation, OfferView, Plan, Snapshot, Tags, plan};
 pub use reason::{Reason, Taken, Verdict, code_word};
 

@@ -86,7 +86,7 @@ pub enum Reason {
     PlanFull,
 }
 
-const BREAKER: u8 = 64;
+pub(crate) const BREAKER: u8 = 64;
 
 impl Reason {
     /// The ledger's byte.

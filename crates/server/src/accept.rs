@@ -210,7 +210,7 @@ async fn serve(
     let mut exchange = None;
     let planned = plan::plan(worker, cx, &ask, &resolved, headers, &mut exchange)?;
     if headers.get("x-outrigger-dry-run").is_some_and(|value| value.as_bytes() == b"true") {
-        return Ok(local::dry_run(cx, &resolved, &planned));
+        return Ok(local::dry_run(worker, cx, &ask, &resolved, &planned));
     }
     let uncounted = planned.attempts.is_empty() && !plan::is_forbidden(&planned);
     if cx.endpoint == Endpoint::CountTokens && uncounted {

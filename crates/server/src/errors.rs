@@ -54,7 +54,7 @@ catalogue! {
     NO_CANDIDATE = "no_candidate", 503, true, "No offer can serve this now; the message says why each was left out.";
     UPSTREAM_ERROR = "upstream_error", 502, true, "The provider failed, and no other offer could take over.";
     UPSTREAM_REFUSED = "upstream_refused", 400, false, "The provider found the request wrong; its own message is passed on.";
-    UPSTREAM_UNREACHABLE = "upstream_unreachable", 502, true, "No connection to the provider. Nothing was sent and nothing billed.";
+    UPSTREAM_UNREACHABLE = "upstream_unreachable", 502, true, "No connection to the provider. Nothing was sent and nothing billed. `outrigger provider test NAME` looks into it.";
     UPSTREAM_BAD_RESPONSE = "upstream_bad_response", 502, false, "The provider answered something that its protocol does not allow. It may have billed.";
     UPSTREAM_TIMEOUT = "upstream_timeout", 504, false, "The provider did not answer in time. It may have billed, so nothing is tried again.";
     UPSTREAM_AUTH = "upstream_auth", 502, false, "The provider refused the gateway's own credential. `outrigger provider test NAME` checks it.";

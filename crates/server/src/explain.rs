@@ -5,10 +5,11 @@ mod search;
 
 use domain::{Endpoint, Features, KeyPublicId, RequestId};
 use ledger::AttemptKey;
+use ledger::storage::StorageError;
 use limits::Unpriced;
 use policy::{Ask, Availability, OfferView, Tags, Verdict};
 use serde_json::{Value, json};
-use store::{OpenError, Store};
+use store::{LedgerReader, OpenError, Store};
 
 use crate::errors::{self, Failure};
 use crate::gateway::Gateway;
@@ -50,13 +51,39 @@ pub fn account(
     let held = |attempt: AttemptKey| {
         gateway.limits().restored_open().any(|it| it == restore::key(attempt))
     };
-    let (attempts, complete) = search::find(&reader, id, rows, &held)?;
+    let snapshot = gateway.snapshot.load();
+    let configured = snapshot.capabilities.values().flat_map(|entry| &entry.offers);
+    let offers = configured.map(|(offer, _)| offer.id.to_string()).collect();
+    Ok(told(&reader, id, rows, &held, offers)?)
+}
+
+/// The same from a data folder that no gateway owns: what is open there was left open. `offers` are the configured
+/// ones, by name.
+///
+/// # Errors
+/// The ledger can't be read.
+pub fn recorded(
+    reader: &LedgerReader,
+    id: RequestId,
+    offers: Vec<String>,
+) -> Result<Option<Account>, StorageError> {
+    told(reader, id, ROWS_MAX, &|_| true, offers)
+}
+
+fn told(
+    reader: &LedgerReader,
+    id: RequestId,
+    rows: usize,
+    held: &dyn Fn(AttemptKey) -> bool,
+    offers: Vec<String>,
+) -> Result<Option<Account>, StorageError> {
+    let (attempts, complete) = search::find(reader, id, rows, held)?;
     if attempts.is_empty() {
         return Ok(None);
     }
     let attempts = attempts.into_iter().map(|attempt| (held(attempt.id), attempt)).collect();
     let mut account = Account::new(id, complete, attempts);
-    account.candidates = search::name_candidates(gateway, &reader, &account)?;
+    account.candidates = search::name_candidates(offers, reader, &account)?;
     Ok(Some(account))
 }
 

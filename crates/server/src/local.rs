@@ -3,12 +3,13 @@
 use std::fmt::Write as _;
 
 use dialect::models::{self, ModelRow};
-use domain::RequestId;
+use domain::{Money, RequestId};
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use policy::Plan;
 
 use crate::accept::{Cx, own_headers, respond};
+use crate::admit;
 use crate::body::RespBody;
 use crate::errors::{self, Failure};
 use crate::explain;
@@ -167,29 +168,39 @@ pub fn count_tokens(cx: &Cx, ask: &Ask) -> Response<RespBody> {
     json(cx, dialect::count_tokens::answer(tokens))
 }
 
-/// What would be done with the request; nobody is called.
-pub fn dry_run(cx: &Cx, resolved: &Resolved, plan: &Plan) -> Response<RespBody> {
-    let name = |ix| {
-        resolved
-            .offers
-            .iter()
-            .find(|(offer, _)| offer.ix == ix)
-            .map(|(offer, _)| offer.id.to_string())
-    };
+/// What would be done with the request and what it could cost at most; nobody is called and nothing reserved.
+pub fn dry_run(
+    worker: &Worker,
+    cx: &Cx,
+    ask: &Ask,
+    resolved: &Resolved,
+    plan: &Plan,
+) -> Response<RespBody> {
+    let offer = |ix| resolved.offers.iter().map(|(offer, _)| offer).find(|offer| offer.ix == ix);
     let candidates: Vec<serde_json::Value> = plan
         .explanation
         .candidates
         .iter()
         .map(|candidate| {
-            let offer = name(candidate.offer).unwrap_or_default();
+            let offer = offer(candidate.offer).map(|it| it.id.to_string()).unwrap_or_default();
             serde_json::json!({"offer": offer, "why": candidate.verdict.sentence(&offer)})
         })
         .collect();
-    let order: Vec<String> = plan.attempts.iter().filter_map(|ix| name(*ix)).collect();
+    let default = cx.snapshot.config.routing.default_max_output;
+    let now = worker.gateway.now();
+    let mut order = Vec::new();
+    // The dearest offer counts: any of them may be the one that serves. One without a bound leaves all without.
+    let mut most = Some(Money::ZERO);
+    for offer in plan.attempts.iter().filter_map(|ix| offer(*ix)) {
+        order.push(offer.id.to_string());
+        let bound = admit::bound(ask, resolved, offer, default, now).ok().and_then(|it| it.money);
+        most = most.zip(bound).map(|(most, bound)| most.max(bound));
+    }
     let body = serde_json::json!({
         "object": "outrigger.dry_run",
         "capability": resolved.capability.as_str(),
         "attempts": order,
+        "cost_at_most_usd": most.map(|it| it.to_string()),
         "candidates": candidates,
     });
     json(cx, body.to_string().into_bytes())

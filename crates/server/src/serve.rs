@@ -175,12 +175,35 @@ pub fn run(options: Options) -> Result<Exit, ServeError> {
         local_app,
         numbers,
     }));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    // From now on a signal drains: nobody may be told of a gateway that a signal would still kill.
+    let signals = {
+        let _entered = runtime.enter();
+        Signals::watched()?
+    };
     let running = Running::start(gateway, store, options, text, durability, unsettled)?;
-    running.until_stopped()
+    running.until_stopped(&runtime, signals)
 }
 
 fn now_of_system() -> UnixMicros {
     domain::Clock::now(&crate::clock::SystemClock::default())
+}
+
+/// What an operator says with a signal.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn watched() -> Result<Self, std::io::Error> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
 }
 
 /// Everything that runs.
@@ -263,23 +286,31 @@ impl Running {
         })
     }
 
-    /// Serves until SIGTERM or SIGINT, then drains.
-    fn until_stopped(mut self) -> Result<Exit, ServeError> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let why = runtime.block_on(self.control())?;
+    /// Serves until SIGTERM or SIGINT, then drains; a second SIGINT cuts the drain short.
+    fn until_stopped(
+        mut self,
+        runtime: &tokio::runtime::Runtime,
+        mut signals: Signals,
+    ) -> Result<Exit, ServeError> {
+        let why = runtime.block_on(self.control(&mut signals))?;
         let drain = self.gateway.snapshot.load().config.server.drain;
         self.gateway.drain();
         self.shutdown.drain(drain);
         tracing::info!(why, drain_seconds = drain.as_secs(), "draining");
-        let mut cut = 0;
         // While the data plane drains, the admin API still answers: readiness above all.
-        for thread in std::mem::take(&mut self.threads) {
-            if let Ok(served) = thread.join() {
-                cut += served.cut;
-            } else {
-                tracing::error!("a thread of the data plane panicked");
+        let threads = std::mem::take(&mut self.threads);
+        let joining = runtime.spawn_blocking(|| join(threads));
+        let cut = runtime.block_on(async {
+            tokio::pin!(joining);
+            tokio::select! {
+                cut = &mut joining => return cut.unwrap_or_default(),
+                () = received(&mut signals.interrupt) => {}
             }
-        }
+            // Whoever interrupts twice does not want to wait.
+            tracing::warn!("interrupted again: what still runs is cut");
+            self.shutdown.drain(Duration::ZERO);
+            joining.await.unwrap_or_default()
+        });
         let why = if cut == 0 { "drained" } else { "drain_deadline" };
         let stop = Stop { at: self.gateway.now(), why: why.into() };
         if self.gateway.ledger.append(&Record::Stop(stop)).wait().is_err() {
@@ -289,10 +320,7 @@ impl Running {
         Ok(if cut == 0 { Exit::Drained } else { Exit::Cut(cut) })
     }
 
-    async fn control(&mut self) -> Result<&'static str, ServeError> {
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let mut hangup = signal(SignalKind::hangup())?;
+    async fn control(&mut self, signals: &mut Signals) -> Result<&'static str, ServeError> {
         let admin = admin::serve(
             self.admin.try_clone()?,
             Arc::clone(&self.gateway),
@@ -309,10 +337,10 @@ impl Running {
         let mut gauges = tokio::time::interval(GAUGES_EVERY);
         loop {
             tokio::select! {
-                () = received(&mut terminate) => break Ok("sigterm"),
-                () = received(&mut interrupt) => break Ok("sigint"),
+                () = received(&mut signals.terminate) => break Ok("sigterm"),
+                () = received(&mut signals.interrupt) => break Ok("sigint"),
                 // What came of it is in the log.
-                () = received(&mut hangup) => drop(self.reloader.reload()),
+                () = received(&mut signals.hangup) => drop(self.reloader.reload()),
                 now = watch.tick() => self.reloader.look(now.into_std()),
                 _ = gauges.tick() => self.gateway.update_gauges(),
                 asking = admin.asked_to_reload() => admin::tell(asking, &self.reloader.reload()),
@@ -321,6 +349,19 @@ impl Running {
             }
         }
     }
+}
+
+/// Waits for the data plane; how many requests were cut.
+fn join(threads: Vec<JoinHandle<Served>>) -> usize {
+    let mut cut = 0;
+    for thread in threads {
+        if let Ok(served) = thread.join() {
+            cut += served.cut;
+        } else {
+            tracing::error!("a thread of the data plane panicked");
+        }
+    }
+    cut
 }
 
 async fn received(signal: &mut Signal) {

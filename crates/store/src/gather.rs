@@ -20,6 +20,7 @@ use crate::writer::{LedgerUnavailable, LedgerWriter, Shared};
 pub(crate) const RECORDS_MAX: usize = 64;
 
 type Answered = Result<Seq, LedgerUnavailable>;
+type Letter = (Sender, Answered);
 /// Where somebody waits for a record.
 pub(crate) type Sender = oneshot::Sender<Answered>;
 
@@ -54,13 +55,19 @@ pub(crate) fn tell(to: Sender, result: Answered) {
     let _heard = to.send(result).is_ok();
 }
 
+fn deliver(letters: Vec<Letter>) {
+    for (to, result) in letters {
+        tell(to, result);
+    }
+}
+
 /// Answers on their way to one thread.
 #[derive(Default)]
 pub(crate) struct Inbox(Mutex<Letters>);
 
 #[derive(Default)]
 struct Letters {
-    waiting: Vec<(Sender, Answered)>,
+    waiting: Vec<Letter>,
     /// Who takes them; none before the task first runs and after it has ended.
     reader: Option<Waker>,
 }
@@ -72,7 +79,7 @@ impl Inbox {
     }
 
     /// Takes what is there, and leaves word how to be reached.
-    fn take(&self, reader: Option<&Waker>) -> Vec<(Sender, Answered)> {
+    fn take(&self, reader: Option<&Waker>) -> Vec<Letter> {
         let mut letters = self.lock();
         letters.reader = reader.cloned();
         std::mem::take(&mut letters.waiting)
@@ -81,7 +88,7 @@ impl Inbox {
 
 /// The answers of one group; delivered when dropped.
 #[derive(Default)]
-pub(crate) struct Post(Vec<(Arc<Inbox>, Vec<(Sender, Answered)>)>);
+pub(crate) struct Post(Vec<(Arc<Inbox>, Vec<Letter>)>);
 
 impl Post {
     /// Adds an answer.
@@ -100,7 +107,7 @@ impl Drop for Post {
             let mut letters = inbox.lock();
             let Some(reader) = letters.reader.clone() else {
                 drop(letters);
-                sent.into_iter().for_each(|(to, result)| tell(to, result));
+                deliver(sent);
                 continue;
             };
             letters.waiting.append(&mut sent);
@@ -119,13 +126,11 @@ pub(crate) async fn run(writer: LedgerWriter) {
             task: context.waker().clone(),
             inbox: Arc::clone(&gathering.inbox),
         }));
-        for (to, result) in gathering.inbox.take(Some(context.waker())) {
-            tell(to, result);
-        }
+        deliver(gathering.inbox.take(Some(context.waker())));
         gathering.writer.hand_over();
-        Poll::Pending
+        Poll::<()>::Pending
     })
-    .await
+    .await;
 }
 
 /// Ends the gathering of a thread with its task: what is on its way is delivered all the same.
@@ -138,7 +143,7 @@ impl Drop for Gathering {
     fn drop(&mut self) {
         // At the end of the thread there may be nothing left to clear.
         let _cleared = HERE.try_with(RefCell::take).is_ok();
-        self.inbox.take(None).into_iter().for_each(|(to, result)| tell(to, result));
+        deliver(self.inbox.take(None));
         self.writer.hand_over();
     }
 }

@@ -267,14 +267,7 @@ impl KeyStore {
 
     /// Every virtual key, by public part.
     pub fn list(&self) -> Result<Vec<KeyRecord>, KeyError> {
-        let sql = format!("SELECT {COLUMNS} FROM credentials WHERE kind = ?1 ORDER BY public");
-        let mut query = self.connection.prepare_cached(&sql).map_err(failed)?;
-        let rows = query.query_map([KIND_VIRTUAL], read).map_err(failed)?;
-        let mut records = Vec::new();
-        for row in rows {
-            records.push(row.map_err(failed)??);
-        }
-        Ok(records)
+        list(&self.connection)
     }
 
     /// One key.
@@ -328,6 +321,23 @@ impl KeyStore {
 fn joined(names: &[CapabilityName]) -> String {
     let names: Vec<&str> = names.iter().map(CapabilityName::as_str).collect();
     names.join("\n")
+}
+
+/// Every virtual key of a data folder, beside a running process or without one. Nothing is written, so a folder of an
+/// older schema is not brought up to date, and may be refused.
+pub fn list_keys(dir: &Path) -> Result<Vec<KeyRecord>, KeyError> {
+    list(&sqlite::connect_read_only(&dir.join(sqlite::FILE))?)
+}
+
+fn list(connection: &Connection) -> Result<Vec<KeyRecord>, KeyError> {
+    let sql = format!("SELECT {COLUMNS} FROM credentials WHERE kind = ?1 ORDER BY public");
+    let mut query = connection.prepare_cached(&sql).map_err(failed)?;
+    let rows = query.query_map([KIND_VIRTUAL], read).map_err(failed)?;
+    let mut records = Vec::new();
+    for row in rows {
+        records.push(row.map_err(failed)??);
+    }
+    Ok(records)
 }
 
 fn read(row: &Row<'_>) -> rusqlite::Result<Result<KeyRecord, KeyError>> {

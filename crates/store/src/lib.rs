@@ -36,7 +36,7 @@ use ledger::commit::Committer;
 use ledger::replay::Replay;
 use ledger::storage::{Reads, Row, StorageError};
 
-pub use keys::{KeyError, KeyHasher, KeyRecord, KeyStore, NewKey, Presented, Secret};
+pub use keys::{KeyError, KeyHasher, KeyRecord, KeyStore, NewKey, Presented, Secret, list_keys};
 pub use maintain::{backup, repair};
 pub use signing::{SigningKey, check_signature};
 pub use sqlite::{SCHEMA_VERSION, SqliteStorage};

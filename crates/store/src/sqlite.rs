@@ -88,7 +88,7 @@ pub(crate) fn connect(path: &Path) -> Result<Connection, StorageError> {
     Ok(connection)
 }
 
-fn connect_read_only(path: &Path) -> Result<Connection, StorageError> {
+pub(crate) fn connect_read_only(path: &Path) -> Result<Connection, StorageError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
     connection.busy_timeout(Duration::from_secs(5)).map_err(failed)?;

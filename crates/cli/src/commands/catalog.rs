@@ -75,7 +75,7 @@ fn show(global: &Global) -> Done {
         CatalogInForce::Imported(import) => Some(import),
     };
     let shown = import.map(|it| json!({"models": it.models, "from": it.from.to_string()}));
-    output.either(&json!({"hosts": list, "import": shown}), || {
+    output.listing(&json!({"hosts": list, "import": shown}), "hosts", || {
         output.table(&["host", "models", "priced", "checked"], &rows, &[1, 2])?;
         if let Some(it) = import {
             let said =

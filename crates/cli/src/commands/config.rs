@@ -1,5 +1,7 @@
 //! `outrigger config`: check, show, schema, path.
 
+use std::path::PathBuf;
+
 use serde_json::json;
 
 use crate::cli::Global;
@@ -37,7 +39,7 @@ enum Command {
         after_help = "Examples:\n  outrigger config schema\n  outrigger config schema > outrigger.schema.json\n  outrigger config schema | head -20"
     )]
     Schema,
-    /// Print which file is read and where the data is.
+    /// Print which file is read, where the data is, and where a user's own file would be.
     #[command(
         after_help = "Examples:\n  outrigger config path\n  outrigger config path --json\n  outrigger config path --config other.yaml"
     )]
@@ -67,14 +69,15 @@ fn check(global: &Global) -> Done {
         Ok(loaded) => (true, &loaded.warnings),
         Err(problems) => (false, problems),
     };
-    if output.json {
+    if output.is_json() {
         let list: Vec<_> = problems.iter().map(config::to_json).collect();
-        output.json(&json!({"ok": ok, "file": name, "problems": list}))?;
+        let value = json!({"ok": ok, "file": name, "problems": list});
+        output.listing(&value, "problems", || Ok(()))?;
     } else {
         surroundings::show(problems, &text);
     }
     match result {
-        Ok(loaded) if !output.json => {
+        Ok(loaded) if !output.is_json() => {
             let config = &loaded.config;
             output.line(&format!(
                 "{name} is good: {}, {}, {}",
@@ -84,7 +87,7 @@ fn check(global: &Global) -> Done {
             ))
         }
         Ok(_) => Ok(()),
-        Err(_) if output.json => Err(Failure::silent(Exit::Config)),
+        Err(_) if output.is_json() => Err(Failure::silent(Exit::Config)),
         Err(problems) => Err(surroundings::refused(&problems)),
     }
 }
@@ -95,13 +98,13 @@ fn plural(count: usize, one: &str, many: &str) -> String {
 
 fn show(origin: bool, global: &Global) -> Done {
     let output = global.output();
-    let configuration = surroundings::load(global.config.as_deref(), output)?;
+    let configuration = surroundings::load(global)?;
     let leaves = &configuration.loaded.leaves;
     let values: Vec<_> = leaves
         .iter()
         .map(|leaf| json!({"path": leaf.path, "value": leaf.value, "origin": leaf.origin.to_string()}))
         .collect();
-    output.either(&json!(values), || {
+    output.listing(&json!({"settings": values}), "settings", || {
         let head = if origin { &["setting", "value", "from"][..] } else { &["setting", "value"] };
         let row = |leaf: &config::Leaf| {
             let mut row = vec![leaf.path.clone(), leaf.value.clone()];
@@ -114,16 +117,22 @@ fn show(origin: bool, global: &Global) -> Done {
 
 fn path(global: &Global) -> Done {
     let output = global.output();
+    let text = |path: PathBuf| path.display().to_string();
     let file = match surroundings::source(global.config.as_deref()) {
-        Source::File(path) => Some(path.display().to_string()),
+        Source::File(path) => Some(text(path)),
         Source::Nothing => None,
     };
-    let data = surroundings::data_dir(global).display().to_string();
-    output.either(&json!({"config": file, "data": data}), || {
-        output.line(&format!(
-            "config  {}",
-            file.as_deref().unwrap_or("(none: using what is found)")
-        ))?;
-        output.line(&format!("data    {data}"))
+    let data = text(surroundings::data_dir(global));
+    let user = surroundings::user_file().map(text);
+    let value = json!({"config": file, "data": data, "user_config": user});
+    output.either(&value, || {
+        let none = "(no file: what is found is used)";
+        let rows = [
+            ("config", file.as_deref().unwrap_or(none)),
+            ("data", &*data),
+            ("user", user.as_deref().unwrap_or("(there is no home folder)")),
+        ];
+        let rows: Vec<_> = rows.map(|(name, text)| vec![name.to_owned(), text.to_owned()]).into();
+        output.table(&["what", "path"], &rows, &[])
     })
 }

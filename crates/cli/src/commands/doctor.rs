@@ -1,15 +1,16 @@
 //! `outrigger doctor`: what is wrong, and the command that fixes it. No paid call is made.
 
-use std::net::TcpListener;
+use std::io::ErrorKind;
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 
 use serde_json::json;
 
+use super::provider::Verdict;
 use crate::cli::Global;
-use crate::client;
-use crate::clock;
 use crate::exit::{Done, Exit, Failure};
 use crate::surroundings::{self, Process, Source};
+use crate::{certificate, client, clock};
 
 /// Look for what is wrong and say how to fix it.
 #[derive(Debug, clap::Args)]
@@ -65,14 +66,10 @@ pub(crate) fn run(args: &Args, global: &Global) -> Done {
         .map(|it| json!({"check": it.name, "ok": it.good, "said": it.said, "fix": it.fix}))
         .collect();
     let findings = checks.iter().filter(|it| !it.good).count();
-    output.either(&json!({"findings": findings, "checks": list}), || {
+    output.listing(&json!({"findings": findings, "checks": list}), "checks", || {
         for it in &checks {
-            let word = output.mark(if it.good { "ok     " } else { "FINDING" }, it.good);
-            output.data(&format!(
-                "{word}  {:<13} {}\n",
-                it.name,
-                crate::output::escaped(&it.said)
-            ))?;
+            let word = if it.good { "ok     " } else { "FINDING" };
+            output.verdict(word, it.good, &format!("  {:<13} {}", it.name, it.said))?;
             if let Some(fix) = &it.fix {
                 output.line(&format!("{:<9}{:<13} fix: {fix}", "", ""))?;
             }
@@ -89,9 +86,13 @@ fn configuration(global: &Global) -> (Option<config::Config>, Vec<Check>) {
         Source::File(path) => match std::fs::read_to_string(path) {
             Ok(text) => (path.display().to_string(), text),
             Err(error) => {
-                let said =
-                    format!("can't read {}: {}", path.display(), surroundings::reason(&error));
-                return (None, vec![Check::bad("config", said, "outrigger init")]);
+                let reason = surroundings::reason(&error);
+                let said = format!("can't read {}: {reason}", path.display());
+                let fix = match error.kind() {
+                    ErrorKind::NotFound => format!("outrigger init --config {}", path.display()),
+                    _ => format!("chmod u+r {}", path.display()),
+                };
+                return (None, vec![Check::bad("config", said, fix)]);
             }
         },
     };
@@ -101,11 +102,10 @@ fn configuration(global: &Global) -> (Option<config::Config>, Vec<Check>) {
                 .warnings
                 .iter()
                 .map(|it| {
-                    Check::bad(
-                        "config",
-                        format!("{}:{}: {}", it.file, it.line, it.message),
-                        it.help.clone().unwrap_or_default(),
-                    )
+                    let help =
+                        it.help.as_ref().map_or_else(String::new, |help| format!("; {help}"));
+                    let said = format!("{}:{}: {}{help}", it.file, it.line, it.message);
+                    Check::bad("config", said, format!("outrigger explain {}", it.code))
                 })
                 .collect();
             if checks.is_empty() {
@@ -118,8 +118,12 @@ fn configuration(global: &Global) -> (Option<config::Config>, Vec<Check>) {
             (Some(loaded.config), checks)
         }
         Err(problems) => {
-            let said = format!("{name} has {} problems", problems.len());
-            (None, vec![Check::bad("config", said, "outrigger config check")])
+            let said = match problems.len() {
+                1 => format!("{name} has a problem"),
+                count => format!("{name} has {count} problems"),
+            };
+            let fix = format!("outrigger config check --config {name}");
+            (None, vec![Check::bad("config", said, fix)])
         }
     }
 }
@@ -129,7 +133,7 @@ fn clock_check() -> Check {
     const MADE: i64 = 1_793_000_000;
     let now = clock::now();
     if now.secs() < MADE {
-        return Check::bad("clock", format!("it says {now}"), "set the time, and keep it with NTP");
+        return Check::bad("clock", format!("it says {now}"), "timedatectl set-ntp true");
     }
     Check::good("clock", now.to_string())
 }
@@ -161,7 +165,7 @@ fn disk(dir: &Path) -> Check {
         }
         Err(error) => {
             let said = format!("{}: {}", folder.display(), surroundings::reason(&error));
-            Check::bad("disk", said, "choose a writable folder: --data-dir DIR")
+            Check::bad("disk", said, "outrigger serve --data-dir \"$HOME/outrigger-data\"")
         }
     }
 }
@@ -169,11 +173,10 @@ fn disk(dir: &Path) -> Check {
 fn open_files() -> Check {
     let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
     match limit.current {
-        Some(files) if files < 4096 => Check::bad(
-            "open files",
-            format!("the limit is {files}"),
-            "ulimit -n 65536, or LimitNOFILE=65536 in the unit",
-        ),
+        Some(files) if files < 4096 => {
+            let most = limit.maximum.unwrap_or(65_536).min(65_536);
+            Check::bad("open files", format!("the limit is {files}"), format!("ulimit -n {most}"))
+        }
         Some(files) => Check::good("open files", format!("the limit is {files}")),
         None => Check::good("open files", "no limit"),
     }
@@ -206,60 +209,103 @@ fn price_table() -> Check {
 
 /// Ports must be free, unless our own gateway has them.
 fn ports(config: &config::Config, global: &Global) -> Vec<Check> {
-    let ours = matches!(client::running(global), Ok(Some(_)));
-    let addresses = [("api port", config.server.api), ("admin port", config.server.admin)];
+    let ours = client::is_running(global);
+    let addresses = [
+        ("api port", config.server.api, "OUTRIGGER_API"),
+        ("admin port", config.server.admin, "OUTRIGGER_ADMIN"),
+    ];
     let check =
-        |(name, address): (&'static str, std::net::SocketAddr)| match TcpListener::bind(address) {
+        |(name, address, variable): (&'static str, SocketAddr, &str)| match TcpListener::bind(
+            address,
+        ) {
             Ok(_) => Check::good(name, format!("{address} is free")),
             Err(_) if ours => {
                 Check::good(name, format!("{address} is used by the running gateway"))
             }
-            Err(error) => Check::bad(
-                name,
-                format!("{address}: {error}"),
-                "choose another under `server` in the configuration",
-            ),
+            Err(error) => {
+                let said = format!("{address}: {}", surroundings::reason(&error));
+                Check::bad(name, said, format!("{variable}={} outrigger serve", free(address)))
+            }
         };
     addresses.map(check).into()
 }
 
+/// An address that is free: the next port but a hundred, and so on.
+pub(super) fn free(address: SocketAddr) -> SocketAddr {
+    let ports = (1..100).map(|step| address.port().wrapping_add(step * 100));
+    let mut others = ports.map(|port| SocketAddr::new(address.ip(), port));
+    others.find(|it| TcpListener::bind(it).is_ok()).unwrap_or(address)
+}
+
+/// The listener's certificate must be readable and have some time left.
 fn certificates(config: &config::Config) -> Vec<Check> {
+    const SOON_DAYS: i64 = 21;
     let Some(tls) = &config.server.tls else { return Vec::new() };
-    let readable = |path: &String| std::fs::File::open(path).is_ok();
-    let (fine, said) =
-        (readable(&tls.cert) && readable(&tls.key), format!("{}, {}", tls.cert, tls.key));
-    vec![if fine {
-        Check::good("tls", said)
-    } else {
-        Check::bad("tls", format!("can't read {said}"), "check the paths and who may read them")
+    for path in [&tls.cert, &tls.key] {
+        if let Err(error) = std::fs::File::open(path) {
+            let said = format!("can't read {path}: {}", surroundings::reason(&error));
+            return vec![Check::bad("tls", said, format!("ls -l {path}"))];
+        }
+    }
+    let look = format!("openssl x509 -noout -dates -in {}", tls.cert);
+    let end = std::fs::read(&tls.cert).ok().and_then(|pem| certificate::not_after(&pem));
+    let Some(end) = end else {
+        return vec![Check::bad("tls", format!("{} holds no certificate", tls.cert), look)];
+    };
+    let days = (end.as_second() - clock::now().secs()).div_euclid(86_400);
+    let day: String = end.to_string().chars().take(10).collect();
+    vec![match days {
+        ..0 => Check::bad("tls", format!("{} ended on {day}", tls.cert), look),
+        0..SOON_DAYS => {
+            Check::bad("tls", format!("{} ends on {day}, in {days} days", tls.cert), look)
+        }
+        _ => Check::good("tls", format!("{} is good until {day}", tls.cert)),
     }]
 }
 
 fn keys(config: &config::Config) -> Vec<Check> {
-    let missing = config.providers.iter().filter(|it| !super::provider::key_is_there(it));
-    missing
-        .map(|it| {
-            Check::bad(
-                "provider key",
-                format!("a key of `{}` is not there", it.name),
-                "set its variable or file",
-            )
-        })
-        .collect()
+    let keys = config.providers.iter().flat_map(|it| it.keys.iter().map(move |key| (it, key)));
+    keys.filter_map(|(provider, key)| {
+        let failure = surroundings::reveal(key).err()?;
+        Some(Check::bad(
+            "provider key",
+            format!("{}: {}", provider.name, failure.message),
+            renew(key),
+        ))
+    })
+    .collect()
+}
+
+/// What puts another key in place.
+fn renew(key: &config::Secret) -> String {
+    match key {
+        config::Secret::Env(name) => format!("export {name}=..."),
+        config::Secret::File(path) => format!("install -m 600 /dev/stdin {path}"),
+        config::Secret::Plain(_) => "outrigger config show --origin".into(),
+    }
 }
 
 fn providers(config: &config::Config) -> Vec<Check> {
-    config
-        .providers
-        .iter()
-        .flat_map(super::provider::ask)
-        .map(|it| {
+    let mut checks = Vec::new();
+    for provider in &config.providers {
+        for it in super::provider::ask(provider) {
             let said = format!("{}: {}", it.name, it.said);
-            if it.good {
-                Check::good("provider", said)
-            } else {
-                Check::bad("provider", said, "outrigger provider test")
-            }
-        })
-        .collect()
+            checks.push(match it.verdict {
+                Verdict::Good => Check::good("provider", said),
+                Verdict::KeyRefused => {
+                    let fix = it.key.as_ref().or(provider.keys.first()).map(renew);
+                    Check::bad(
+                        "provider",
+                        said,
+                        fix.unwrap_or_else(|| "outrigger config show --origin".into()),
+                    )
+                }
+                Verdict::Bad => {
+                    let fix = format!("curl -sv {}/models", provider.base_url);
+                    Check::bad("provider", said, fix)
+                }
+            });
+        }
+    }
+    checks
 }

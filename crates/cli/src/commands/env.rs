@@ -9,7 +9,7 @@ use crate::exit::Done;
 /// Print the variables that point SDKs at the gateway.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  eval \"$(outrigger env)\"\n  outrigger env --shell fish | source\n  outrigger env --json"
+    after_help = "Examples:\n  eval \"$(outrigger env)\"\n  outrigger env --shell fish > env.fish\n  outrigger env --shell dotenv > .env"
 )]
 pub(crate) struct Args {
     /// Whose syntax to use.
@@ -33,7 +33,8 @@ enum Shell {
 
 pub(crate) fn run(args: &Args, global: &Global) -> Done {
     let output = global.output();
-    let variables = client_env::variables(&args.target, global)?;
+    let base = client_env::base(&args.target, global)?;
+    let variables = client_env::variables(base, client_env::key(&args.target)?);
     let map: serde_json::Map<_, _> =
         variables.iter().map(|(name, value)| ((*name).into(), json!(value))).collect();
     output.either(&map.into(), || {

@@ -1,18 +1,20 @@
 //! `outrigger explain CODE`: what a code means, offline.
 
+use clap_complete::engine::ArgValueCandidates;
 use serde_json::json;
 
 use crate::cli::Global;
 use crate::exit::{Done, Exit, Failure};
+use crate::names;
 
-/// Explain an error code.
+/// Explain an error code, or a word of the ledger.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  outrigger explain E0102\n  outrigger explain budget_exceeded\n  outrigger explain --all"
 )]
 pub(crate) struct Args {
-    /// The code, such as E0102 or budget_exceeded.
-    #[arg(required_unless_present = "all")]
+    /// The code, such as E0102, budget_exceeded or unsettled.
+    #[arg(required_unless_present = "all", add = ArgValueCandidates::new(names::codes))]
     code: Option<String>,
     /// List every code.
     #[arg(long, conflicts_with = "code")]
@@ -24,7 +26,7 @@ pub(crate) fn run(args: &Args, global: &Global) -> Done {
     let Some(code) = &args.code else {
         let rows = config::codes().map(|it| vec![it.code.into(), it.what.into()]);
         let list: Vec<_> = config::codes().map(to_json).collect();
-        return output.either(&json!(list), || {
+        return output.listing(&json!({"codes": list}), "codes", || {
             output.table(&["code", "what"], &rows.collect::<Vec<_>>(), &[])
         });
     };
@@ -37,10 +39,8 @@ pub(crate) fn run(args: &Args, global: &Global) -> Done {
     };
     output.either(&to_json(it), || {
         let status = it.status.map_or_else(String::new, |status| format!(" (HTTP {status})"));
-        output.data(&format!(
-            "{}{status}: {}\n\nwhy  {}\nfix  {}\n",
-            it.code, it.what, it.why, it.fix
-        ))
+        let what = format!("{}{status}: {}", it.code, it.what);
+        output.lines(&format!("{what}\n\nwhy  {}\nfix  {}", it.why, it.fix))
     })
 }
 

@@ -6,21 +6,18 @@ use config::{Found, FoundBy};
 use serde_json::json;
 
 use crate::cli::Global;
-use crate::exit::{Context as _, Done, Exit, Failure};
+use crate::exit::{Context as _, Done};
 use crate::surroundings::{self, FILE, Process};
 
 /// Write outrigger.yaml from what is found on this machine.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  outrigger init\n  outrigger init --stdout\n  outrigger init --yes --config staging.yaml"
+    after_help = "Examples:\n  outrigger init\n  outrigger init --dry-run\n  outrigger init --yes --config staging.yaml"
 )]
 pub(crate) struct Args {
-    /// Overwrite a file that is there.
-    #[arg(long)]
-    yes: bool,
-    /// Print it instead of writing it.
-    #[arg(long, conflicts_with = "yes")]
-    stdout: bool,
+    /// Print it; write nothing.
+    #[arg(long, visible_alias = "stdout")]
+    dry_run: bool,
 }
 
 pub(crate) fn run(args: &Args, global: &Global) -> Done {
@@ -32,20 +29,27 @@ pub(crate) fn run(args: &Args, global: &Global) -> Done {
         surroundings::show(&problems, &text);
         return Err(surroundings::refused(&problems));
     }
-    if args.stdout {
-        return output.data(&text);
-    }
     let path = global.config.clone().unwrap_or_else(|| PathBuf::from(FILE));
-    if path.exists() && !args.yes {
-        let message = format!("{} is there already", path.display());
-        return Err(Failure::new(Exit::Failed, message)
-            .hint("`outrigger init --yes` overwrites it, `--stdout` prints instead"));
+    let names: Vec<&str> = found.iter().map(|it| &*it.preset).collect();
+    let written = (!args.dry_run).then(|| path.display().to_string());
+    let value = json!({"written": written, "providers": names, "text": text});
+    if args.dry_run {
+        return output.either(&value, || output.lines(&text));
+    }
+    if path.exists() {
+        global.sure(&format!("{} is there already and would be overwritten", path.display()))?;
+    }
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder).cant(format!("make {}", folder.display()))?;
     }
     std::fs::write(&path, &text).cant(format!("write {}", path.display()))?;
-    let names: Vec<&str> = found.iter().map(|it| &*it.preset).collect();
-    output.either(&json!({"written": path.display().to_string(), "providers": names}), || {
+    output.either(&value, || {
         output.line(&format!("wrote {}", path.display()))?;
-        output.say("next: outrigger config check && outrigger serve");
+        let flag = match &global.config {
+            Some(path) => format!(" --config {}", path.display()),
+            None => String::new(),
+        };
+        output.say(&format!("next: outrigger config check{flag} && outrigger serve{flag}"));
         Ok(())
     })
 }
@@ -53,9 +57,12 @@ pub(crate) fn run(args: &Args, global: &Global) -> Done {
 /// The file: what was found in use, everything else as comments.
 fn text(found: &[Found]) -> String {
     let mut text = String::from(
-        "# Outrigger configuration. Every key: outrigger config schema; what is in force: outrigger config show --origin\n\
+        "# yaml-language-server: $schema=outrigger.schema.json\n\
+         # Outrigger configuration. For help in your editor: outrigger config schema > outrigger.schema.json\n\
+         # Check it: outrigger config check. What is in force, and why: outrigger config show --origin\n\
          version: 1\n\n\
          server:\n  api: 127.0.0.1:4141 # another address needs `auth: {keys: required}`\n  admin: 127.0.0.1:4142\n\n\
+         # auth: {keys: required} # clients then need a key: outrigger key create --app NAME\n\n\
          providers:\n",
     );
     for it in found.iter().filter(|it| it.preset != "demo") {
@@ -67,13 +74,15 @@ fn text(found: &[Found]) -> String {
     }
     text.push_str("  demo: {} # built in: no network, no cost\n");
     text.push_str("  # any OpenAI-compatible server:\n  # house:\n  #   base_url: http://127.0.0.1:8000/v1\n\n");
+    text.push_str("# A capability is a name that applications ask for: the first healthy offer serves, the next takes over.\n");
     text.push_str(&capability(found));
     text.push_str(
-        "\nbudgets:\n  all: 50 USD per month\n  # search: {team: search, limit: 800 USD, per: month, timezone: Europe/Berlin}\n\n\
+        "\n# Budgets are hard: the worst case of a request is reserved before anything is sent.\n\
+         budgets:\n  all: 50 USD per month\n  # search: {team: search, limit: 800 USD, per: month, timezone: Europe/Berlin}\n\n\
          # rates:\n#   agents: {team: agents, requests: 600/min, tokens: 2M/min, parallel: 50}\n\n\
          prices:\n  unpriced: allow # reject: what has no known price does not pass a money budget\n  # overrides:\n  \
          #   house/qwen3-32b: {input: 0.05 USD per 1M, output: 0.15 USD per 1M}\n\n\
-         ledger: {durability: strict}\n",
+         ledger: {durability: strict} # relaxed: faster, and a crash may lose the last 50 ms\n",
     );
     text
 }

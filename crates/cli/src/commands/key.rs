@@ -1,5 +1,6 @@
 //! `outrigger key`: virtual keys. Through the running gateway, or directly in the data folder when none runs.
 
+use clap_complete::engine::ArgValueCandidates;
 use domain::{AppName, CapabilityName, TeamName, UnixMicros};
 use ledger::{KeyAction, KeyEvent, Record};
 use serde_json::{Value, json};
@@ -7,7 +8,7 @@ use store::{KeyRecord, NewKey};
 
 use crate::cli::Global;
 use crate::exit::{Context as _, Done, Exit, Failure};
-use crate::{client, clock, data, surroundings};
+use crate::{client, clock, data, names, surroundings};
 
 /// Make, list, rotate and revoke virtual keys.
 #[derive(Debug, clap::Args)]
@@ -53,6 +54,7 @@ enum Command {
     )]
     Rotate {
         /// Its public part: the 12 characters after `or-`.
+        #[arg(add = ArgValueCandidates::new(names::keys))]
         key: String,
         /// How long the old secret goes on working.
         #[arg(long, value_name = "DURATION", default_value = "0s")]
@@ -64,6 +66,7 @@ enum Command {
     )]
     Revoke {
         /// Its public part: the 12 characters after `or-`.
+        #[arg(add = ArgValueCandidates::new(names::keys))]
         key: String,
     },
 }
@@ -141,7 +144,7 @@ fn configured(names: &[String], global: &Global) -> Result<Vec<CapabilityName>, 
     if names.is_empty() {
         return Ok(Vec::new());
     }
-    let config = surroundings::load(global.config.as_deref(), global.output())?.loaded.config;
+    let config = surroundings::load(global)?.loaded.config;
     let mut found = Vec::new();
     for name in names {
         let name = server::keys::capability(name, &config);
@@ -219,7 +222,7 @@ fn ls(global: &Global) -> Done {
             Ok((json!({"keys": list}), Vec::new()))
         })?,
     };
-    output.either(&value, || {
+    output.listing(&value, "keys", || {
         let keys = value["keys"].as_array().cloned().unwrap_or_default();
         let text = |it: &Value, key: &str| it[key].as_str().unwrap_or("-").to_owned();
         let day = |it: &Value, key: &str| text(it, key).chars().take(10).collect::<String>();

@@ -1,17 +1,20 @@
 //! `outrigger ledger`: the record of every request.
 
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
-use domain::{Money, RequestId};
+use clap_complete::engine::ArgValueCandidates;
+use domain::RequestId;
 use ledger::query::{self, Attempt, Order, What};
-use ledger::{Amount, AttemptKey, Record, WriteOff, export, verify};
+use ledger::{export, verify};
 use serde_json::{Value, json};
 
-use super::maintain;
+use super::{maintain, write_off};
 use crate::cli::Global;
 use crate::exit::{Context as _, Done, Exit, Failure};
+use crate::output::Form;
 use crate::rows::Choice;
-use crate::{client, clock, data, surroundings};
+use crate::{client, clock, data, names, surroundings};
 
 /// Query, verify, export and keep the record of every request.
 #[derive(Debug, clap::Args)]
@@ -27,7 +30,7 @@ pub(crate) struct Args {
 enum Command {
     /// List attempts, the newest first.
     #[command(
-        after_help = "Examples:\n  outrigger ledger query\n  outrigger ledger query --app search --since 24h --limit 100\n  outrigger ledger query --unsettled --json"
+        after_help = "Examples:\n  outrigger ledger query\n  outrigger ledger query --app search --since 24h --limit 100\n  outrigger ledger query --unsettled --jq \".attempts[].request\""
     )]
     Query {
         #[command(flatten)]
@@ -45,11 +48,12 @@ enum Command {
     )]
     Show {
         /// The request's id, as in the header x-outrigger-request-id.
+        #[arg(add = ArgValueCandidates::new(names::requests))]
         request: String,
     },
     /// Prove that nothing was changed, lost or counted twice.
     #[command(
-        after_help = "Examples:\n  outrigger ledger verify\n  outrigger ledger verify --json\n  outrigger ledger verify --data-dir backup"
+        after_help = "Examples:\n  outrigger ledger verify\n  outrigger ledger verify --json\n  outrigger ledger verify --data-dir copy-of-today"
     )]
     Verify,
     /// Print attempts for a spreadsheet or a warehouse, the oldest first.
@@ -65,7 +69,7 @@ enum Command {
     },
     /// Copy the ledger, consistent at one instant, also while a gateway writes it.
     #[command(
-        after_help = "Examples:\n  outrigger ledger backup backup-2026-11-22\n  outrigger ledger backup /mnt/backup/outrigger --json\n  outrigger ledger verify --data-dir backup-2026-11-22"
+        after_help = "Examples:\n  outrigger ledger backup copy-of-today\n  outrigger ledger verify --data-dir copy-of-today\n  outrigger ledger backup copy-of-now --json"
     )]
     Backup {
         /// The folder to make it in.
@@ -73,34 +77,28 @@ enum Command {
     },
     /// Remove old records, leaving a signed checkpoint with the balances.
     #[command(
-        after_help = "Examples:\n  outrigger ledger prune --before 400d --dry-run\n  outrigger ledger prune --before 2025-11-01 --yes\n  outrigger ledger export --format csv > before-prune.csv"
+        after_help = "Examples:\n  outrigger ledger prune --before 400d --dry-run\n  outrigger ledger prune --before 2025-11-01 --yes\n  outrigger ledger export > before-prune.csv"
     )]
     Prune {
         /// What was logged before then goes: a duration such as 400d, or a day.
         #[arg(long, value_name = "WHEN")]
         before: String,
-        /// Do it: what is removed is gone.
+        /// Say how many attempts would go; remove nothing.
         #[arg(long)]
-        yes: bool,
-        /// Only say how many attempts would go.
-        #[arg(long, conflicts_with = "yes")]
         dry_run: bool,
     },
     /// Set damaged records aside, so that the ledger opens again. Their bytes are kept.
     #[command(
-        after_help = "Examples:\n  outrigger ledger verify\n  outrigger ledger repair --yes\n  outrigger ledger backup before-repair"
+        after_help = "Examples:\n  outrigger ledger verify\n  outrigger ledger backup before-repair\n  outrigger ledger repair --yes"
     )]
-    Repair {
-        /// Do it.
-        #[arg(long)]
-        yes: bool,
-    },
+    Repair,
     /// Give up an unsettled attempt, so that its reservation is free again.
     #[command(
-        after_help = "Examples:\n  outrigger ledger write-off req_0190f3a1b2c3d4e5f60718293a4b5c6d/0/0 --why \"not on the provider's bill\"\n  outrigger ledger write-off req_0190f3a1b2c3d4e5f60718293a4b5c6d/0/0 --charge --why \"billed\"\n  outrigger ledger query --unsettled"
+        after_help = "Examples:\n  outrigger ledger write-off req_0190f3a1b2c3d4e5f60718293a4b5c6d/0/0 --why \"not billed\"\n  outrigger ledger write-off req_0190f3a1b2c3d4e5f60718293a4b5c6d/0/0 --charge --why \"billed\"\n  outrigger ledger query --unsettled"
     )]
     WriteOff {
         /// The attempt: request/call/attempt, as `ledger query --unsettled` shows it.
+        #[arg(add = ArgValueCandidates::new(names::unsettled))]
         attempt: String,
         /// Why.
         #[arg(long)]
@@ -108,6 +106,9 @@ enum Command {
         /// Charge the whole reservation instead of nothing.
         #[arg(long)]
         charge: bool,
+        /// Say what would be charged; change nothing.
+        #[arg(long)]
+        dry_run: bool,
     },
 }
 
@@ -126,9 +127,11 @@ pub(crate) fn run(args: &Args, global: &Global) -> Done {
         Command::Verify => prove(global),
         Command::Export { format, choice } => print_all(*format, choice, global),
         Command::Backup { to } => maintain::backup(to, global),
-        Command::Prune { before, yes, dry_run } => maintain::prune(before, *yes, *dry_run, global),
-        Command::Repair { yes } => maintain::repair(*yes, global),
-        Command::WriteOff { attempt, why, charge } => write_off(attempt, why, *charge, global),
+        Command::Prune { before, dry_run } => maintain::prune(before, *dry_run, global),
+        Command::Repair => maintain::repair(global),
+        Command::WriteOff { attempt, why, charge, dry_run } => {
+            write_off::run(attempt, why, *charge, *dry_run, global)
+        }
     }
 }
 
@@ -148,7 +151,7 @@ fn list(choice: &Choice, unsettled: bool, limit: usize, global: &Global) -> Done
     })
     .cant("read the ledger")?;
     let list: Vec<Value> = found.iter().map(export::json).collect();
-    output.either(&json!({"attempts": list, "more": more}), || {
+    output.listing(&json!({"attempts": list, "more": more}), "attempts", || {
         let rows: Vec<Vec<String>> = found.iter().map(row).collect();
         let head = ["time", "attempt", "app", "offer", "outcome", "in", "out", "USD", "quality"];
         output.table(&head, &rows, &[5, 6, 7])?;
@@ -183,11 +186,11 @@ fn row(it: &Attempt) -> Vec<String> {
     ]
 }
 
-fn request_id(text: &str) -> Result<RequestId, Failure> {
+pub(super) fn request_id(text: &str) -> Result<RequestId, Failure> {
     RequestId::parse(text).map_err(|error| Failure::new(Exit::Usage, error))
 }
 
-fn attempts_of(id: &str, global: &Global) -> Result<Vec<Attempt>, Failure> {
+pub(super) fn attempts_of(id: &str, global: &Global) -> Result<Vec<Attempt>, Failure> {
     let request = request_id(id)?;
     let reader = data::read(global)?;
     let filter = query::Filter {
@@ -214,69 +217,19 @@ fn show(id: &str, global: &Global) -> Done {
     let output = global.output();
     let found = attempts_of(id, global)?;
     let list: Vec<Value> = found.iter().map(export::json).collect();
-    output.either(&json!({"request": id, "attempts": list}), || {
+    output.listing(&json!({"request": id, "attempts": list}), "attempts", || {
         for (at, attempt) in list.iter().enumerate() {
             if at > 0 {
                 output.line("")?;
             }
             let Value::Object(fields) = attempt else { continue };
-            for (name, value) in fields.iter().filter(|(_, value)| !value.is_null() && *value != "")
-            {
+            for (name, value) in fields.iter().filter(|(name, value)| is_told(name, value)) {
                 let text = value.as_str().map_or_else(|| value.to_string(), Into::into);
                 output.line(&format!("{name:<18} {text}"))?;
             }
         }
         Ok(())
     })
-}
-
-/// Why a request went where it went, from its intents; for `route why`.
-pub(crate) fn decision(id: &str, global: &Global) -> Result<Value, Failure> {
-    let found = attempts_of(id, global)?;
-    let names = offer_names(&found, global)?;
-    let Some(first) = found.first() else { return Ok(Value::Null) };
-    let candidates = match &first.what {
-        What::Tried { intent, .. } => &intent.candidates,
-        What::Refused(refusal) => &refusal.candidates,
-    };
-    let list: Vec<Value> = candidates
-        .iter()
-        .map(|it| {
-            let offer = names.iter().find(|name| ledger::offer_code(name) == it.offer);
-            let offer = offer.cloned().unwrap_or_else(|| format!("offer {:08x}", it.offer));
-            let word = policy::code_word(it.reason);
-            let taken = matches!(word, "first" | "next" | "probe" | "last_resort");
-            let (verdict, reason) = (if taken { "taken" } else { "left" }, word.replace('_', " "));
-            json!({"offer": offer, "verdict": verdict, "reason": reason})
-        })
-        .collect();
-    let tried: Vec<String> = found
-        .iter()
-        .filter_map(|it| Some(format!("{} {}", it.intent()?.offer, it.outcome().as_str())))
-        .collect();
-    let summary = if tried.is_empty() {
-        let code = match &first.what {
-            What::Refused(refusal) => refusal.code.as_ref(),
-            What::Tried { .. } => "for no reason on record",
-        };
-        format!("{id} was refused before any attempt: {code}")
-    } else {
-        format!("{id} asked for `{}`: {}", first.capability().unwrap_or("-"), tried.join(", then "))
-    };
-    Ok(json!({"request": id, "summary": summary, "candidates": list}))
-}
-
-/// The offers' names: those tried, and those of the configuration.
-fn offer_names(found: &[Attempt], global: &Global) -> Result<Vec<String>, Failure> {
-    let mut names: Vec<String> =
-        found.iter().filter_map(|it| Some(it.intent()?.offer.to_string())).collect();
-    let source = surroundings::source(global.config.as_deref());
-    if source != surroundings::Source::Nothing {
-        let configuration = surroundings::load(global.config.as_deref(), global.output())?;
-        let capabilities = &configuration.loaded.config.capabilities;
-        names.extend(capabilities.iter().flat_map(|it| &it.offers).map(|it| it.offer.to_string()));
-    }
-    Ok(names)
 }
 
 fn report(global: &Global) -> Result<verify::Report, Failure> {
@@ -305,15 +258,11 @@ fn prove(global: &Global) -> Done {
             output.line(fault)?;
         }
         let word = if report.is_sound() { "sound" } else { "NOT SOUND" };
-        output.line(&format!(
-            "{}: {} records, {} attempts, {} settled, {} refused, {} USD",
-            output.mark(word, report.is_sound()),
-            report.records,
-            report.intents,
-            report.settlements,
-            report.refusals,
-            report.cost,
-        ))?;
+        let counts = format!(
+            ": {} records, {} attempts, {} settled, {} refused, {} USD",
+            report.records, report.intents, report.settlements, report.refusals, report.cost,
+        );
+        output.verdict(word, report.is_sound(), &counts)?;
         if !unsettled.is_empty() {
             output.say(&format!(
                 "{} attempts are unsettled: outrigger ledger query --unsettled",
@@ -323,6 +272,13 @@ fn prove(global: &Global) -> Done {
         Ok(())
     })?;
     if report.is_sound() { Ok(()) } else { Err(Failure::silent(Exit::Verification)) }
+}
+
+/// What is absent is left out, and so are the kinds of tokens that were not used.
+fn is_told(name: &str, value: &Value) -> bool {
+    let kinds = ["cache_", "reasoning", "audio_", "image_"];
+    let unused = *value == 0 && kinds.iter().any(|it| name.starts_with(it));
+    !value.is_null() && *value != "" && !unused
 }
 
 /// For `doctor`: whether the ledger is sound, where there is one.
@@ -342,71 +298,38 @@ pub(crate) fn check(global: &Global) -> Option<Result<String, String>> {
     })
 }
 
+/// Prints attempts as they are read: an export may be longer than memory.
 fn print_all(format: Format, choice: &Choice, global: &Global) -> Done {
     let output = global.output();
     let reader = data::read(global)?;
+    let filter = choice.filter()?;
+    let format = if output.is_json() { Format::Jsonl } else { format };
+    let terminal = std::io::stdout().is_terminal();
+    // One document is written in pieces; a filter sees row by row in any case.
+    let document = output.form == Form::Json && output.jq.is_none();
+    let mut first = true;
     let mut ended = match format {
         Format::Csv => output.data(&(export::csv_header() + "\n")),
+        Format::Jsonl if document => output.data("{\"attempts\": ["),
         Format::Jsonl => Ok(()),
     };
-    query::attempts(&reader, &choice.filter()?, Order::Oldest, &mut |attempt| {
-        let line = match format {
-            Format::Csv => export::csv_line(&attempt),
-            Format::Jsonl => export::jsonl_line(&attempt),
+    query::attempts(&reader, &filter, Order::Oldest, &mut |attempt| {
+        let printed = match format {
+            // A file gets the bytes as they are; a terminal only what does not steer it.
+            Format::Csv if terminal => output.line(&export::csv_line(&attempt)),
+            Format::Csv => output.data(&(export::csv_line(&attempt) + "\n")),
+            Format::Jsonl if document => {
+                let gap = if first { "\n" } else { ",\n" };
+                output.json_text(&format!("{gap}{}", export::jsonl_line(&attempt)))
+            }
+            Format::Jsonl if output.jq.is_some() => output.json(&export::json(&attempt)),
+            Format::Jsonl => output.json_text(&(export::jsonl_line(&attempt) + "\n")),
         };
-        if ended.is_ok() {
-            ended = output.data(&(line + "\n"));
-        }
+        first = false;
+        ended = std::mem::replace(&mut ended, Ok(())).and(printed);
         ended.is_ok()
     })
     .cant("read the ledger")?;
-    ended
-}
-
-fn write_off(attempt: &str, why: &str, charge: bool, global: &Global) -> Done {
-    let output = global.output();
-    let key = attempt_key(attempt)?;
-    let value = match client::running(global)? {
-        Some(admin) => admin.post("/v1/outrigger/ledger/write-off", &json!({
-            "request": key.request.to_string(), "call": key.call, "attempt": key.attempt, "why": why, "charge": charge,
-        }))?,
-        None => data::write(global, "write_off", |store| {
-            let reader = store.reader().cant("open the ledger")?;
-            let replay = verify::restore(&reader, &store::check_signature).cant("read the ledger")?;
-            let replay = replay.map_err(|fault| Failure::new(Exit::Verification, fault))?;
-            let open = replay.open.get(&key).ok_or_else(|| {
-                Failure::new(Exit::Failed, format!("{attempt} is not an unsettled attempt"))
-                    .hint("outrigger ledger query --unsettled")
-            })?;
-            let reserved = open.intent.reserved;
-            let charged = if charge { reserved } else { Amount { money: Money::ZERO, tokens: 0, requests: reserved.requests } };
-            let record = WriteOff {
-                id: key,
-                at: clock::now(),
-                charged,
-                released: reserved.released_after(&charged),
-                why: why.to_owned().into(),
-                by: "cli".into(),
-            };
-            let value = json!({"written_off": key.to_string(), "charged_usd": charged.money.to_string()});
-            Ok((value, vec![Record::WriteOff(Box::new(record))]))
-        })?,
-    };
-    output.either(&value, || output.line(&format!("written off {key}")))
-}
-
-fn attempt_key(text: &str) -> Result<AttemptKey, Failure> {
-    let mut parts = text.split('/');
-    let request = request_id(parts.next().unwrap_or_default())?;
-    let mut number = || match parts.next() {
-        None => Some(0),
-        Some(part) => part.parse::<u16>().ok(),
-    };
-    match (number(), number(), parts.next()) {
-        (Some(call), Some(attempt), None) => Ok(AttemptKey { request, call, attempt }),
-        _ => Err(Failure::new(
-            Exit::Usage,
-            format!("`{text}` is not an attempt: write request/call/attempt"),
-        )),
-    }
+    ended?;
+    if document { output.data("\n]}\n") } else { Ok(()) }
 }

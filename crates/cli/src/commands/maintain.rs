@@ -6,7 +6,7 @@ use ledger::query::{self, Filter, Order};
 use serde_json::json;
 
 use crate::cli::Global;
-use crate::exit::{Context as _, Done, Exit, Failure};
+use crate::exit::{Context as _, Done};
 use crate::{client, clock, data, rows, surroundings};
 
 /// Copies the ledger into a folder of its own.
@@ -25,7 +25,7 @@ pub(crate) fn backup(to: &Path, global: &Global) -> Done {
 }
 
 /// Removes old records.
-pub(crate) fn prune(before: &str, yes: bool, dry_run: bool, global: &Global) -> Done {
+pub(crate) fn prune(before: &str, dry_run: bool, global: &Global) -> Done {
     let output = global.output();
     let before = rows::when(before)?;
     let reader = data::read(global)?;
@@ -37,14 +37,13 @@ pub(crate) fn prune(before: &str, yes: bool, dry_run: bool, global: &Global) -> 
     })
     .cant("read the ledger")?;
     drop(reader);
-    if !yes {
-        let value = json!({"before": before.to_string(), "attempts": attempts, "pruned": false});
-        output.either(&value, || {
-            output.line(&format!("{attempts} attempts of before {before} would go"))
-        })?;
-        let failure = Failure::new(Exit::Usage, "what is removed is gone: say --yes");
-        return if dry_run { Ok(()) } else { Err(failure) };
+    let noun = if attempts == 1 { "attempt" } else { "attempts" };
+    let what = format!("{attempts} {noun} from before {before} would go for good");
+    if dry_run {
+        let value = json!({"before": before.to_string(), "attempts": attempts, "pruned": false, "checkpoint": null});
+        return output.either(&value, || output.line(&what));
     }
+    global.sure(&what)?;
     let value = if let Some(admin) = client::running(global)? {
         admin.post("/v1/outrigger/ledger/prune", &json!({"before": before.to_string()}))?
     } else {
@@ -66,15 +65,10 @@ pub(crate) fn prune(before: &str, yes: bool, dry_run: bool, global: &Global) -> 
 }
 
 /// Sets damaged records aside.
-pub(crate) fn repair(yes: bool, global: &Global) -> Done {
+pub(crate) fn repair(global: &Global) -> Done {
     let output = global.output();
-    if !yes {
-        let message = "a repair takes damaged records out of the ledger: say --yes";
-        return Err(
-            Failure::new(Exit::Usage, message).hint("first: outrigger ledger backup FOLDER")
-        );
-    }
     drop(data::read(global)?);
+    global.sure("a repair takes damaged records out of the ledger (copy it first: outrigger ledger backup FOLDER)")?;
     let dir = surroundings::data_dir(global);
     let (damage, record) = store::repair(&dir, "cli", clock::now()).cant("repair the ledger")?;
     let places: Vec<_> =

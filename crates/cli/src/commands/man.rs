@@ -1,6 +1,7 @@
 //! `outrigger man [COMMAND...]`.
 
 use clap::CommandFactory as _;
+use serde_json::json;
 
 use crate::cli::{Cli, Global};
 use crate::exit::{Context as _, Done, Exit, Failure};
@@ -29,5 +30,6 @@ pub(crate) fn run(args: &Args, global: &Global) -> Done {
     let page = clap_mangen::Man::new(page.clone()).title(name.replace(' ', "-"));
     let mut text = Vec::new();
     page.render(&mut text).cant("write the manual page")?;
-    global.output().data(&String::from_utf8_lossy(&text))
+    let (output, text) = (global.output(), String::from_utf8_lossy(&text));
+    output.either(&json!({"page": name, "roff": text}), || output.data(&text))
 }

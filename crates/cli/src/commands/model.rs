@@ -1,14 +1,16 @@
 //! `outrigger model`: what can be asked for, its facts and its price.
 
 use catalog::{Mode, PriceSheet, Rates};
+use clap_complete::engine::ArgValueCandidates;
 use domain::{Money, Price, Usage};
 use serde_json::{Value, json};
 
 use crate::cli::Global;
-use crate::clock;
 use crate::exit::{Done, Exit, Failure};
-use crate::overlay;
-use crate::surroundings;
+use crate::{clock, names, overlay, surroundings};
+
+/// What stands in a table for a figure that nobody knows.
+const UNKNOWN: &str = "?";
 
 /// List models, show one, compute a price.
 #[derive(Debug, clap::Args)]
@@ -28,7 +30,7 @@ enum Command {
     )]
     Ls {
         /// Only those of this provider.
-        #[arg(long)]
+        #[arg(long, add = ArgValueCandidates::new(names::providers))]
         provider: Option<String>,
     },
     /// Show what is known of a model: limits, prices, life cycle, who stands behind it.
@@ -37,6 +39,7 @@ enum Command {
     )]
     Show {
         /// The offer: provider/model.
+        #[arg(add = ArgValueCandidates::new(names::offers))]
         offer: String,
     },
     /// Compute what a request costs.
@@ -45,6 +48,7 @@ enum Command {
     )]
     Price {
         /// The offer: provider/model.
+        #[arg(add = ArgValueCandidates::new(names::offers))]
         offer: String,
         /// Fresh input tokens.
         #[arg(long, default_value_t = 0)]
@@ -58,8 +62,8 @@ enum Command {
         /// Output tokens.
         #[arg(long, default_value_t = 0)]
         output: u64,
-        /// How it is processed: standard, batch, flex, fast.
-        #[arg(long, default_value = "standard")]
+        /// How it is processed.
+        #[arg(long, default_value = "standard", value_parser = ["standard", "batch", "flex", "fast"])]
         mode: String,
     },
 }
@@ -87,7 +91,7 @@ fn usd(price: Price) -> String {
 
 fn ls(only: Option<&str>, global: &Global) -> Done {
     let output = global.output();
-    let configuration = surroundings::load(global.config.as_deref(), output)?;
+    let configuration = surroundings::load(global)?;
     let catalog = overlay::catalog(global)?;
     let now = clock::now();
     let providers = &configuration.loaded.config.providers;
@@ -109,14 +113,16 @@ fn ls(only: Option<&str>, global: &Global) -> Done {
             let figure = |price: Option<Price>| match price {
                 Some(price) => usd(price),
                 None if free => "0.00".into(),
-                None => "?".into(),
+                None => UNKNOWN.into(),
             };
-            let tokens = |count: Option<u64>| count.map_or_else(|| "?".into(), |it| it.to_string());
+            let tokens =
+                |count: Option<u64>| count.map_or_else(|| UNKNOWN.into(), |it| it.to_string());
             let offer = format!("{}/{model}", provider.name);
             let (input, out) =
                 (figure(rates.map(|it| it.input)), figure(rates.map(|it| it.output)));
             let context = facts.and_then(|it| it.max_input);
-            list.push(json!({"offer": offer, "input_usd_per_million": input, "output_usd_per_million": out,
+            let known = |figure: &str| (figure != UNKNOWN).then(|| figure.to_owned());
+            list.push(json!({"offer": offer, "input_usd_per_million": known(&input), "output_usd_per_million": known(&out),
                 "max_input_tokens": context, "max_output_tokens": facts.and_then(|it| it.max_output)}));
             rows.push(vec![
                 offer,
@@ -127,7 +133,7 @@ fn ls(only: Option<&str>, global: &Global) -> Done {
             ]);
         }
     }
-    output.either(&json!(list), || {
+    output.listing(&json!({"models": list}), "models", || {
         let head = ["offer", "input USD/1M", "output USD/1M", "max input", "max output"];
         output.table(&head, &rows, &[1, 2, 3, 4])
     })
@@ -194,7 +200,7 @@ fn sheet(
 
 fn show(offer: &str, global: &Global) -> Done {
     let output = global.output();
-    let configuration = surroundings::load(global.config.as_deref(), output)?;
+    let configuration = surroundings::load(global)?;
     let catalog = overlay::catalog(global)?;
     let (provider, model) = resolve(offer, &configuration)?;
     let host = host(provider, &catalog);
@@ -317,7 +323,7 @@ pub(crate) fn layers(
 
 fn price(offer: &str, usage: &Usage, mode: &str, global: &Global) -> Done {
     let output = global.output();
-    let configuration = surroundings::load(global.config.as_deref(), output)?;
+    let configuration = surroundings::load(global)?;
     let catalog = overlay::catalog(global)?;
     let mode = Mode::parse(mode)
         .ok_or_else(|| Failure::new(Exit::Usage, format!("there is no mode `{mode}`")))?;

@@ -5,13 +5,12 @@ use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use config::{Config, Diagnostic, Found, FoundBy};
-use ledger::Durability;
-use server::{ConfigSource, Options, Ready, ServeError};
+use config::{Config, Diagnostic, Found};
+use server::{ConfigSource, Options, ServeError};
 use telemetry::logs::{self, Format};
 
+use super::start_page::{self, DEMO, Page};
 use crate::cli::Global;
-use crate::client_env::reachable;
 use crate::exit::{Done, Exit, Failure};
 use crate::output::complain;
 use crate::surroundings::{self, Process, Source};
@@ -19,7 +18,7 @@ use crate::surroundings::{self, Process, Source};
 /// Run the gateway.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  outrigger serve\n  outrigger serve --config outrigger.yaml\n  OPENAI_API_KEY=... outrigger serve --cap 2"
+    after_help = "Examples:\n  outrigger serve\n  outrigger serve --cap 2\n  outrigger serve --config outrigger.yaml --log-format json"
 )]
 pub(crate) struct Args {
     /// Without a configuration file: most that may be spent a day, in USD.
@@ -31,50 +30,99 @@ pub(crate) struct Args {
     /// What is logged, as a tracing filter (default: what the configuration says).
     #[arg(long, value_name = "FILTER", env = "OUTRIGGER_LOG", hide_env_values = true)]
     log: Option<String>,
-    /// How log lines look: `pretty` or `json` (default: what the configuration says).
-    #[arg(long, value_name = "FORMAT", env = "OUTRIGGER_LOG_FORMAT", hide_env_values = true)]
-    log_format: Option<String>,
+    /// How log lines look (default: what the configuration says, else auto).
+    #[arg(
+        long,
+        value_enum,
+        value_name = "FORMAT",
+        env = "OUTRIGGER_LOG_FORMAT",
+        hide_env_values = true
+    )]
+    log_format: Option<LogFormat>,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum LogFormat {
+    /// By whether it is a terminal.
+    Auto,
+    /// For people.
+    Pretty,
+    /// For programs.
+    Json,
 }
 
 pub(crate) fn run(args: &Args, global: &Global) -> Done {
     let started = Instant::now();
-    let source = match surroundings::source(global.config.as_deref()) {
-        Source::File(path) => Configured::File(path),
-        Source::Nothing => {
-            let found = surroundings::discover()?;
-            let text = config::zero_text(&found)
-                .replace("5 USD per day", &format!("{} USD per day", args.cap));
-            Configured::Nothing { found, text }
-        }
+    let source = configured(args, global)?;
+    let checked = source.checked();
+    let format = log_format(args, checked.as_ref());
+    let filter = args.log.clone().or_else(|| checked.as_ref().map(|it| it.telemetry.log.clone()));
+    let terminal = std::io::stderr().is_terminal();
+    let color = global.color.decided(terminal);
+    let usual = if terminal { Format::Pretty } else { Format::Json };
+    logs::start(filter.as_deref().unwrap_or("info"), format.unwrap_or(usual), color);
+    let page = Page {
+        found: source.found().to_vec(),
+        file: source.shown(),
+        cap: matches!(source, Configured::Nothing { .. }).then(|| args.cap.clone()),
+        model: checked.as_ref().map_or_else(|| DEMO.to_owned(), start_page::model_to_try),
+        started,
+        terminal,
     };
-    start_logging(args, &source);
-    let global = global.clone();
-    let found = source.found().to_vec();
-    let (quiet, json) = (global.quiet, global.json);
-    let cap = matches!(source, Configured::Nothing { .. }).then(|| args.cap.clone());
-    let file = source.shown();
+    let (output, quiet) = (global.output(), global.quiet);
     let options = Options {
         source: Box::new(source),
-        data_dir: global.data_dir.clone(),
+        data_dir: Some(surroundings::data_dir(global)),
         master_key: config::Env::var(&Process, "OUTRIGGER_MASTER_KEY").map(String::into_bytes),
         admin_token: config::Env::var(&Process, "OUTRIGGER_ADMIN_TOKEN"),
         threads: args.threads,
         on_ready: Box::new(move |ready| {
-            let page = start_page(ready, &found, &file, cap.as_deref(), started);
-            if json {
-                complain(&ready_json(ready).to_string());
+            if output.is_json() {
+                // A reader that is gone is no reason not to serve.
+                drop(output.json(&start_page::json(ready)));
+            } else if format == Some(Format::Json) {
+                complain(&start_page::json(ready).to_string());
             } else if !quiet {
-                complain(&page);
+                complain(&page.text(ready));
             }
         }),
     };
     match server::run(options) {
         Ok(server::Exit::Drained) => Ok(()),
         Ok(server::Exit::Cut(count)) => {
-            complain(&format!("{count} requests were cut at the drain deadline"));
-            Err(Failure::passed_on(75))
+            let noun = if count == 1 { "request was" } else { "requests were" };
+            Err(Failure::new(Exit::Cut, format!("{count} {noun} cut at the drain's deadline"))
+                .hint("`server.drain` in the configuration sets it"))
         }
         Err(error) => Err(failure(&error)),
+    }
+}
+
+/// The configuration to serve with; without a file, what is found and a cap.
+fn configured(args: &Args, global: &Global) -> Result<Configured, Failure> {
+    if let Source::File(path) = surroundings::source(global.config.as_deref()) {
+        // Said here, with what to do about it, rather than by the server.
+        surroundings::read(&path)?;
+        return Ok(Configured::File(path));
+    }
+    let found = surroundings::discover()?;
+    let usual = config::zero_text(&found);
+    let text = usual.replace("5 USD per day", &format!("{} USD per day", args.cap));
+    Ok(Configured::Nothing { found, text })
+}
+
+/// How log lines look, where somebody said so: the flag, else the configuration.
+fn log_format(args: &Args, checked: Option<&Config>) -> Option<Format> {
+    let said = match args.log_format {
+        Some(LogFormat::Auto) => config::LogFormat::Auto,
+        Some(LogFormat::Pretty) => config::LogFormat::Pretty,
+        Some(LogFormat::Json) => config::LogFormat::Json,
+        None => checked?.telemetry.log_format,
+    };
+    match said {
+        config::LogFormat::Auto => None,
+        config::LogFormat::Pretty => Some(Format::Pretty),
+        config::LogFormat::Json => Some(Format::Json),
     }
 }
 
@@ -97,6 +145,15 @@ impl Configured {
             Self::File(path) => path.display().to_string(),
             Self::Nothing { .. } => "no config file, using what it found".to_owned(),
         }
+    }
+}
+
+impl Configured {
+    /// What it says, where it is good. One that is refused is refused again, and shown, by the server.
+    fn checked(&self) -> Option<Config> {
+        let text = self.text().ok()?;
+        let loaded = config::load(&text, surroundings::FILE, &Process, catalog::builtin()).ok()?;
+        Some(loaded.config)
     }
 }
 
@@ -123,120 +180,6 @@ impl ConfigSource for Configured {
     }
 }
 
-/// Before anything can be logged; a configuration that is refused is refused again, and shown, by the server.
-fn start_logging(args: &Args, source: &Configured) {
-    let configured = source
-        .text()
-        .ok()
-        .and_then(|text| config::load(&text, "outrigger.yaml", &Process, catalog::builtin()).ok())
-        .map(|loaded| loaded.config.telemetry);
-    let filter = args.log.clone().or_else(|| configured.as_ref().map(|it| it.log.clone()));
-    let terminal = std::io::stderr().is_terminal();
-    let format = match (args.log_format.as_deref(), configured.map(|it| it.log_format)) {
-        (Some("json"), _) | (None, Some(config::LogFormat::Json)) => Format::Json,
-        (Some(_), _) | (None, Some(config::LogFormat::Pretty)) => Format::Pretty,
-        (None, _) => {
-            if terminal {
-                Format::Pretty
-            } else {
-                Format::Json
-            }
-        }
-    };
-    let colour = terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    logs::start(filter.as_deref().unwrap_or("info"), format, colour);
-}
-
-/// What a person sees first.
-fn start_page(
-    ready: &Ready,
-    found: &[Found],
-    file: &str,
-    cap: Option<&str>,
-    started: Instant,
-) -> String {
-    let mut page = String::new();
-    let version = env!("CARGO_PKG_VERSION");
-    let mut line = |text: String| {
-        page.push_str(&text);
-        page.push('\n');
-    };
-    line(format!("outrigger {version} · {file} · data {}", ready.data_dir.display()));
-    line(String::new());
-    line("  provider         found by                 models   (built-in table; nobody contacted yet)".to_owned());
-    for (name, models) in &ready.providers {
-        let by = found.iter().find(|it| it.preset == *name).map_or_else(
-            || {
-                if name == "demo" {
-                    "built in, free".to_owned()
-                } else {
-                    "configuration".to_owned()
-                }
-            },
-            |it| match &it.by {
-                FoundBy::Variable(variable) => variable.clone(),
-                FoundBy::Server(url) => url.clone(),
-            },
-        );
-        line(format!("  {name:<15}  {by:<23}  {models:>6}"));
-    }
-    line(String::new());
-    let scheme = if ready.tls { "https" } else { "http" };
-    let keys = if ready.keys_required {
-        "a virtual key is required"
-    } else {
-        "this machine only, no key needed"
-    };
-    let api = reachable(ready.api);
-    line(format!("  api      {scheme}://{api}/v1     {keys}"));
-    line(format!(
-        "  admin    http://{}        token in {}",
-        reachable(ready.admin),
-        ready.data_dir.join("admin-token").display()
-    ));
-    if let Some(token) = &ready.new_admin_token {
-        line(format!("           admin token, shown once: {token}"));
-    }
-    let promise = match ready.durability {
-        Durability::Strict => "strict: nothing leaves before its intent is on disk",
-        Durability::Relaxed => "relaxed: at most 50 ms of rows may be lost in a crash",
-    };
-    line(format!("  ledger   {promise}"));
-    if ready.unsettled > 0 {
-        line(format!(
-            "           {} attempts of an earlier run are unsettled, their reservations held: outrigger ledger query --unsettled",
-            ready.unsettled
-        ));
-    }
-    if let Some(cap) = cap {
-        line(format!("  cap      {cap} USD a day, because there is no configuration (--cap)"));
-    }
-    line(String::new());
-    line("  try   outrigger try \"hello\" --model demo/echo".to_owned());
-    line("  use   outrigger run -- claude          (or: eval \"$(outrigger env)\")".to_owned());
-    line(format!("ready in {} ms · Ctrl-C drains", started.elapsed().as_millis()));
-    page.trim_end().to_owned()
-}
-
-fn ready_json(ready: &Ready) -> serde_json::Value {
-    let providers: Vec<_> = ready
-        .providers
-        .iter()
-        .map(|(name, models)| serde_json::json!({"name": name, "models": models}))
-        .collect();
-    serde_json::json!({
-        "ready": true,
-        "api": ready.api.to_string(),
-        "admin": ready.admin.to_string(),
-        "tls": ready.tls,
-        "keys_required": ready.keys_required,
-        "durability": ready.durability.as_str(),
-        "data_dir": ready.data_dir.display().to_string(),
-        "unsettled": ready.unsettled,
-        "providers": providers,
-    })
-}
-
 fn failure(error: &ServeError) -> Failure {
     let mut message = error.to_string();
     let mut cause = error.source();
@@ -250,12 +193,18 @@ fn failure(error: &ServeError) -> Failure {
         cause = error.source();
     }
     match error {
-        ServeError::Config(_) | ServeError::Snapshot(_) | ServeError::Tls(_) | ServeError::Secret(_) => {
-            Failure::new(Exit::Config, message)
+        ServeError::Config(_)
+        | ServeError::Snapshot(_)
+        | ServeError::Tls(_)
+        | ServeError::Secret(_) => Failure::new(Exit::Config, message),
+        ServeError::Store(store::OpenError::Locked { .. }) => Failure::new(Exit::Failed, message)
+            .hint("one gateway owns a data folder; --data-dir names another"),
+        ServeError::Bind { address, .. } => {
+            let other = super::doctor::free(*address);
+            Failure::new(Exit::Failed, message).hint(format!(
+                "is another gateway running? `OUTRIGGER_API={other} outrigger serve` takes another address (OUTRIGGER_ADMIN for the admin API)"
+            ))
         }
-        ServeError::Bind { address, .. } => Failure::new(Exit::Failed, message).hint(format!(
-            "is another gateway running? Set `server: {{api: {address}}}` to another port, or OUTRIGGER__SERVER__API"
-        )),
         _ => Failure::new(Exit::Failed, message),
     }
 }

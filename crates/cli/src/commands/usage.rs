@@ -34,7 +34,8 @@ pub(crate) fn run(args: &Args, global: &Global) -> Done {
     let day = |at: domain::UnixMicros| rows::day(at, &zone);
     let sums = query::usage(&reader, &args.choice.filter()?, by, &day).cant("read the ledger")?;
     let list: Vec<Value> = sums.iter().map(to_json).collect();
-    output.either(&json!({"by": args.by, "timezone": args.tz, "rows": list}), || {
+    let value = json!({"by": args.by, "timezone": args.tz, "rows": list});
+    output.listing(&value, "rows", || {
         let head = [
             &*args.by,
             "requests",

@@ -1,4 +1,20 @@
 //! The command as its users meet it.
 
 #[cfg(test)]
+mod codes;
+#[cfg(test)]
 mod command;
+#[cfg(test)]
+mod complete;
+#[cfg(test)]
+mod documents;
+#[cfg(test)]
+mod examples;
+#[cfg(test)]
+mod exits;
+#[cfg(test)]
+mod manners;
+#[cfg(test)]
+mod place;
+#[cfg(test)]
+mod start;

@@ -51,18 +51,11 @@ pub(super) const CODES: &[Explained] = &[
         "Use a name of `GET /v1/models`, which lists what the key may use, or ask for a key that may.",
     ),
     code(
-        "route_not_allowed",
+        "origin_refused",
         403,
-        "The request can't be served to this caller at this address.",
-        "It came with a foreign `Origin` or `Host`, or for an operation that is not open to it.",
-        "Call the gateway by its own address, from a program and not from another site's page.",
-    ),
-    code(
-        "residency_refused",
-        403,
-        "No offer of the allowed regions can serve the request.",
-        "A residency rule binds every offer, fallbacks too.",
-        "Ask for a capability with an offer in the region, or have the rule changed.",
+        "The request came with a foreign `Host` or `Origin`.",
+        "Without required keys only this machine's own programs may call, so that a web page can't spend.",
+        "Call 127.0.0.1 or localhost from a program; to serve others, set `auth: {keys: required}`.",
     ),
     code(
         "model_not_found",
@@ -70,6 +63,36 @@ pub(super) const CODES: &[Explained] = &[
         "No capability, offer or model of that name.",
         "`model` is a capability, `provider/model`, or a model id that exactly one provider bears.",
         "Use one of the nearest names in the message or of `GET /v1/models`.",
+    ),
+    code(
+        "route_not_found",
+        404,
+        "There is no such path.",
+        "It is misspelled, or belongs to an API that is not served here.",
+        "The answer names the nearest path; `/v1/chat/completions`, `/v1/messages`, `/v1/embeddings` and `/v1/models` \
+         are the usual ones.",
+    ),
+    code(
+        "method_not_allowed",
+        405,
+        "The path exists, but not for this method.",
+        "Most paths take `POST`; lists take `GET`.",
+        "Use the method that the header `allow` names.",
+    ),
+    code(
+        "bad_path",
+        400,
+        "The path holds something that no path of ours has.",
+        "Escapes, dot segments and doubled slashes make two readers see two paths, so they are refused.",
+        "Send the path as it is documented.",
+    ),
+    code(
+        "request_not_found",
+        404,
+        "No request of this key has that id.",
+        "The id is misspelled, was pruned, or belongs to another key's request.",
+        "Use the id of the header `x-outrigger-request-id`, with the key that made the request; an operator uses \
+         `outrigger ledger show ID`.",
     ),
     code(
         "bad_json",
@@ -108,6 +131,20 @@ pub(super) const CODES: &[Explained] = &[
         "Send less, or raise the limit.",
     ),
     code(
+        "body_coded",
+        415,
+        "The body is compressed.",
+        "A few bytes could become a very large body, so only plain ones are read.",
+        "Send it without `content-encoding`.",
+    ),
+    code(
+        "body_timeout",
+        408,
+        "The body came in too slowly.",
+        "A request that trickles holds a connection and its memory.",
+        "Try again on a better connection.",
+    ),
+    code(
         "context_too_long",
         400,
         "The request is longer than the model's context.",
@@ -123,11 +160,11 @@ pub(super) const CODES: &[Explained] = &[
         "Lower `max_tokens`, wait for the window that the message names, or have the budget raised.",
     ),
     code(
-        "max_cost_exceeded",
+        "unpriced",
         402,
-        "The request could cost more than it allows itself.",
-        "It sets a bound on its own cost.",
-        "Raise the bound, or lower `max_tokens`.",
+        "The offer has no known price, and a money budget applies.",
+        "`prices.unpriced` is `reject`, so what can't be priced can't pass a money budget.",
+        "Give it a price under `prices.overrides`, or set `prices: {unpriced: allow}`; its cost is then unknown.",
     ),
     code(
         "rate_limited",
@@ -165,6 +202,13 @@ pub(super) const CODES: &[Explained] = &[
         "Try again; `outrigger provider test NAME` looks at the provider alone.",
     ),
     code(
+        "upstream_refused",
+        400,
+        "The provider found the request wrong.",
+        "Its own message is passed on; another offer would most likely refuse it as well.",
+        "Correct what the message names.",
+    ),
+    code(
         "upstream_unreachable",
         502,
         "The provider can't be reached.",
@@ -193,8 +237,15 @@ pub(super) const CODES: &[Explained] = &[
         "This is for the gateway's operator: check the provider's `key`; `outrigger provider test NAME`.",
     ),
     code(
+        "upstream_quota",
+        502,
+        "The gateway's account at the provider has no quota or balance left.",
+        "The provider says that what was paid for is used up.",
+        "This is for the gateway's operator: top the account up, or add a fallback to the capability.",
+    ),
+    code(
         "stream_interrupted",
-        200,
+        502,
         "A stream broke off after it had begun.",
         "The provider's connection was lost; what was sent so far has been delivered and is charged.",
         "Ask again. A stream never ends cleanly unless the provider ended it.",
@@ -212,5 +263,12 @@ pub(super) const CODES: &[Explained] = &[
         "The ledger can't be written.",
         "The disk is full or failing. With `durability: strict` nothing is sent that is not recorded first.",
         "Free space on the data folder's disk; the gateway recovers by itself. `outrigger doctor` shows the state.",
+    ),
+    code(
+        "internal",
+        500,
+        "A fault of the gateway.",
+        "Only this request failed; its reservation was settled.",
+        "Look into the log by the request's id, and report it.",
     ),
 ];

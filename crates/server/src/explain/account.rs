@@ -1,6 +1,6 @@
 //! One request's account as JSON.
 
-use domain::{MoneySum, OutcomeClass, RequestId, Usage, UsageQuality};
+use domain::{ErrorClass, Money, MoneySum, OutcomeClass, RequestId, Usage, UsageQuality};
 use ledger::query::{Attempt, Closed, What};
 use ledger::{AttemptKey, Intent, Settlement, WriteOff};
 use serde_json::{Value, json};
@@ -114,7 +114,8 @@ impl Account {
             .attempts
             .iter()
             .filter_map(|(held, it)| {
-                Some(format!("`{}` {}", it.intent()?.offer, self.outcome(*held, it)))
+                let facts = it.settlement().map(settled_facts).unwrap_or_default();
+                Some(format!("`{}` {}{facts}", it.intent()?.offer, self.outcome(*held, it)))
             })
             .collect();
         let asked = self.attempts.first().and_then(|(_, it)| it.capability()).unwrap_or("-");
@@ -170,13 +171,54 @@ impl Account {
     }
 
     fn candidates_json(&self) -> Vec<Value> {
+        let known = self.known();
         let candidates = self.candidates.iter();
         let shown = candidates.map(|(offer, code)| {
             let word = policy::code_word(*code);
             let verdict = if is_taken(word) { "taken" } else { "left" };
-            json!({"offer": offer, "verdict": verdict, "code": word, "reason": past_sentence(offer, word)})
+            let reason = policy::past_sentence(offer, *code, &known);
+            json!({"offer": offer, "verdict": verdict, "code": word, "reason": reason})
         });
         shown.collect()
+    }
+
+    /// What is still known of the request.
+    fn known(&self) -> policy::Known {
+        let key = self.key().map(str::to_owned);
+        let tried = self.attempts().filter_map(|it| Some(it.intent()?.offer.to_string())).collect();
+        match self.attempts.first().map(|(_, it)| &it.what) {
+            Some(What::Tried { intent, .. }) => policy::Known {
+                endpoint: Some(intent.endpoint),
+                features: intent.features,
+                context_bound: Some(intent.context_bound),
+                residency: intent.residency.join(", "),
+                key,
+                tried,
+            },
+            Some(What::Refused(refusal)) => {
+                policy::Known { endpoint: Some(refusal.endpoint), key, ..policy::Known::default() }
+            }
+            None => policy::Known::default(),
+        }
+    }
+}
+
+/// " (timeout, HTTP 504) after 120 ms", " after 830 ms for 0.0012 USD".
+fn settled_facts(settled: &Settlement) -> String {
+    let mut facts = String::new();
+    if settled.error != ErrorClass::None {
+        let status = match settled.upstream_code {
+            0 => String::new(),
+            status => format!(", HTTP {status}"),
+        };
+        facts = format!(" ({}{status})", settled.error);
+    }
+    let millis = settled.done_at.micros().saturating_sub(settled.dispatched_at.micros()) / 1000;
+    facts = format!("{facts} after {millis} ms");
+    match settled.cost {
+        Some(cost) if cost != Money::ZERO => format!("{facts} for {cost} USD"),
+        Some(_) => facts,
+        None => format!("{facts}, at an unknown price"),
     }
 }
 
@@ -211,38 +253,4 @@ fn usage_json(usage: &Usage) -> Value {
 
 fn is_taken(word: &str) -> bool {
     matches!(word, "first" | "next" | "probe" | "last_resort")
-}
-
-/// What a stored code says to a person; the details that the moment knew are gone.
-fn past_sentence(offer: &str, word: &str) -> String {
-    match word {
-        "first" => format!("`{offer}` was asked first."),
-        "next" => format!("`{offer}` stood ready if those before it failed."),
-        "probe" => {
-            format!("`{offer}` had failed before, and this request tried whether it works again.")
-        }
-        "last_resort" => format!("`{offer}` was not well, but nothing else was left."),
-        "not_considered" => format!("`{offer}` was not considered."),
-        "not_allowed" => format!("`{offer}` was not among the offers this key may use."),
-        "endpoint" => format!("`{offer}` does not serve this operation."),
-        "feature" => format!("`{offer}` can't do something that the request uses."),
-        "lossy" => format!(
-            "`{offer}` would have lost something in translation, and `on_loss: reject` was set."
-        ),
-        "context_too_long" => format!("the request was longer than the context of `{offer}`."),
-        "residency" => format!("`{offer}` lies outside the required residency."),
-        "unpriced" => format!(
-            "the most `{offer}` could cost was unknown, a money budget applied, and `unpriced: reject` was set."
-        ),
-        "retired" => format!("`{offer}` was retired."),
-        "not_yet" => format!("`{offer}` was not available yet."),
-        "set_aside" => format!("`{offer}` had asked to be left alone for a while."),
-        "no_credential" => format!("`{offer}` had refused every credential."),
-        "ramp" => format!("`{offer}` was recovering, and this request went elsewhere."),
-        "plan_full" => format!("`{offer}` was not needed: the plan was long enough."),
-        _ => match word.strip_prefix("breaker_") {
-            Some(class) => format!("`{offer}` had failed too often ({class})."),
-            None => format!("`{offer}` was left: {}.", word.replace('_', " ")),
-        },
-    }
 }

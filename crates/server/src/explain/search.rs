@@ -7,7 +7,6 @@ use ledger::{AttemptKey, Candidate, Kind, Record, Seq};
 use store::LedgerReader;
 
 use super::Account;
-use crate::gateway::Gateway;
 
 /// Most records that are read backward for the names of former offers.
 const NAMES_ROWS_MAX: u64 = 50_000;
@@ -107,9 +106,9 @@ impl Search {
 }
 
 /// The candidates by name. The ledger keeps short codes; what they stand for is looked up among the offers that were
-/// tried, those of the configuration in force, and, if that is not enough, those of the configuration of that time.
+/// tried, those that are `configured`, and, if that is not enough, those of the configuration of that time.
 pub(super) fn name_candidates(
-    gateway: &Gateway,
+    configured: Vec<String>,
     reader: &LedgerReader,
     account: &Account,
 ) -> Result<Vec<(String, u8)>, StorageError> {
@@ -123,9 +122,7 @@ pub(super) fn name_candidates(
         names.extend(attempt.intent().map(|it| it.offer.to_string()));
         names.extend(attempt.capability().map(str::to_owned));
     }
-    let snapshot = gateway.snapshot.load();
-    let configured = snapshot.capabilities.values().flat_map(|entry| &entry.offers);
-    names.extend(configured.map(|(offer, _)| offer.id.to_string()));
+    names.extend(configured);
     let named = |names: &[String], code: u32| {
         names.iter().find(|name| ledger::offer_code(name) == code).cloned()
     };
