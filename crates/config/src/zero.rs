@@ -1,5 +1,7 @@
 //! What runs without a file: whatever was found, and the built-in partner.
 
+use domain::ModelName;
+
 use crate::{Diagnostic, Env, Loaded, Presets, load};
 
 /// A provider found without a configuration file.
@@ -16,8 +18,30 @@ pub struct Found {
 pub enum FoundBy {
     /// This environment variable holds a key.
     Variable(String),
-    /// A server answers at this base URL.
-    Server(String),
+    /// A server answers.
+    Server {
+        /// At this base URL.
+        url: String,
+        /// The models that it says it serves; empty where it did not say it in a way that was understood.
+        models: Vec<ModelName>,
+    },
+}
+
+impl Found {
+    /// Its line in a configuration.
+    pub fn line(&self) -> String {
+        match &self.by {
+            FoundBy::Variable(name) => format!("  {}: {{key: env:{name}}}\n", self.preset),
+            FoundBy::Server { url, models } => {
+                let names: Vec<String> = models.iter().map(|it| format!("\"{it}\"")).collect();
+                let list = match names.as_slice() {
+                    [] => String::new(),
+                    names => format!(", models: [{}]", names.join(", ")),
+                };
+                format!("  {}: {{base_url: {url}{list}}}\n", self.preset)
+            }
+        }
+    }
 }
 
 /// What stands in for a file: the providers that were found and `demo`, on loopback, without keys, at most
@@ -25,11 +49,7 @@ pub enum FoundBy {
 pub fn zero_text(found: &[Found]) -> String {
     let mut text = String::from("providers:\n");
     for it in found.iter().filter(|it| it.preset != "demo") {
-        let line = match &it.by {
-            FoundBy::Variable(name) => format!("  {}: {{key: env:{name}}}\n", it.preset),
-            FoundBy::Server(url) => format!("  {}: {{base_url: {url}}}\n", it.preset),
-        };
-        text.push_str(&line);
+        text.push_str(&it.line());
     }
     text.push_str("  demo: {}\n");
     text.push_str("budgets:\n  daily-cap: 5 USD per day\n");

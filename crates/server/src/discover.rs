@@ -6,13 +6,16 @@ use std::time::Duration;
 
 use catalog::Catalog;
 use config::{Found, FoundBy};
+use domain::ModelName;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 /// A server that takes longer to accept and answer on loopback is busy with something else.
 const PROBE_TIMEOUT: Duration = Duration::from_millis(150);
-/// Enough of an answer to tell an inference server from another program.
-const PROBE_BYTES: u64 = 4_096;
+/// Enough of an answer for a long list of models.
+const PROBE_BYTES: u64 = 256 * 1024;
+/// Most models that are taken over from a server's list.
+const MODELS_MAX: usize = 100;
 
 /// Looks for providers: variables first, then local servers. `variable` answers what the environment holds.
 pub async fn discover(catalog: &Catalog, variable: impl Fn(&str) -> Option<String>) -> Vec<Found> {
@@ -41,17 +44,19 @@ pub async fn discover(catalog: &Catalog, variable: impl Fn(&str) -> Option<Strin
     // Refused connections answer at once, so one after the other is fast enough and simple.
     let mut taken: Vec<u16> = Vec::new();
     for (preset, port, probe) in probes {
-        if !taken.contains(&port) && probe.await {
+        if !taken.contains(&port)
+            && let Some(models) = probe.await
+        {
             taken.push(port);
-            found
-                .push(Found { preset, by: FoundBy::Server(format!("http://127.0.0.1:{port}/v1")) });
+            let url = format!("http://127.0.0.1:{port}/v1");
+            found.push(Found { preset, by: FoundBy::Server { url, models } });
         }
     }
     found
 }
 
-/// Whether something on that port answers `GET /v1/models` the way inference servers do.
-async fn probe(port: u16) -> bool {
+/// The models of what answers `GET /v1/models` on that port the way inference servers do.
+async fn probe(port: u16) -> Option<Vec<ModelName>> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let asking = async {
         let mut socket = TcpStream::connect(address).await.ok()?;
@@ -62,9 +67,18 @@ async fn probe(port: u16) -> bool {
         let mut answer = Vec::new();
         socket.take(PROBE_BYTES).read_to_end(&mut answer).await.ok()?;
         let text = String::from_utf8_lossy(&answer).into_owned();
-        (text.starts_with("HTTP/1.1 200") && text.contains("\"data\"")).then_some(())
+        (text.starts_with("HTTP/1.1 200") && text.contains("\"data\"")).then(|| listed(&text))
     };
-    tokio::time::timeout(PROBE_TIMEOUT, asking).await.ok().flatten().is_some()
+    tokio::time::timeout(PROBE_TIMEOUT, asking).await.ok().flatten()
+}
+
+/// The ids in a list of models. One that came in pieces, or holds names that can't be names here, is passed over: whoever
+/// knows a model's name can ask for it all the same.
+fn listed(answer: &str) -> Vec<ModelName> {
+    let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+    let list: serde_json::Value = serde_json::from_str(body).unwrap_or_default();
+    let models = list["data"].as_array().into_iter().flatten();
+    models.filter_map(|it| ModelName::new(it["id"].as_str()?).ok()).take(MODELS_MAX).collect()
 }
 
 #[cfg(test)]
@@ -86,7 +100,8 @@ mod tests {
         let serving = tokio::spawn(async move {
             for answer in [
                 "HTTP/1.1 200 OK\r\n\r\n<html>",
-                "HTTP/1.1 200 OK\r\n\r\n{\"object\":\"list\",\"data\":[]}",
+                "HTTP/1.1 200 OK\r\n\r\n{\"object\":\"list\",\"data\":[{\"id\":\"llama3.2:1b\"},{\"id\":\"not a name\"}]}",
+                "HTTP/1.1 200 OK\r\n\r\n2\r\n{\"data\":",
             ] {
                 let (mut socket, _) = listener.accept().await.unwrap();
                 let mut request = [0; 256];
@@ -94,8 +109,9 @@ mod tests {
                 socket.write_all(answer.as_bytes()).await.unwrap();
             }
         });
-        assert!(!probe(port).await);
-        assert!(probe(port).await);
+        assert_eq!(probe(port).await, None);
+        assert_eq!(probe(port).await, Some(vec![ModelName::new("llama3.2:1b").unwrap()]));
+        assert_eq!(probe(port).await, Some(Vec::new()));
         serving.await.unwrap();
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use config::{Found, FoundBy};
+use config::Found;
 use serde_json::json;
 
 use crate::cli::Global;
@@ -66,11 +66,7 @@ fn text(found: &[Found]) -> String {
          providers:\n",
     );
     for it in found.iter().filter(|it| it.preset != "demo") {
-        let line = match &it.by {
-            FoundBy::Variable(name) => format!("  {}: {{key: env:{name}}}\n", it.preset),
-            FoundBy::Server(url) => format!("  {}: {{base_url: {url}}} # answers now\n", it.preset),
-        };
-        text.push_str(&line);
+        text.push_str(&it.line());
     }
     text.push_str("  demo: {} # built in: no network, no cost\n");
     text.push_str("  # any OpenAI-compatible server:\n  # house:\n  #   base_url: http://127.0.0.1:8000/v1\n\n");

@@ -87,7 +87,7 @@ impl Page {
     fn by(&self, name: &str) -> String {
         match self.found.iter().find(|it| it.preset == name).map(|it| &it.by) {
             Some(FoundBy::Variable(variable)) => variable.clone(),
-            Some(FoundBy::Server(url)) => url.clone(),
+            Some(FoundBy::Server { url, .. }) => url.clone(),
             None if name == "demo" => "built in, free".to_owned(),
             None => "configuration".to_owned(),
         }
@@ -151,7 +151,7 @@ pub(crate) fn json(ready: &Ready) -> serde_json::Value {
 }
 
 /// What a newcomer should try: the first capability, else the cheapest chat model of the first provider that has a
-/// priced one, else a built-in model.
+/// priced one, else what a provider lists itself (a server on this machine), else a built-in model.
 pub(crate) fn model_to_try(config: &Config) -> String {
     if let Some(capability) = config.capabilities.first() {
         return capability.name.to_string();
@@ -166,7 +166,12 @@ pub(crate) fn model_to_try(config: &Config) -> String {
         });
         priced.min().map(|(_, model)| format!("{}/{model}", provider.name))
     };
-    config.providers.iter().find_map(cheapest).unwrap_or_else(|| DEMO.to_owned())
+    let listed = |provider: &config::Provider| {
+        provider.models.first().map(|model| format!("{}/{model}", provider.name))
+    };
+    let of =
+        |pick: &dyn Fn(&config::Provider) -> Option<String>| config.providers.iter().find_map(pick);
+    of(&cheapest).or_else(|| of(&listed)).unwrap_or_else(|| DEMO.to_owned())
 }
 
 /// Whether a model chats and is not at its end.

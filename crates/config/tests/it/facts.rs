@@ -98,14 +98,17 @@ fn an_open_listener_needs_required_keys() {
 #[test]
 fn without_a_file_it_runs_on_what_was_found() {
     use config::{Found, FoundBy};
+    let models = vec![domain::ModelName::new("llama3.2:1b").unwrap()];
+    let server = FoundBy::Server { url: "http://127.0.0.1:8000/v1".into(), models };
     let found = [
         Found { preset: "openai".into(), by: FoundBy::Variable("OPENAI_API_KEY".into()) },
-        Found { preset: "groq".into(), by: FoundBy::Server("http://127.0.0.1:8000/v1".into()) },
+        Found { preset: "groq".into(), by: server },
     ];
     let env = Fake::with(&[("OPENAI_API_KEY", "x"), ("GROQ_API_KEY", "x")]);
     let config = config::zero(&found, &env, &crate::surroundings::FewPresets).unwrap().config;
     let names: Vec<_> = config.providers.iter().map(|it| it.name.as_str()).collect();
     assert_eq!(names, ["openai", "groq", "demo"]);
+    assert_eq!(config.providers[1].models[0].as_str(), "llama3.2:1b");
     assert!(config.server.api.ip().is_loopback());
     assert_eq!(config.budgets[0].limit, usd(5));
     let alone = config::zero(&[], &Fake::default(), &crate::surroundings::FewPresets).unwrap();
