@@ -116,7 +116,7 @@ budgets:
   spent: {{app: spent, limit: 1 requests, per: month}}
 prices: {{unpriced: allow}}
 routing:
-  circuit: {{open_at: 100%, over: 10000 calls, probe_after: 1s}}
+  circuit: {{open_at: 100%, over: 64 calls, probe_after: 1s}}
 "
     )
 }
