@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use config::Disconnect;
-use dialect::{AnswerContext, Dialect, DialectId, Exchange, FirstEvent, Seen, TeeOptions};
+use dialect::{AnswerContext, Dialect, DialectId, Exchange, FirstEvent, TeeOptions};
 use domain::{Endpoint, ErrorClass, RequestId, UnixMicros};
 use flow::{Action, Attempt, Ended, Event, Flow, GiveUp};
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
@@ -15,7 +15,6 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
 use ledger::Candidate;
 use policy::retry::Next;
 use policy::{Claim, OfferIx, Plan};
-use smallvec::SmallVec;
 use tokio::time::Instant;
 
 use crate::admit::{self, Bound};
@@ -35,10 +34,9 @@ use crate::relay::{Pipe, Relay, RelayLimits, Translation};
 use crate::resolve::{self, Resolved};
 use crate::settle::{Admission, Begun, Flight, IntentFacts};
 use crate::snapshot::{Offer, Snapshot};
+use crate::whole::read_whole;
 use crate::worker::Worker;
 
-/// Most bytes of a whole answer that are held.
-const ANSWER_BYTES_MAX: usize = 64 << 20;
 /// Most bytes that are held of a stream before its first event is whole.
 pub const FIRST_EVENT_BYTES_MAX: usize = 1 << 20;
 
@@ -507,7 +505,10 @@ async fn whole(cx: &Cx, run: &Run<'_>, mut flight: Flight, call: &Call, mut repl
     let body = match translated_answer(cx, run, call, &pieces) {
         Ok(Some(body)) => RespBody::one(body),
         Ok(None) => RespBody::Whole(pieces),
-        Err(why) => return Err(failed(flight, Fault::silent(ErrorClass::BadResponse, true, why))),
+        Err(why) => {
+            flight.broke_off(seen);
+            return Err(failed(flight, Fault::silent(ErrorClass::BadResponse, true, why)));
+        }
     };
     let cost = flight.cost_of(&seen);
     let settled = flight.settle(Ended::Whole, &seen);
@@ -523,45 +524,6 @@ async fn whole(cx: &Cx, run: &Run<'_>, mut flight: Flight, call: &Call, mut repl
         ));
     }
     Ok(respond(reply.status, headers, body))
-}
-
-/// Reads a whole answer through its tee; what it holds and what was seen in it.
-pub async fn read_whole(
-    call: &Call,
-    mut tee: Box<dyn dialect::Tee>,
-    flight: &mut Flight,
-    reply: &mut Reply,
-) -> Result<(SmallVec<[Bytes; 2]>, Seen), Fault> {
-    let mut pieces: SmallVec<[Bytes; 2]> = SmallVec::new();
-    let mut held = 0;
-    let idle = call.offer.provider.idle;
-    loop {
-        match tokio::time::timeout(idle, reply.source.data()).await {
-            Ok(Some(Ok(chunk))) => {
-                flight.first_byte();
-                held += chunk.len();
-                tee.feed(chunk, &mut pieces);
-                if held > ANSWER_BYTES_MAX {
-                    let why = "the answer is longer than 64 MiB";
-                    return Err(Fault::silent(ErrorClass::BadResponse, true, why));
-                }
-            }
-            Ok(Some(Err(error))) => return Err(Fault::silent(error.class, true, error.message)),
-            Ok(None) => break,
-            Err(_) => {
-                return Err(Fault::silent(ErrorClass::Stall, true, "the provider stopped sending"));
-            }
-        }
-    }
-    let seen = tee.finish();
-    if let Some(fault) = seen.error.clone() {
-        return Err(Fault { fault, sent: true, status: reply.status.as_u16(), raw: None });
-    }
-    if !seen.complete {
-        let why = "the answer is not what its protocol allows";
-        return Err(Fault::silent(ErrorClass::BadResponse, true, why));
-    }
-    Ok((pieces, seen))
 }
 
 fn translated_answer(
@@ -617,7 +579,7 @@ async fn streamed(
     let fault = loop {
         match tokio::time::timeout(provider.deadlines.first_byte, reply.source.data()).await {
             Ok(Some(Ok(chunk))) => {
-                flight.first_byte();
+                flight.arrived(&chunk);
                 held += chunk.len();
                 if let Err(why) = pipe.feed(chunk, &mut ready) {
                     break Fault::silent(ErrorClass::BadResponse, true, why);

@@ -15,11 +15,12 @@ use flow::Ended;
 use smallvec::SmallVec;
 use tokio::time::Instant;
 
-use crate::accept::{FIRST_EVENT_BYTES_MAX, read_whole};
+use crate::accept::FIRST_EVENT_BYTES_MAX;
 use crate::body::Aborted;
 use crate::dispatch::{self, Call, Fault};
 use crate::settle::{Admission, Flight};
 use crate::source::Source;
+use crate::whole::read_whole;
 use crate::worker::Worker;
 use streams::Streams;
 
@@ -71,8 +72,10 @@ fn give_up(flights: Vec<Flight>, broken: Broken<(Ended, Seen)>) -> Unanswered {
         let given_back = if number == at {
             flight.settle_fault(&fault)
         } else {
-            let (ended, seen) = done.unwrap_or((Ended::Abandoned(class), Seen::default()));
-            flight.leave(ended, &seen)
+            match done {
+                Some((ended, seen)) => flight.leave(ended, &seen),
+                None => flight.abandon(class),
+            }
         };
         // The request's place is with its first call.
         if number == 0 {
@@ -128,7 +131,10 @@ async fn read_leg(
     let (pieces, seen) = read_whole(call, tee, flight, &mut reply).await?;
     match call.dialect.read_answer(&pieces.concat()) {
         Ok(answer) => Ok((answer, seen)),
-        Err(bad) => Err(Fault::silent(ErrorClass::BadResponse, true, bad.to_string())),
+        Err(bad) => {
+            flight.broke_off(seen);
+            Err(Fault::silent(ErrorClass::BadResponse, true, bad.to_string()))
+        }
     }
 }
 
@@ -149,7 +155,7 @@ async fn open_leg(worker: &Worker, call: &Call, flight: &mut Flight) -> Result<O
     let (class, why) = loop {
         match tokio::time::timeout(wait, reply.source.data()).await {
             Ok(Some(Ok(chunk))) => {
-                flight.first_byte();
+                flight.arrived(&chunk);
                 held += chunk.len();
                 tee.feed(chunk.clone(), &mut SmallVec::new());
                 chunks.push(chunk);
