@@ -245,7 +245,7 @@ pub struct Capability {
     pub offers: Vec<RoledOffer>,
     /// Whether a lossy translation may go ahead.
     pub on_loss: OnLoss,
-    /// Output bound of requests that set none.
+    /// Output bound that is written into requests that set none; those that are only forwarded keep the client's bytes.
     pub max_output: Option<u64>,
 }
 
@@ -348,7 +348,8 @@ pub struct Routing {
     pub circuit: Circuit,
     /// Whether a lossy translation may go ahead, where the capability does not say.
     pub on_loss: OnLoss,
-    /// Output bound of requests that set none, for models whose own limit is unknown.
+    /// Output bound of requests that set none, for models whose own limit is unknown: written into requests that are
+    /// translated, assumed of those that are only forwarded.
     pub default_max_output: Option<u64>,
 }
 

@@ -398,10 +398,9 @@ fn prepare_now(
     claim: Claim,
 ) -> Result<(Begun, Call), Refused> {
     let offer = Arc::clone(run.offer(attempt.offer).map_err(Refused::Failure)?);
-    let call =
-        dispatch::prepare(run.ask, run.headers, &mut run.exchange, &offer, run.resolved.max_output)
-            .map_err(Refused::Failure)?;
-    let bound = bound(worker, cx, run, &offer).map_err(Refused::Failure)?;
+    let call = dispatch::prepare(run.ask, run.headers, &mut run.exchange, &offer, run.resolved)
+        .map_err(Refused::Failure)?;
+    let bound = bound(worker, run.ask, &call).map_err(Refused::Failure)?;
     let facts = IntentFacts {
         ask: run.ask,
         resolved: run.resolved,
@@ -420,9 +419,8 @@ fn prepare_now(
     }
 }
 
-fn bound(worker: &Worker, cx: &Cx, run: &Run<'_>, offer: &Offer) -> Result<Bound, Failure> {
-    let default = cx.snapshot.config.routing.default_max_output;
-    admit::bound(run.ask, run.resolved, offer, default, worker.gateway.now()).map_err(|error| {
+fn bound(worker: &Worker, ask: &Ask, call: &Call) -> Result<Bound, Failure> {
+    admit::bound(ask, &call.offer, call.max_output, worker.gateway.now()).map_err(|error| {
         Failure::new(
             &errors::BAD_FIELD,
             format!("the worst case of this request can't be recorded: {error}"),

@@ -186,14 +186,14 @@ pub fn dry_run(
             serde_json::json!({"offer": offer, "why": candidate.verdict.sentence(&offer)})
         })
         .collect();
-    let default = cx.snapshot.config.routing.default_max_output;
     let now = worker.gateway.now();
     let mut order = Vec::new();
     // The dearest offer counts: any of them may be the one that serves. One without a bound leaves all without.
     let mut most = Some(Money::ZERO);
     for offer in plan.attempts.iter().filter_map(|ix| offer(*ix)) {
         order.push(offer.id.to_string());
-        let bound = admit::bound(ask, resolved, offer, default, now).ok().and_then(|it| it.money);
+        let limit = admit::output_limit(ask, resolved, offer);
+        let bound = admit::bound(ask, offer, limit, now).ok().and_then(|it| it.money);
         most = most.zip(bound).map(|(most, bound)| most.max(bound));
     }
     let body = serde_json::json!({

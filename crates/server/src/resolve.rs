@@ -21,8 +21,10 @@ pub struct Resolved {
     pub offers: SmallVec<[(Arc<Offer>, Role); 4]>,
     /// Whether a lossy translation may go ahead.
     pub on_loss: OnLoss,
-    /// Output bound of requests that set none.
+    /// Output bound to write into requests that set none.
     pub max_output: Option<u64>,
+    /// The same for models whose own limit is unknown; assumed where nothing can be written.
+    pub default_max_output: Option<u64>,
 }
 
 /// Resolves in this order: a capability's name; an offer id; a bare model id that exactly one offer bears.
@@ -34,6 +36,7 @@ pub fn resolve(snapshot: &Snapshot, model: &str) -> Result<Resolved, Failure> {
             offers: entry.offers.clone(),
             on_loss: entry.on_loss,
             max_output: entry.max_output,
+            default_max_output: snapshot.config.routing.default_max_output,
         });
     }
     if let Some(resolved) = snapshot.offer_called(model).and_then(|offer| one(snapshot, offer)) {
@@ -63,7 +66,14 @@ fn one(snapshot: &Snapshot, offer: Arc<Offer>) -> Option<Resolved> {
     let mut offers = SmallVec::new();
     offers.push((offer, Role::Core));
     let routing = &snapshot.config.routing;
-    Some(Resolved { capability, named, offers, on_loss: routing.on_loss, max_output: None })
+    Some(Resolved {
+        capability,
+        named,
+        offers,
+        on_loss: routing.on_loss,
+        max_output: None,
+        default_max_output: routing.default_max_output,
+    })
 }
 
 fn unknown(snapshot: &Snapshot, model: &str) -> Failure {

@@ -60,16 +60,15 @@ impl Trial {
         let mut exchange = None;
         let planned = plan::plan(&worker, &cx, &ask, &resolved, &headers, &mut exchange).unwrap();
         let offer = &resolved.offers[0].0;
-        let call = dispatch::prepare(&ask, &headers, &mut exchange, offer, resolved.max_output);
+        let call = dispatch::prepare(&ask, &headers, &mut exchange, offer, &resolved);
         cx.attempts = 1;
         Self { call: call.unwrap(), world, worker, cx, ask, resolved, planned }
     }
 
     /// What the attempt may use at most.
     pub(crate) fn bound(&self) -> Bound {
-        let default = self.cx.snapshot.config.routing.default_max_output;
         let now = self.worker.gateway.now();
-        admit::bound(&self.ask, &self.resolved, &self.call.offer, default, now).unwrap()
+        admit::bound(&self.ask, &self.call.offer, self.call.max_output, now).unwrap()
     }
 
     /// Reserves and sends it, so to say.
