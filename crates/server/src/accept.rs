@@ -441,7 +441,7 @@ async fn fly(
 ) -> Flown {
     flight.dispatched();
     planted::panic_at("dispatch", run.headers);
-    let started = Instant::now();
+    let total_at = Instant::now() + call.offer.provider.total;
     // In a box of its own: what a future holds is copied with each future around it.
     let reply = match Box::pin(dispatch::send(worker, call)).await {
         Ok(reply) => reply,
@@ -450,9 +450,9 @@ async fn fly(
     flight.head(&reply);
     planted::panic_at("answer", run.headers);
     if run.ask.peek.stream && run.ask.endpoint == Endpoint::Chat {
-        Box::pin(streamed(cx, run, flight, call, reply, started)).await
+        Box::pin(streamed(cx, run, flight, call, reply, total_at)).await
     } else {
-        whole(cx, run, flight, call, reply).await
+        whole(cx, run, flight, call, reply, total_at).await
     }
 }
 
@@ -494,9 +494,16 @@ async fn fly_together(
 }
 
 /// A whole answer: held until it is complete and settled, so that it is delivered whole or not at all.
-async fn whole(cx: &Cx, run: &Run<'_>, mut flight: Flight, call: &Call, mut reply: Reply) -> Flown {
+async fn whole(
+    cx: &Cx,
+    run: &Run<'_>,
+    mut flight: Flight,
+    call: &Call,
+    mut reply: Reply,
+    total_at: Instant,
+) -> Flown {
     let tee = tee(call, run.ask.endpoint);
-    let (pieces, seen) = match read_whole(call, tee, &mut flight, &mut reply).await {
+    let (pieces, seen) = match read_whole(call, tee, &mut flight, &mut reply, total_at).await {
         Ok(read) => read,
         Err(fault) => return Err(failed(flight, fault)),
     };
@@ -557,7 +564,7 @@ async fn streamed(
     mut flight: Flight,
     call: &Call,
     mut reply: Reply,
-    started: Instant,
+    total_at: Instant,
 ) -> Flown {
     let provider = &call.offer.provider;
     let tee = call.dialect.tee(TeeOptions { streamed: true, strip_usage_chunk: call.strip_usage });
@@ -575,7 +582,8 @@ async fn streamed(
     let mut ready: VecDeque<Bytes> = VecDeque::new();
     let mut held = 0;
     let fault = loop {
-        match tokio::time::timeout(provider.deadlines.first_byte, reply.source.data()).await {
+        let due = (Instant::now() + provider.deadlines.first_byte).min(total_at);
+        match tokio::time::timeout_at(due, reply.source.data()).await {
             Ok(Some(Ok(chunk))) => {
                 flight.arrived(&chunk);
                 held += chunk.len();
@@ -601,8 +609,7 @@ async fn streamed(
                     }
                     FirstEvent::Pending => continue,
                 }
-                let limits =
-                    RelayLimits { idle: provider.idle, total_at: started + provider.total };
+                let limits = RelayLimits { idle: provider.idle, total_at };
                 let headers = answer_headers(cx, call, &reply.headers);
                 let linger = cx.snapshot.on_client_disconnect();
                 let relay =

@@ -125,10 +125,11 @@ async fn read_leg(
     flight: &mut Flight,
 ) -> Result<(Answer, Seen), Fault> {
     flight.dispatched();
+    let total_at = Instant::now() + call.offer.provider.total;
     let mut reply = dispatch::send(worker, call).await?;
     flight.head(&reply);
     let tee = call.dialect.tee(TeeOptions::default());
-    let (pieces, seen) = read_whole(call, tee, flight, &mut reply).await?;
+    let (pieces, seen) = read_whole(call, tee, flight, &mut reply, total_at).await?;
     match call.dialect.read_answer(&pieces.concat()) {
         Ok(answer) => Ok((answer, seen)),
         Err(bad) => {
@@ -145,7 +146,12 @@ struct Opened {
     chunks: Vec<Bytes>,
 }
 
-async fn open_leg(worker: &Worker, call: &Call, flight: &mut Flight) -> Result<Opened, Fault> {
+async fn open_leg(
+    worker: &Worker,
+    call: &Call,
+    flight: &mut Flight,
+    total_at: Instant,
+) -> Result<Opened, Fault> {
     flight.dispatched();
     let mut reply = dispatch::send(worker, call).await?;
     flight.head(&reply);
@@ -153,7 +159,8 @@ async fn open_leg(worker: &Worker, call: &Call, flight: &mut Flight) -> Result<O
     let wait = call.offer.provider.deadlines.first_byte;
     let (mut chunks, mut held) = (Vec::new(), 0);
     let (class, why) = loop {
-        match tokio::time::timeout(wait, reply.source.data()).await {
+        let due = (Instant::now() + wait).min(total_at);
+        match tokio::time::timeout_at(due, reply.source.data()).await {
             Ok(Some(Ok(chunk))) => {
                 flight.arrived(&chunk);
                 held += chunk.len();
@@ -200,7 +207,8 @@ impl Ensemble {
         linger: Disconnect,
     ) -> Result<Self, Unanswered> {
         let total_at = Instant::now() + call.offer.provider.total;
-        let opening = flights.iter_mut().map(|flight| open_leg(worker, call, flight)).collect();
+        let legs = flights.iter_mut();
+        let opening = legs.map(|flight| open_leg(worker, call, flight, total_at)).collect();
         let opened = match all(opening).await {
             Ok(opened) => opened,
             Err(Broken { at, fault, done }) => {

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use dialect::{Seen, Tee};
 use domain::ErrorClass;
 use smallvec::SmallVec;
+use tokio::time::Instant;
 
 use crate::dispatch::{Call, Fault, Reply};
 use crate::settle::Flight;
@@ -31,15 +32,16 @@ impl Drop for Reading<'_> {
     }
 }
 
-/// Reads a whole answer through its tee; what it holds and what was seen in it.
+/// Reads a whole answer through its tee, until `total_at` at the latest; what it holds and what was seen in it.
 pub async fn read_whole(
     call: &Call,
     tee: Box<dyn Tee>,
     flight: &mut Flight,
     reply: &mut Reply,
+    total_at: Instant,
 ) -> Result<(SmallVec<[Bytes; 2]>, Seen), Fault> {
     let mut reading = Reading { tee, flight, pieces: SmallVec::new(), held: 0, done: false };
-    reading.to_its_end(call, reply).await?;
+    reading.to_its_end(call, reply, total_at).await?;
     reading.done = true;
     let seen = reading.tee.finish();
     let fault = match &seen.error {
@@ -58,10 +60,22 @@ pub async fn read_whole(
 }
 
 impl Reading<'_> {
-    async fn to_its_end(&mut self, call: &Call, reply: &mut Reply) -> Result<(), Fault> {
+    async fn to_its_end(
+        &mut self,
+        call: &Call,
+        reply: &mut Reply,
+        total_at: Instant,
+    ) -> Result<(), Fault> {
         let idle = call.offer.provider.idle;
         loop {
-            match tokio::time::timeout(idle, reply.source.data()).await {
+            let now = Instant::now();
+            // Asked each time: a provider that always has something to say never keeps us waiting.
+            if now >= total_at {
+                let why = "the answer took longer than the total limit";
+                return Err(Fault::silent(ErrorClass::Timeout, true, why));
+            }
+            let silent_at = now + idle;
+            match tokio::time::timeout_at(silent_at.min(total_at), reply.source.data()).await {
                 Ok(Some(Ok(chunk))) => {
                     self.flight.arrived(&chunk);
                     self.held += chunk.len();
@@ -75,6 +89,7 @@ impl Reading<'_> {
                     return Err(Fault::silent(error.class, true, error.message));
                 }
                 Ok(None) => return Ok(()),
+                Err(_) if total_at <= silent_at => {}
                 Err(_) => {
                     let why = "the provider stopped sending";
                     return Err(Fault::silent(ErrorClass::Stall, true, why));

@@ -37,11 +37,19 @@ fn tee(trial: &Trial) -> Box<dyn Tee> {
     trial.call.dialect.tee(TeeOptions::default())
 }
 
+fn total_at(trial: &Trial) -> Instant {
+    Instant::now() + trial.call.offer.provider.total
+}
+
+fn far_off() -> Instant {
+    Instant::now() + NEVER
+}
+
 /// Reads an answer that does not come to a good end, and settles the attempt as failed.
 fn broken(reply: &mut Reply) -> (ErrorClass, Settlement) {
     let trial = trial();
     let mut flight = trial.depart();
-    let reading = read_whole(&trial.call, tee(&trial), &mut flight, reply);
+    let reading = read_whole(&trial.call, tee(&trial), &mut flight, reply, total_at(&trial));
     let fault = trial.block_on(reading).err().expect("the answer is of no use");
     drop(flight.settle_fault(&fault));
     (fault.fault.class, trial.row().1)
@@ -85,7 +93,8 @@ fn a_client_that_leaves_in_the_middle_of_an_answer_leaves_the_bound() {
     let mut flight = trial.depart();
     let mut reply = reply(&[(NOW, &ANSWER[..150]), (NEVER, &ANSWER[150..])], false);
     trial.block_on(async {
-        let mut reading = Box::pin(read_whole(&trial.call, tee(&trial), &mut flight, &mut reply));
+        let mut reading =
+            Box::pin(read_whole(&trial.call, tee(&trial), &mut flight, &mut reply, far_off()));
         let once = std::future::poll_fn(|cx| std::task::Poll::Ready(reading.as_mut().poll(cx)));
         assert!(once.await.is_pending());
     });
@@ -102,7 +111,8 @@ fn a_client_that_leaves_before_the_transfer_ends_pays_what_the_answer_says() {
     let mut flight = trial.depart();
     let mut reply = reply(&[(NOW, ANSWER), (NEVER, "\n")], false);
     trial.block_on(async {
-        let mut reading = Box::pin(read_whole(&trial.call, tee(&trial), &mut flight, &mut reply));
+        let mut reading =
+            Box::pin(read_whole(&trial.call, tee(&trial), &mut flight, &mut reply, far_off()));
         let once = std::future::poll_fn(|cx| std::task::Poll::Ready(reading.as_mut().poll(cx)));
         assert!(once.await.is_pending());
     });
@@ -110,4 +120,16 @@ fn a_client_that_leaves_before_the_transfer_ends_pays_what_the_answer_says() {
     let (_, row) = trial.row();
     assert_eq!((row.usage.input, row.usage.output), (9, 4));
     assert_eq!((row.outcome, row.quality), (OutcomeClass::ClientGone, UsageQuality::Counted));
+}
+
+#[test]
+fn the_total_limit_holds_for_a_whole_answer_however_lively_its_provider() {
+    // Long before the silence of 30 seconds is over.
+    let (class, row) = broken(&mut reply(&[(NOW, &ANSWER[..150]), (NEVER, "")], false));
+    assert_eq!((class, row.error), (ErrorClass::Timeout, ErrorClass::Timeout));
+    assert_held_in_full(&row);
+    // Never silent at all.
+    let drops = [(Duration::from_millis(5), " "); 1_000];
+    let (class, _) = broken(&mut reply(&drops, false));
+    assert_eq!(class, ErrorClass::Timeout);
 }
