@@ -126,15 +126,12 @@ fn counted(evidence: &Evidence) -> Usage {
 fn unseen(evidence: &Evidence) -> (Usage, UsageQuality) {
     let delivered = estimate_tokens(evidence.output_bytes);
     let input = evidence.worst.input;
-    match evidence.worst.output {
-        Some(most) => {
-            let usage = Usage { input, output: most.max(delivered), ..Usage::default() };
-            (usage, UsageQuality::Bounded)
-        }
-        None => {
-            let output = delivered.max(estimate_tokens(evidence.received));
-            (Usage { input, output, ..Usage::default() }, UsageQuality::Counted)
-        }
+    if let Some(most) = evidence.worst.output {
+        let usage = Usage { input, output: most.max(delivered), ..Usage::default() };
+        (usage, UsageQuality::Bounded)
+    } else {
+        let output = delivered.max(estimate_tokens(evidence.received));
+        (Usage { input, output, ..Usage::default() }, UsageQuality::Counted)
     }
 }
 

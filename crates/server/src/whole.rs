@@ -41,7 +41,7 @@ pub async fn read_whole(
     total_at: Instant,
 ) -> Result<(SmallVec<[Bytes; 2]>, Seen), Fault> {
     let mut reading = Reading { tee, flight, pieces: SmallVec::new(), held: 0, done: false };
-    reading.to_its_end(call, reply, total_at).await?;
+    reading.read_on(call, reply, total_at).await?;
     reading.done = true;
     let seen = reading.tee.finish();
     let fault = match &seen.error {
@@ -60,7 +60,7 @@ pub async fn read_whole(
 }
 
 impl Reading<'_> {
-    async fn to_its_end(
+    async fn read_on(
         &mut self,
         call: &Call,
         reply: &mut Reply,
