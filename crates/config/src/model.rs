@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use domain::{
     CapabilityName, Layer, ModelName, OfferId, OnLoss, Price, ProviderName, Role, TeamName,
+    UnixMicros,
 };
 use limits::units::Rate;
 use limits::{BudgetSpec, ScopeFilter};
@@ -47,7 +48,7 @@ pub struct Server {
     pub admin: SocketAddr,
     /// TLS on the data plane.
     pub tls: Option<Tls>,
-    /// Networks whose `x-forwarded-for` is believed.
+    /// Networks of load balancers and proxies: a connection from there speaks for many clients.
     pub trusted_proxies: Vec<Network>,
     /// Bounds on what a client may send.
     pub limits: ServerLimits,
@@ -75,6 +76,23 @@ pub struct Network {
     pub prefix: u8,
 }
 
+impl Network {
+    /// Whether the address is within. An IPv4 address may come in IPv6's clothes.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        match (self.address, address.to_canonical()) {
+            (IpAddr::V4(network), IpAddr::V4(address)) => {
+                let differs = network.to_bits() ^ address.to_bits();
+                differs.leading_zeros() >= u32::from(self.prefix)
+            }
+            (IpAddr::V6(network), IpAddr::V6(address)) => {
+                let differs = network.to_bits() ^ address.to_bits();
+                differs.leading_zeros() >= u32::from(self.prefix)
+            }
+            _ => false,
+        }
+    }
+}
+
 /// Bounds on what a client may send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ServerLimits {
@@ -90,7 +108,7 @@ pub struct ServerLimits {
     pub idle_timeout: Duration,
     /// Open connections, all clients together.
     pub connections: u32,
-    /// Open connections from one address.
+    /// Open connections from one address that is no trusted proxy's.
     pub connections_per_ip: u32,
 }
 
@@ -324,8 +342,16 @@ pub struct Ledger {
     pub durability: Durability,
     /// The data folder.
     pub dir: String,
-    /// How long rows are kept before `ledger prune` may take them; none means for ever.
+    /// How long rows are kept before `ledger prune` may take them; none leaves it to whoever prunes.
     pub keep: Option<Duration>,
+}
+
+impl Ledger {
+    /// Since when rows are kept at `now`: those from before may be pruned.
+    pub fn kept_since(&self, now: UnixMicros) -> Option<UnixMicros> {
+        let micros = i64::try_from(self.keep?.as_micros()).unwrap_or(i64::MAX);
+        Some(now.plus_micros(micros.saturating_neg()))
+    }
 }
 
 /// Whether an intent is on disk before its attempt leaves.
