@@ -204,7 +204,7 @@ async fn serve(
     planted::panic_at("read", headers);
     let ask = read::read(cx.client, cx.endpoint, body, headers)?;
     cx.model = Some(ask.peek.model.clone());
-    let resolved = resolve::resolve(&cx.snapshot, &ask.peek.model)?;
+    let resolved = resolve::resolve(&cx.snapshot, cx.caller.as_ref(), &ask.peek.model)?;
     let mut exchange = None;
     let planned = plan::plan(worker, cx, &ask, &resolved, headers, &mut exchange)?;
     if headers.get("x-outrigger-dry-run").is_some_and(|value| value.as_bytes() == b"true") {

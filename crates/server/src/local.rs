@@ -125,7 +125,7 @@ fn one_model(cx: &Cx, id: &str) -> Result<Response<RespBody>, Failure> {
         return Ok(json(cx, models::one(cx.client.id(), &row)));
     }
     // Names that resolve without being listed (a bare model id, a model that the catalog does not know) exist too.
-    let resolved = crate::resolve::resolve(&cx.snapshot, id)?;
+    let resolved = crate::resolve::resolve(&cx.snapshot, cx.caller.as_ref(), id)?;
     if cx.caller.as_ref().is_some_and(|it| !it.may_ask(&cx.snapshot.config, &resolved.capability)) {
         return Err(plan::not_allowed(cx, &resolved));
     }

@@ -6,6 +6,7 @@ use domain::{CapabilityName, OfferId, OnLoss, Role};
 use smallvec::SmallVec;
 
 use crate::errors::{self, Failure};
+use crate::identify::Caller;
 use crate::snapshot::{Offer, Snapshot};
 
 /// Nearest names shown for one that is unknown.
@@ -27,8 +28,13 @@ pub struct Resolved {
     pub default_max_output: Option<u64>,
 }
 
-/// Resolves in this order: a capability's name; an offer id; a bare model id that exactly one offer bears.
-pub fn resolve(snapshot: &Snapshot, model: &str) -> Result<Resolved, Failure> {
+/// Resolves in this order: a capability's name; an offer id; a bare model id that exactly one offer bears. A failure
+/// names nothing that `caller` may not ask for.
+pub fn resolve(
+    snapshot: &Snapshot,
+    caller: Option<&Caller>,
+    model: &str,
+) -> Result<Resolved, Failure> {
     if let Some(entry) = snapshot.capabilities.get(model) {
         return Ok(Resolved {
             capability: entry.name.clone(),
@@ -47,8 +53,10 @@ pub fn resolve(snapshot: &Snapshot, model: &str) -> Result<Resolved, Failure> {
         [only] => snapshot
             .offer(only)
             .and_then(|offer| one(snapshot, offer))
-            .ok_or_else(|| unknown(snapshot, model)),
-        [] => Err(unknown(snapshot, model)),
+            .ok_or_else(|| unknown(snapshot, caller, model)),
+        [] => Err(unknown(snapshot, caller, model)),
+        // It may ask for none of them, so their names are none of its business.
+        _ if is_bound(snapshot, caller) => Err(unknown(snapshot, caller, model)),
         several => {
             let names: Vec<String> = several.iter().map(ToString::to_string).collect();
             let message =
@@ -76,9 +84,17 @@ fn one(snapshot: &Snapshot, offer: Arc<Offer>) -> Option<Resolved> {
     })
 }
 
-fn unknown(snapshot: &Snapshot, model: &str) -> Failure {
-    let mut names: Vec<String> = snapshot.capabilities.keys().cloned().collect();
-    for provider in &snapshot.providers {
+fn is_bound(snapshot: &Snapshot, caller: Option<&Caller>) -> bool {
+    caller.is_some_and(|caller| caller.is_bound(&snapshot.config))
+}
+
+fn unknown(snapshot: &Snapshot, caller: Option<&Caller>, model: &str) -> Failure {
+    let may = |name| caller.is_none_or(|caller| caller.may_ask(&snapshot.config, name));
+    let capabilities = snapshot.capabilities.iter().filter(|(_, entry)| may(&entry.name));
+    let mut names: Vec<String> = capabilities.map(|(name, _)| name.clone()).collect();
+    // Who is bound may not ask for offers by their own names.
+    let providers = if is_bound(snapshot, caller) { &[][..] } else { &snapshot.providers };
+    for provider in providers {
         names.extend(
             snapshot.models_of(provider).into_iter().map(|it| format!("{}/{it}", provider.name)),
         );

@@ -56,7 +56,7 @@ impl Trial {
         let headers = HeaderMap::new();
         let ask = read::read(cx.client, cx.endpoint, Bytes::from_static(body.as_bytes()), &headers);
         let ask = ask.unwrap();
-        let resolved = resolve::resolve(&cx.snapshot, &ask.peek.model).unwrap();
+        let resolved = resolve::resolve(&cx.snapshot, cx.caller.as_ref(), &ask.peek.model).unwrap();
         let mut exchange = None;
         let planned = plan::plan(&worker, &cx, &ask, &resolved, &headers, &mut exchange).unwrap();
         let offer = &resolved.offers[0].0;
