@@ -27,7 +27,12 @@ const ASKED: &str =
 const ANSWER: &str = r#"{"id":"chatcmpl-1","object":"chat.completion","model":"some","choices":[{"index":0,"message":{"role":"assistant","content":"A long story."},"finish_reason":"stop"}],"usage":{"prompt_tokens":9,"completion_tokens":4,"total_tokens":13}}"#;
 
 const NOW: Duration = Duration::ZERO;
-const NEVER: Duration = Duration::from_secs(3_600);
+const NEVER: Duration = Duration::from_hours(1);
+
+/// The answer, cut in the middle of its text.
+fn halves() -> (&'static str, &'static str) {
+    ANSWER.split_at(150)
+}
 
 fn trial() -> Trial {
     Trial::new(CONFIG, DialectId::OpenaiChat, ASKED)
@@ -50,7 +55,7 @@ fn broken(reply: &mut Reply) -> (ErrorClass, Settlement) {
     let trial = trial();
     let mut flight = trial.depart();
     let reading = read_whole(&trial.call, tee(&trial), &mut flight, reply, total_at(&trial));
-    let fault = trial.block_on(reading).err().expect("the answer is of no use");
+    let fault = trial.block_on(reading).expect_err("the answer is of no use");
     drop(flight.settle_fault(&fault));
     (fault.fault.class, trial.row().1)
 }
@@ -65,7 +70,7 @@ fn assert_held_in_full(row: &Settlement) {
 
 #[test]
 fn an_answer_that_is_cut_costs_what_was_reserved_since_its_provider_made_it_whole() {
-    let (class, row) = broken(&mut reply(&[(NOW, &ANSWER[..150])], true));
+    let (class, row) = broken(&mut reply(&[(NOW, halves().0)], true));
     assert_eq!((class, row.outcome), (ErrorClass::BadResponse, OutcomeClass::Interrupted));
     assert_held_in_full(&row);
 }
@@ -91,7 +96,7 @@ fn an_error_in_the_shape_of_a_success_costs_nothing() {
 fn a_client_that_leaves_in_the_middle_of_an_answer_leaves_the_bound() {
     let trial = trial();
     let mut flight = trial.depart();
-    let mut reply = reply(&[(NOW, &ANSWER[..150]), (NEVER, &ANSWER[150..])], false);
+    let mut reply = reply(&[(NOW, halves().0), (NEVER, halves().1)], false);
     trial.block_on(async {
         let mut reading =
             Box::pin(read_whole(&trial.call, tee(&trial), &mut flight, &mut reply, far_off()));
@@ -125,11 +130,11 @@ fn a_client_that_leaves_before_the_transfer_ends_pays_what_the_answer_says() {
 #[test]
 fn the_total_limit_holds_for_a_whole_answer_however_lively_its_provider() {
     // Long before the silence of 30 seconds is over.
-    let (class, row) = broken(&mut reply(&[(NOW, &ANSWER[..150]), (NEVER, "")], false));
+    let (class, row) = broken(&mut reply(&[(NOW, halves().0), (NEVER, "")], false));
     assert_eq!((class, row.error), (ErrorClass::Timeout, ErrorClass::Timeout));
     assert_held_in_full(&row);
     // Never silent at all.
-    let drops = [(Duration::from_millis(5), " "); 1_000];
+    let drops = [(Duration::from_millis(5), " "); 200];
     let (class, _) = broken(&mut reply(&drops, false));
     assert_eq!(class, ErrorClass::Timeout);
 }
