@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use domain::Layer;
+use domain::{DialectId, Layer};
 
 use crate::Fact;
 
@@ -44,14 +44,14 @@ pub struct Preset {
     pub title: Text,
     /// Base URL that the dialect's paths are appended to; holds `{placeholders}`; empty when the user must say it.
     pub base_url: Text,
-    /// Base URL for the `anthropic-messages` dialect where it differs from `base_url`; else empty.
-    pub messages_base_url: Text,
+    /// Base URLs of dialects that are served elsewhere than at `base_url`.
+    pub base_urls: Vec<(DialectId, Text)>,
     /// How the key is sent.
     pub auth: AuthStyle,
     /// Headers sent on every request, lower-case names.
     pub headers: Vec<(Text, Text)>,
-    /// Dialects it speaks, best first: `openai-chat`, `anthropic-messages`.
-    pub dialects: Vec<Text>,
+    /// Dialects it speaks, best first.
+    pub dialects: Vec<DialectId>,
     /// Environment variables that hold its key, in the order they are looked at.
     pub key_env: Vec<Text>,
     /// Environment variable that holds its base URL or address; else empty.

@@ -6,7 +6,6 @@ use axum::Json;
 use axum::extract::Path;
 use catalog::AuthStyle;
 use config::ProviderKind;
-use dialect::DialectId;
 use domain::Endpoint;
 use http::header::{ACCEPT, AUTHORIZATION};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
@@ -90,12 +89,13 @@ async fn ask(provider: &Provider, key: Option<&str>, secret: Option<&str>) -> Va
     {
         return outcome(key, false, "its key holds characters that no header can have", None);
     }
-    if *dialect == DialectId::AnthropicMessages
-        && let Ok(version) = HeaderValue::from_str(&provider.anthropic_version)
+    let dialect = dialect::dialect(*dialect);
+    if let Some((name, version)) = dialect.version_header(&provider.anthropic_version)
+        && let Ok(version) = HeaderValue::from_str(version)
     {
-        headers.insert(HeaderName::from_static("anthropic-version"), version);
+        headers.insert(HeaderName::from_static(name), version);
     }
-    let path = dialect::dialect(*dialect).path(Endpoint::Models);
+    let path = &dialect.path(Endpoint::Models, "", None);
     let outgoing = Outgoing { method: Method::GET, path, headers, body: bytes::Bytes::new() };
     let began = Instant::now();
     match Pool::new(PoolOptions::default()).send(target, outgoing, &PATIENCE).await {
