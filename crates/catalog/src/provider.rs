@@ -13,25 +13,40 @@ type Text = Cow<'static, str>;
 pub enum AuthStyle {
     /// `Authorization: Bearer KEY`.
     Bearer,
-    /// `x-api-key: KEY`.
-    XApiKey,
+    /// The key alone, under a name of the vendor's.
+    Header(&'static str),
     /// No key; one that is configured is sent as a bearer.
     None,
 }
 
 impl AuthStyle {
+    /// Names that vendors have keys sent under: Anthropic, Azure, Google.
+    const HEADERS: [&'static str; 3] = ["x-api-key", "api-key", "x-goog-api-key"];
+
     /// The word in data files and config.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Bearer => "bearer",
-            Self::XApiKey => "x-api-key",
+            Self::Header(name) => name,
             Self::None => "none",
         }
     }
 
     /// The style of that word.
     pub fn parse(word: &str) -> Option<Self> {
-        [Self::Bearer, Self::XApiKey, Self::None].into_iter().find(|style| style.as_str() == word)
+        match word {
+            "bearer" => Some(Self::Bearer),
+            "none" => Some(Self::None),
+            name => Self::HEADERS.into_iter().find(|it| *it == name).map(Self::Header),
+        }
+    }
+
+    /// The header that bears the key: its lower-case name and its value.
+    pub fn header(self, key: &str) -> (&'static str, String) {
+        match self {
+            Self::Header(name) => (name, key.to_owned()),
+            Self::Bearer | Self::None => ("authorization", format!("Bearer {key}")),
+        }
     }
 }
 

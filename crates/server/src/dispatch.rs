@@ -5,13 +5,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use catalog::AuthStyle;
 use config::ProviderKind;
 use dialect::{
     Dialect, DialectId, Edits, Exchange, StreamForm, Target as DialectTarget, UpstreamFault,
 };
 use domain::{Endpoint, ErrorClass, LossReport, RateHint};
-use http::header::{ACCEPT, AUTHORIZATION};
+use http::header::ACCEPT;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use upstream::{Outgoing, Target};
 
@@ -272,14 +271,7 @@ fn credential(headers: &mut HeaderMap, call: &Call) -> Result<Option<usize>, Fau
             "every key of the provider was refused and rests",
         ));
     };
-    let (name, text) = match provider.auth {
-        AuthStyle::XApiKey => {
-            (HeaderName::from_static("x-api-key"), picked.secret.reveal().to_owned())
-        }
-        AuthStyle::Bearer | AuthStyle::None => {
-            (AUTHORIZATION, format!("Bearer {}", picked.secret.reveal()))
-        }
-    };
+    let (name, text) = provider.auth.header(picked.secret.reveal());
     let Ok(mut value) = HeaderValue::from_str(&text) else {
         return Err(Fault::silent(
             ErrorClass::Auth,
@@ -288,7 +280,7 @@ fn credential(headers: &mut HeaderMap, call: &Call) -> Result<Option<usize>, Fau
         ));
     };
     value.set_sensitive(true);
-    headers.insert(name, value);
+    headers.insert(HeaderName::from_static(name), value);
     Ok(Some(picked.index))
 }
 

@@ -100,6 +100,8 @@ fn presets_are_whole_and_their_hosts_exist() {
     let names: Vec<&str> = builtin().presets().map(|preset| &*preset.name).collect();
     let expected = [
         "anthropic",
+        "azure-claude",
+        "azure-openai",
         "cloudflare-workers-ai",
         "coreweave",
         "deepseek",

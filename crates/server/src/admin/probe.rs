@@ -7,7 +7,7 @@ use axum::extract::Path;
 use catalog::AuthStyle;
 use config::ProviderKind;
 use domain::Endpoint;
-use http::header::{ACCEPT, AUTHORIZATION};
+use http::header::ACCEPT;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use serde_json::{Value, json};
 use upstream::{Deadlines, Outgoing, Pool, PoolOptions};
@@ -108,13 +108,10 @@ async fn ask(provider: &Provider, key: Option<&str>, secret: Option<&str>) -> Va
 }
 
 fn authorize(headers: &mut HeaderMap, style: AuthStyle, secret: &str) -> bool {
-    let (name, text) = match style {
-        AuthStyle::XApiKey => (HeaderName::from_static("x-api-key"), secret.to_owned()),
-        AuthStyle::Bearer | AuthStyle::None => (AUTHORIZATION, format!("Bearer {secret}")),
-    };
+    let (name, text) = style.header(secret);
     let Ok(mut value) = HeaderValue::from_str(&text) else { return false };
     value.set_sensitive(true);
-    headers.insert(name, value);
+    headers.insert(HeaderName::from_static(name), value);
     true
 }
 
