@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use dialect::DialectId;
+use dialect::{DialectId, PathFacts};
 use domain::Endpoint;
 use fake_provider::{Body, Part};
 use flow::{Attempt, Why};
@@ -54,7 +54,8 @@ impl Trial {
             candidates: Vec::new(),
         };
         let headers = HeaderMap::new();
-        let ask = read::read(cx.client, cx.endpoint, Bytes::from_static(body.as_bytes()), &headers);
+        let body = Bytes::from_static(body.as_bytes());
+        let ask = read::read(cx.client, cx.endpoint, body, &headers, PathFacts::default());
         let ask = ask.unwrap();
         let resolved = resolve::resolve(&cx.snapshot, cx.caller.as_ref(), &ask.peek.model).unwrap();
         let mut exchange = None;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use dialect::{DialectId, TeeOptions};
-use domain::{ErrorClass, Money, OutcomeClass, UsageQuality};
+use domain::{Endpoint, ErrorClass, Money, OutcomeClass, UsageQuality};
 use ledger::Settlement;
 
 use super::*;
@@ -39,7 +39,7 @@ fn trial() -> Trial {
 }
 
 fn tee(trial: &Trial) -> Box<dyn Tee> {
-    trial.call.dialect.tee(TeeOptions::default())
+    trial.call.dialect.tee(Endpoint::Chat, TeeOptions::default())
 }
 
 fn total_at(trial: &Trial) -> Instant {
