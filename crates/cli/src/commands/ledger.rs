@@ -77,7 +77,7 @@ enum Command {
     },
     /// Remove old records, leaving a signed checkpoint with the balances.
     #[command(
-        after_help = "Examples:\n  outrigger ledger prune --before 400d --dry-run\n  outrigger ledger prune --before 2025-11-01 --yes\n  outrigger ledger prune --yes\n  outrigger ledger export > before-prune.csv"
+        after_help = "Examples:\n  outrigger ledger prune --before 400d --dry-run\n  outrigger ledger prune --before 2025-11-01 --yes\n  outrigger ledger export > before-prune.csv"
     )]
     Prune {
         /// What was logged before then goes: a duration such as 400d, or a day. As `ledger.keep` says, if left out.
