@@ -28,6 +28,7 @@ mod measure;
 mod media;
 pub mod models;
 pub mod openai_chat;
+pub mod openai_responses;
 pub mod quirks;
 pub mod reasoning;
 mod registry;

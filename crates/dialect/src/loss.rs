@@ -7,6 +7,7 @@ use domain::{Fate, LossReport};
 use serde_json::Value;
 
 use crate::exchange::Exchange;
+use crate::openai_responses;
 use crate::registry::DialectId;
 use Fate::{Approximated, Dropped, Emulated};
 
@@ -191,6 +192,7 @@ pub(crate) fn note(loss: &mut LossReport, exchange: &Exchange, corner: Corner) {
     let field = match exchange.from {
         DialectId::OpenaiChat => row.chat,
         DialectId::AnthropicMessages => row.messages,
+        DialectId::OpenaiResponses => openai_responses::spell(corner),
     };
     loss.note(field, row.fate, row.note);
 }
@@ -213,6 +215,11 @@ pub(crate) fn note_unknown(loss: &mut LossReport, exchange: &Exchange) {
     }
 }
 
+/// What may be included in a response and is no loss, or is noted where it is written.
+fn is_typed(included: &Value) -> bool {
+    included == "reasoning.encrypted_content" || included == "message.output_text.logprobs"
+}
+
 /// Why a field that only one dialect has is missed; `None` when its value asks for nothing.
 fn extra(field: &str, value: &Value) -> Option<&'static str> {
     let asks_nothing = match field {
@@ -223,6 +230,11 @@ fn extra(field: &str, value: &Value) -> Option<&'static str> {
         "prompt_cache_options" => true,
         "logit_bias" | "metadata" => value.as_object().is_some_and(serde_json::Map::is_empty),
         "mcp_servers" => value.as_array().is_some_and(Vec::is_empty),
+        // Typed as well, but for what the vendor's own tools would give.
+        "include" => value.as_array().is_some_and(|all| all.iter().all(is_typed)),
+        // Reasoning is shown as it comes.
+        "reasoning.summary" => value == "auto",
+        "truncation" => value == "disabled",
         _ => false,
     };
     if asks_nothing {
@@ -234,7 +246,7 @@ fn extra(field: &str, value: &Value) -> Option<&'static str> {
         }
         "prompt_cache_key" => "a routing hint of one vendor",
         "audio" | "modalities" => "the provider answers in text only",
-        "web_search_options" | "mcp_servers" => {
+        "web_search_options" | "mcp_servers" | "tool_choice" | "include" | "max_tool_calls" => {
             "a tool run by one vendor does not exist at another"
         }
         _ => "the provider has nothing like it",

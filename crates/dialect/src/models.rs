@@ -27,7 +27,9 @@ pub fn list(client: DialectId, rows: &[ModelRow]) -> Vec<u8> {
     let data: Vec<Value> = rows.iter().map(|row| item(client, row)).collect();
     let id = |row: Option<&ModelRow>| row.map(|row| row.id.clone());
     match client {
-        DialectId::OpenaiChat => json!({"object": "list", "data": data}),
+        DialectId::OpenaiChat | DialectId::OpenaiResponses => {
+            json!({"object": "list", "data": data})
+        }
         DialectId::AnthropicMessages => json!({
             "data": data,
             "has_more": false,
@@ -46,7 +48,7 @@ pub fn one(client: DialectId, row: &ModelRow) -> Vec<u8> {
 
 fn item(client: DialectId, row: &ModelRow) -> Value {
     match client {
-        DialectId::OpenaiChat => {
+        DialectId::OpenaiChat | DialectId::OpenaiResponses => {
             json!({"id": row.id, "object": "model", "created": row.created, "owned_by": row.owned_by})
         }
         // `lifecycle` is required by the 2.x SDKs' types.

@@ -9,7 +9,7 @@ use crate::wire::{
     AnswerContext, BadAnswer, ClientError, Edits, FieldError, FirstEvent, Headers, Peek, Seen,
     Target, TeeOptions, UpstreamFault, UpstreamRequest,
 };
-use crate::{anthropic_messages, openai_chat};
+use crate::{anthropic_messages, openai_chat, openai_responses};
 
 /// A wire format. The discriminant is stored in the ledger: never reused.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, PartialOrd, Ord, Hash)]
@@ -19,17 +19,21 @@ pub enum DialectId {
     OpenaiChat = 0,
     /// Anthropic Messages.
     AnthropicMessages = 1,
+    /// OpenAI Responses.
+    OpenaiResponses = 2,
 }
 
 impl DialectId {
     /// Every dialect, in the order of its code.
-    pub const ALL: &'static [Self] = &[Self::OpenaiChat, Self::AnthropicMessages];
+    pub const ALL: &'static [Self] =
+        &[Self::OpenaiChat, Self::AnthropicMessages, Self::OpenaiResponses];
 
     /// The word used in config, rows and metrics.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::OpenaiChat => "openai-chat",
             Self::AnthropicMessages => "anthropic-messages",
+            Self::OpenaiResponses => "openai-responses",
         }
     }
 
@@ -49,6 +53,7 @@ pub fn dialect(id: DialectId) -> &'static dyn Dialect {
     match id {
         DialectId::OpenaiChat => &openai_chat::OpenaiChat,
         DialectId::AnthropicMessages => &anthropic_messages::AnthropicMessages,
+        DialectId::OpenaiResponses => &openai_responses::OpenaiResponses,
     }
 }
 

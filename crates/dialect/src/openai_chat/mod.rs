@@ -10,15 +10,15 @@ use crate::wire::{
     UpstreamFault, UpstreamRequest,
 };
 
-mod errors;
+pub(crate) mod errors;
 mod peek;
 mod read_answer;
-mod read_messages;
-mod read_request;
+pub(crate) mod read_messages;
+pub(crate) mod read_request;
 mod reasoning_fields;
 mod stream_in;
 mod stream_out;
-mod strict_schema;
+pub(crate) mod strict_schema;
 mod tee;
 pub mod usage;
 mod write_answer;

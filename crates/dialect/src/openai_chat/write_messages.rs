@@ -23,7 +23,7 @@ pub(super) fn write(
     let mut writer = Writer { exchange, target, loss, out: Vec::new() };
     writer.write_system()?;
     for message in &exchange.messages {
-        let path = format!("messages[{}].content", message.at);
+        let path = exchange.place(message);
         match message.speaker {
             Speaker::System | Speaker::Developer => writer.write_plain(message, &path)?,
             Speaker::User => writer.write_user(message, &path)?,
