@@ -155,7 +155,7 @@ impl Reader {
             return Err(wrong("input", start, "expected a string or an array of items"));
         }
         let mut items = cursor.array();
-        let mut last = Said::ByUser;
+        let mut last = Said::User;
         let mut cuts = Cuts::default();
         let mut index = 0_usize;
         while cursor.item(&mut items) {
@@ -170,13 +170,13 @@ impl Reader {
             cuts.pass(start..cursor.place_passed(), item.foreign);
             last = item.said;
             // The first item that isn't the operator's ends the prefix.
-            if last != Said::ByOperator {
+            if last != Said::Operator {
                 self.intake.end_head();
             }
             index += 1;
         }
         self.intake.peek.cuts = cuts.finish();
-        self.intake.has_if(last == Said::ByModel, Feature::Prefill);
+        self.intake.has_if(last == Said::Model, Feature::Prefill);
         Ok(())
     }
 }
@@ -212,11 +212,12 @@ impl Cuts {
     }
 }
 
+/// Who said something.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Said {
-    ByOperator,
-    ByUser,
-    ByModel,
+    Operator,
+    User,
+    Model,
 }
 
 /// What an item is.
@@ -252,15 +253,15 @@ fn item(it: &mut Intake, cursor: &mut Cursor<'_>) -> Item {
     }
     let kind = kind.as_deref();
     let said = match (kind, role.as_deref()) {
-        (None | Some("message"), Some("system" | "developer")) => Said::ByOperator,
-        (None | Some("message"), role) if role != Some("assistant") => Said::ByUser,
+        (None | Some("message"), Some("system" | "developer")) => Said::Operator,
+        (None | Some("message"), role) if role != Some("assistant") => Said::User,
         (Some("function_call_output" | "custom_tool_call_output"), _) => {
             it.has(Feature::ToolResults);
-            Said::ByUser
+            Said::User
         }
-        _ => Said::ByModel,
+        _ => Said::Model,
     };
-    it.has_if(said == Said::ByOperator && it.is_in_head(), Feature::System);
+    it.has_if(said == Said::Operator && it.is_in_head(), Feature::System);
     let refers = kind == Some("item_reference") || kind.is_none() && role.is_none() && has_id;
     Item { said, refers, foreign: foreign && kind == Some("reasoning") }
 }

@@ -23,7 +23,7 @@ pub(super) fn read(body: &[u8]) -> Result<Answer, BadAnswer> {
     let finish = finish_reason(&response, has_calls)?;
     let mut logprobs = Vec::new();
     let parts = read_output(&response, &finish, &mut logprobs)?;
-    let logprobs = (!logprobs.is_empty()).then(|| logprobs_value(logprobs));
+    let logprobs = (!logprobs.is_empty()).then(|| logprobs_value(&logprobs));
     Ok(Answer {
         id: text_at(&response, "id"),
         model: text_at(&response, "model"),
@@ -59,7 +59,7 @@ pub(super) fn read_usage(usage: &Value) -> Option<domain::Usage> {
 }
 
 /// Log probabilities as chat completions have them, which is how the exchange keeps them.
-pub(super) fn logprobs_value(tokens: Vec<Value>) -> Value {
+pub(super) fn logprobs_value(tokens: &[Value]) -> Value {
     json!({"content": tokens, "refusal": null})
 }
 

@@ -111,7 +111,9 @@ impl Turns<'_> {
                 self.exchange.system.extend(parts);
             }
             Speaker::Assistant if name.is_none() && self.goes_on() => {
-                parts.into_iter().for_each(|part| self.said_part(at, part));
+                for part in parts {
+                    self.said_part(at, part);
+                }
             }
             _ => self.exchange.messages.push(Message { at, speaker, name, parts }),
         }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::errors::classify_object;
 use super::read_answer::{
@@ -169,7 +169,7 @@ impl State {
         }
         let tokens = event.get("logprobs").and_then(Value::as_array);
         if let Some(tokens) = tokens.filter(|tokens| !tokens.is_empty()) {
-            let value = logprobs_value(tokens.clone());
+            let value = logprobs_value(tokens);
             out.push(StreamEvent::Logprobs { choice: 0, value });
         }
     }
@@ -256,10 +256,8 @@ impl State {
             Some(PartKind::Redacted(opaque)) if self.blocks.contains_key(&place) => {
                 self.push(place, Delta::Signature(opaque), out);
             }
-            Some(kind @ PartKind::Redacted(_)) => {
-                if let PartKind::Redacted(opaque) = kind {
-                    self.open(place, BlockKind::Redacted(opaque), out);
-                }
+            Some(PartKind::Redacted(opaque)) => {
+                self.open(place, BlockKind::Redacted(opaque), out);
             }
             _ => {}
         }
@@ -321,11 +319,13 @@ impl State {
                 _ => continue,
             };
             self.open(place, kind, out);
-            said.into_iter().for_each(|delta| self.push(place, delta, out));
+            for delta in said {
+                self.push(place, delta, out);
+            }
             self.close(place, out);
         }
         if !logprobs.is_empty() {
-            let value = json!({"content": logprobs, "refusal": null});
+            let value = logprobs_value(&logprobs);
             out.push(StreamEvent::Logprobs { choice: 0, value });
         }
         Ok(())

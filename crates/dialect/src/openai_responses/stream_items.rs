@@ -50,11 +50,7 @@ pub(super) struct TextPart {
 
 impl TextPart {
     fn value(&self) -> Value {
-        if self.refusal {
-            refusal_part(&self.text)
-        } else {
-            text_part(&self.text, self.logprobs.clone())
-        }
+        if self.refusal { refusal_part(&self.text) } else { text_part(&self.text, &self.logprobs) }
     }
 }
 
@@ -69,7 +65,8 @@ impl Item {
     pub(super) fn value(&self, status: &str) -> Value {
         match &self.kind {
             Kind::Message { parts } => {
-                message(&self.id, status, parts.iter().map(TextPart::value).collect())
+                let content: Vec<Value> = parts.iter().map(TextPart::value).collect();
+                message(&self.id, status, &content)
             }
             Kind::Function { call_id, name, arguments } => {
                 function_call(&self.id, call_id, name, status, arguments)
@@ -240,7 +237,7 @@ impl Item {
         self.open = false;
         let at = json!({"item_id": self.id, "output_index": index});
         match &self.kind {
-            Kind::Message { .. } => {}
+            Kind::Message { .. } | Kind::Reasoning { text: None, .. } => {}
             Kind::Function { name, arguments, .. } => {
                 let mut fields = at;
                 fields["name"] = name.as_str().into();
@@ -252,7 +249,6 @@ impl Item {
                 fields["input"] = input.as_str().into();
                 events.write("response.custom_tool_call_input.done", &fields, out);
             }
-            Kind::Reasoning { text: None, .. } => {}
             Kind::Reasoning { text: Some(text), .. } => {
                 let mut fields = at;
                 fields["summary_index"] = 0.into();

@@ -53,7 +53,7 @@ pub(super) struct Head {
     max_output: Option<u64>,
     temperature: Option<f64>,
     top_p: Option<f64>,
-    effort: Option<Effort>,
+    reasoning: Value,
     parallel_tools: bool,
     tool_choice: Value,
     text: Option<Value>,
@@ -70,7 +70,10 @@ impl Head {
             max_output: exchange.max_output,
             temperature: exchange.sampling.temperature,
             top_p: exchange.sampling.top_p,
-            effort: exchange.reasoning.effort,
+            reasoning: json!({
+                "effort": exchange.reasoning.effort.map(Effort::as_str),
+                "summary": exchange.extras.get("reasoning.summary"),
+            }),
             parallel_tools: exchange.parallel_tools.unwrap_or(true),
             tool_choice: tool_choice(exchange),
             text: text(exchange),
@@ -106,7 +109,7 @@ impl Head {
         body.put("output", output);
         body.put("parallel_tool_calls", self.parallel_tools);
         body.put("previous_response_id", Value::Null);
-        body.put("reasoning", json!({"effort": self.effort.map(Effort::as_str), "summary": null}));
+        body.put("reasoning", self.reasoning.clone());
         // Nothing is kept.
         body.put("store", false);
         body.put("temperature", self.temperature);
@@ -163,7 +166,7 @@ fn write_output(choice: &Choice, ids: &Ids, exchange: &Exchange) -> Vec<Value> {
     let refused = choice.parts.iter().any(|part| matches!(part.kind, PartKind::Refusal(_)));
     for part in &choice.parts {
         if let Some(text) = text_of(part) {
-            said.push(text_part(text, std::mem::take(&mut logprobs)));
+            said.push(text_part(text, &std::mem::take(&mut logprobs)));
             continue;
         }
         if let PartKind::Refusal(text) = &part.kind {
@@ -200,17 +203,18 @@ fn text_of(part: &Part) -> Option<&str> {
 fn flush(said: &mut Vec<Value>, ids: &Ids, output: &mut Vec<Value>, status: &str) {
     if !said.is_empty() {
         let id = ids.item("msg", output.len());
-        output.push(message(&id, status, std::mem::take(said)));
+        output.push(message(&id, status, said));
+        said.clear();
     }
 }
 
 /// A message item.
-pub(super) fn message(id: &str, status: &str, content: Vec<Value>) -> Value {
+pub(super) fn message(id: &str, status: &str, content: &[Value]) -> Value {
     json!({"type": "message", "id": id, "role": "assistant", "status": status, "content": content})
 }
 
 /// A text of a message.
-pub(super) fn text_part(text: &str, logprobs: Vec<Value>) -> Value {
+pub(super) fn text_part(text: &str, logprobs: &[Value]) -> Value {
     json!({"type": "output_text", "text": text, "annotations": [], "logprobs": logprobs})
 }
 

@@ -154,10 +154,10 @@ impl Writer<'_, '_> {
         }
         self.write_choice(choice.as_ref(), none_left);
         if let (Some(parallel), false) = (exchange.parallel_tools, none_left) {
-            if !self.target.quirks.no_parallel_tool_calls {
-                self.body.put("parallel_tool_calls", parallel);
-            } else {
+            if self.target.quirks.no_parallel_tool_calls {
                 self.note_if(!parallel, Corner::ParallelTools);
+            } else {
+                self.body.put("parallel_tool_calls", parallel);
             }
         }
     }

@@ -243,9 +243,10 @@ fn what_a_round_trip_changes_is_reported() {
             };
             for field in straight.keys().chain(back.keys()) {
                 // A field that says what would be so anyway is no loss.
-                let neutral =
-                    [json!(false), json!(0.0)].map(Some).contains(&straight.get(field).cloned())
-                        && back.get(field).is_none();
+                let neutral = [json!(false), json!(0.0), json!("disabled")]
+                    .map(Some)
+                    .contains(&straight.get(field).cloned())
+                    && back.get(field).is_none();
                 // Kept by OpenAI's Responses only, and on the way back by nobody.
                 let unkept = field == "store" && back.get(field) == Some(&json!(false));
                 let equal =
