@@ -1,13 +1,18 @@
 //! OpenAI Responses (protocols A2), without the state that its vendor keeps: every request says all that it is about.
 
-use bytes::Bytes;
-use domain::{Endpoint, Features, LossReport};
+use std::borrow::Cow;
 
+use bytes::Bytes;
+use domain::{DialectId, Endpoint, Features, LossReport};
+
+use crate::anthropic_messages::count_tokens;
 use crate::exchange::{Answer, Exchange};
-use crate::registry::{Dialect, DialectId, StreamReader, StreamWriter, Tee};
+use crate::loss::Corner;
+use crate::openai_chat::models;
+use crate::registry::{Dialect, StreamReader, StreamWriter, Tee};
 use crate::wire::{
-    AnswerContext, BadAnswer, ClientError, Edits, FieldError, Headers, Peek, Target, TeeOptions,
-    UpstreamFault, UpstreamRequest,
+    AnswerContext, BadAnswer, ClientError, Edits, FieldError, Headers, Incoming, ModelRow, Peek,
+    StreamForm, Target, TeeOptions, UpstreamFault, UpstreamRequest,
 };
 
 mod errors;
@@ -25,8 +30,6 @@ pub mod usage;
 mod write_answer;
 mod write_items;
 mod write_request;
-
-pub(crate) use spelling::spell;
 
 /// Fields that refer to what a server keeps, unless they are `false`.
 const STATEFUL: [&str; 3] = ["previous_response_id", "conversation", "background"];
@@ -54,17 +57,26 @@ impl Dialect for OpenaiResponses {
         DialectId::OpenaiResponses
     }
 
-    fn path(&self, endpoint: Endpoint) -> &'static str {
-        match endpoint {
+    fn path(
+        &self,
+        endpoint: Endpoint,
+        _model: &str,
+        _stream: Option<StreamForm>,
+    ) -> Cow<'static, str> {
+        Cow::Borrowed(match endpoint {
             Endpoint::Chat => "/responses",
             Endpoint::Embeddings => "/embeddings",
             Endpoint::CountTokens => "/responses/input_tokens",
             Endpoint::Models => "/models",
-        }
+        })
     }
 
-    fn peek(&self, body: &[u8], headers: &dyn Headers) -> Result<Peek, FieldError> {
-        peek::peek(body, headers)
+    fn forwarded_headers(&self) -> &'static [&'static str] {
+        &["openai-beta", "x-client-request-id"]
+    }
+
+    fn peek(&self, _endpoint: Endpoint, request: &Incoming<'_>) -> Result<Peek, FieldError> {
+        peek::peek(request)
     }
 
     /// Nothing but markers, which the peek allows for.
@@ -76,8 +88,11 @@ impl Dialect for OpenaiResponses {
         peek::forward(body, peek, edits)
     }
 
-    fn tee(&self, options: TeeOptions) -> Box<dyn Tee> {
-        tee::tee(options)
+    fn tee(&self, endpoint: Endpoint, options: TeeOptions) -> Box<dyn Tee> {
+        match endpoint {
+            Endpoint::CountTokens => count_tokens::tee(),
+            Endpoint::Chat | Endpoint::Embeddings | Endpoint::Models => tee::tee(options),
+        }
     }
 
     fn render_error(&self, error: &ClientError<'_>) -> Vec<u8> {
@@ -96,8 +111,12 @@ impl Dialect for OpenaiResponses {
         errors::classify(status, headers, body)
     }
 
-    fn read_request(&self, body: &[u8], headers: &dyn Headers) -> Result<Exchange, FieldError> {
-        read_request::read(body, headers)
+    fn spell(&self, corner: Corner) -> &'static str {
+        spelling::spell(corner)
+    }
+
+    fn read_request(&self, request: &Incoming<'_>) -> Result<Exchange, FieldError> {
+        read_request::read(request)
     }
 
     fn write_request(
@@ -127,5 +146,17 @@ impl Dialect for OpenaiResponses {
 
     fn stream_writer(&self, context: &AnswerContext<'_>) -> Box<dyn StreamWriter> {
         Box::new(stream_out::Writer::new(context))
+    }
+
+    fn write_models(&self, rows: &[ModelRow]) -> Vec<u8> {
+        models::list(rows)
+    }
+
+    fn write_model(&self, row: &ModelRow) -> Vec<u8> {
+        models::one(row)
+    }
+
+    fn write_token_count(&self, tokens: u64) -> Vec<u8> {
+        format!(r#"{{"object":"response.input_tokens","input_tokens":{tokens}}}"#).into_bytes()
     }
 }

@@ -10,11 +10,11 @@ use super::read_request::INCLUDE_LOGPROBS;
 use super::{STATEFUL, reasoning_items, state_refusal};
 use crate::cursor::Cursor;
 use crate::intake::{Intake, Place, boolean, is_set, splice, unsigned, word_at, wrong};
-use crate::wire::{Edits, FieldError, Headers, Peek};
+use crate::wire::{Edits, FieldError, Incoming, Peek};
 
-pub(super) fn peek(body: &[u8], _headers: &dyn Headers) -> Result<Peek, FieldError> {
+pub(super) fn peek(request: &Incoming<'_>) -> Result<Peek, FieldError> {
     let mut reader = Reader { intake: Intake::new(), has_input: false };
-    let mut cursor = Cursor::new(body);
+    let mut cursor = Cursor::new(request.body);
     let mut top = cursor.object();
     while let Some(key) = cursor.key(&mut top) {
         reader.field(&key.decode(), &mut cursor)?;
@@ -24,7 +24,7 @@ pub(super) fn peek(body: &[u8], _headers: &dyn Headers) -> Result<Peek, FieldErr
     }
     // Usage is always part of the stream.
     reader.intake.peek.wants_stream_usage = true;
-    reader.intake.finish()
+    reader.intake.finish(request)
 }
 
 pub(super) fn forward(body: &Bytes, peek: &Peek, edits: &Edits<'_>) -> Bytes {

@@ -10,8 +10,8 @@ use crate::exchange::{Exchange, OutputFormat, Part, Tool, ToolChoice};
 use crate::json::{Fields, str_at};
 use crate::openai_chat::read_request::{read_account, read_cache_options};
 use crate::reasoning::Effort;
-use crate::registry::DialectId;
-use crate::wire::{FieldError, Headers};
+use crate::wire::{FieldError, Incoming};
+use domain::DialectId;
 
 /// Fields that no other dialect has, or that only OpenAI has: carried verbatim to Responses providers, noted elsewhere.
 const EXTRAS: [&str; 12] = [
@@ -35,9 +35,9 @@ const TOOL_EXTRAS: [&str; 4] = ["allowed_callers", "async", "defer_loading", "ou
 /// Asks for log probabilities.
 pub(super) const INCLUDE_LOGPROBS: &str = "message.output_text.logprobs";
 
-pub(super) fn read(body: &[u8], _headers: &dyn Headers) -> Result<Exchange, FieldError> {
-    let mut fields = Fields::parse(body)?;
-    let model = fields.required_string("model")?;
+pub(super) fn read(request: &Incoming<'_>) -> Result<Exchange, FieldError> {
+    let mut fields = Fields::parse(request.body)?;
+    let model = fields.model(request.path.model)?;
     let mut exchange = Exchange::new(DialectId::OpenaiResponses, model);
     exchange.include_usage = true;
     refuse_state(&mut fields)?;

@@ -3,7 +3,7 @@
 use crate::loss::Corner;
 
 /// The field that a corner is about.
-pub(crate) fn spell(corner: Corner) -> &'static str {
+pub(super) fn spell(corner: Corner) -> &'static str {
     match corner {
         Corner::MidSystem | Corner::DeveloperRole => "input[].role",
         Corner::AllowedTools | Corner::ToolChoice => "tool_choice",

@@ -13,10 +13,10 @@ use crate::exchange::{
 use crate::json::{Object, fnv, str_at};
 use crate::loss::{self, Corner};
 use crate::quirks::ReasoningField;
-use crate::registry::DialectId;
 use crate::tool_ids;
 use crate::unwrap_input;
 use crate::wire::{FieldError, Target};
+use domain::DialectId;
 
 /// The instructions and the items; `instruction` is added to the system prompt.
 pub(super) fn write(

@@ -14,9 +14,9 @@ use crate::loss::{self, Corner};
 use crate::openai_chat::strict_schema;
 use crate::quirks::EffortForm;
 use crate::reasoning::Effort;
-use crate::registry::DialectId;
 use crate::unwrap_input;
 use crate::wire::{FieldError, Target, UpstreamRequest};
+use domain::DialectId;
 
 /// Asks for reasoning in a form that can be sent back.
 const INCLUDE_ENCRYPTED: &str = "reasoning.encrypted_content";
