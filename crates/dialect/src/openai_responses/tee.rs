@@ -17,6 +17,9 @@ pub(super) fn tee(options: TeeOptions) -> Box<dyn Tee> {
     watch::tee::<Reader>(TeeOptions { strip_usage_chunk: false, ..options })
 }
 
+/// Largest event before the first that says something of the answer.
+const HELD_MAX: usize = 128 << 10;
+
 #[derive(Debug, Default)]
 struct Reader {
     begun: bool,
@@ -88,8 +91,9 @@ impl watch::Reader for Reader {
             b"response.created" | b"response.in_progress" | b"response.queued" => {
                 self.begun = true;
                 self.response(members.response, false, seen);
-                // Said before the model was asked: what comes next may be a failure, and another offer take over.
-                return Step::Idle;
+                // Said before the model was asked: what comes next may be a failure, and another offer take over. With
+                // very large tools, which it repeats, it is not waited for that.
+                return if data.len() > HELD_MAX { Step::Data } else { Step::Idle };
             }
             b"response.output_item.added" => self.item(members.item, true, seen),
             // Its pieces have passed.
@@ -256,3 +260,6 @@ fn filled(cursor: &mut Cursor<'_>) -> Option<String> {
 fn length(cursor: &mut Cursor<'_>) -> u64 {
     cursor.text().map_or(0, |text| text.len() as u64)
 }
+
+#[cfg(test)]
+mod tests;
