@@ -24,6 +24,7 @@ mod json;
 pub mod loss;
 mod measure;
 mod media;
+mod openai;
 pub mod openai_chat;
 pub mod openai_responses;
 pub mod quirks;

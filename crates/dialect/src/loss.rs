@@ -148,7 +148,12 @@ pub(crate) fn note(loss: &mut LossReport, exchange: &Exchange, corner: Corner) {
 
 /// Notes what every writer of another dialect than the client's leaves out: the extras and unknown fields.
 pub(crate) fn note_extras(loss: &mut LossReport, exchange: &Exchange) {
-    for (field, value) in &exchange.extras {
+    note_other_extras(loss, exchange, &[]);
+}
+
+/// The same, but for extras that were carried.
+pub(crate) fn note_other_extras(loss: &mut LossReport, exchange: &Exchange, carried: &[&str]) {
+    for (field, value) in exchange.extras.iter().filter(|(field, _)| !carried.contains(field)) {
         note_extra(loss, field, value);
     }
     if !exchange.betas.is_empty() {

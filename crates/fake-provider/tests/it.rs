@@ -105,11 +105,16 @@ fn responses_echo_count_alike_and_number_their_events() {
     assert_eq!(numbers, (0..events.len() as u64).collect::<Vec<_>>());
     assert_eq!(events.last().unwrap()["type"], "response.completed");
     let output = events.last().unwrap()["response"]["output"].clone();
-    assert_eq!((&output[0]["type"], &output[1]["type"]), (&json!("reasoning"), &json!("function_call")));
+    assert_eq!(
+        (&output[0]["type"], &output[1]["type"]),
+        (&json!("reasoning"), &json!("function_call"))
+    );
     // What it gave out it takes back, and from nobody else.
     let mut history = vec![json!({"role": "user", "content": "x"})];
     history.extend(output.as_array().unwrap().clone());
-    history.push(json!({"type": "function_call_output", "call_id": output[1]["call_id"], "output": "1"}));
+    history.push(
+        json!({"type": "function_call_output", "call_id": output[1]["call_id"], "output": "1"}),
+    );
     let again = |items: &[Value]| {
         demo("/v1/responses", None, &json!({"model": "echo", "input": items, "store": false}))
     };

@@ -12,6 +12,7 @@ use crate::exchange::{
 };
 use crate::json::{Object, fnv, str_at};
 use crate::loss::{self, Corner};
+use crate::openai;
 use crate::quirks::ReasoningField;
 use crate::tool_ids;
 use crate::unwrap_input;
@@ -302,8 +303,7 @@ impl Writer<'_, '_> {
         let mut value = json!({"mode": "explicit"});
         if hint == CacheHint::Long {
             value["ttl"] = "12h".into();
-            let is_vendors_own = self.is_same() || self.exchange.from == DialectId::OpenaiChat;
-            if !is_vendors_own {
+            if !openai::speaks(self.exchange.from) {
                 self.note(Corner::CacheLifetime);
             }
         }

@@ -11,6 +11,7 @@ use crate::exchange::{
 };
 use crate::json::Object;
 use crate::loss::{self, Corner};
+use crate::openai;
 use crate::openai_chat::strict_schema;
 use crate::quirks::EffortForm;
 use crate::reasoning::Effort;
@@ -122,8 +123,12 @@ impl Writer<'_, '_> {
                 text.put("format", format.into_value());
             }
         }
-        if self.is_same() {
-            text.put_some("verbosity", self.exchange.extras.get("text.verbosity").cloned());
+        let verbosity = match self.exchange.from {
+            DialectId::OpenaiResponses => "text.verbosity",
+            _ => "verbosity",
+        };
+        if !self.target.quirks.no_openai_fields || self.is_same() {
+            text.put_some("verbosity", self.exchange.extras.get(verbosity).cloned());
         }
         if !text.0.is_empty() {
             self.body.put("text", text.into_value());
@@ -218,8 +223,7 @@ impl Writer<'_, '_> {
         schema: Option<&Value>,
         corner: Corner,
     ) -> Option<bool> {
-        let is_vendors_own = self.exchange.from == DialectId::OpenaiChat || self.is_same();
-        if asked == Some(true) && !is_vendors_own && !schema.is_some_and(strict_schema::fits) {
+        if asked == Some(true) && !openai::speaks(self.exchange.from) && !schema.is_some_and(strict_schema::fits) {
             self.note(corner);
             return None;
         }
@@ -363,7 +367,7 @@ impl Writer<'_, '_> {
             Some(user) if !foreign_host => self.body.put("safety_identifier", user.as_str()),
             user => self.note_if(user.is_some(), Corner::User),
         }
-        let is_vendors_own = self.exchange.from == DialectId::OpenaiChat || self.is_same();
+        let is_vendors_own = openai::speaks(self.exchange.from);
         let word = match &self.exchange.tier {
             None => None,
             Some(Tier::Auto) => (!foreign_host).then(|| "auto".to_owned()),
@@ -387,7 +391,7 @@ impl Writer<'_, '_> {
             return self.note_if(hints || on_tools || !self.is_same(), Corner::CacheBreakpoints);
         }
         self.note_if(on_tools, Corner::CacheBreakpoints);
-        if !self.is_same() {
+        if !openai::speaks(exchange.from) {
             let mode = if exchange.auto_cache.is_some() { "implicit" } else { "explicit" };
             let mut options = json!({"mode": mode});
             if exchange.auto_cache == Some(CacheHint::Long) {
@@ -399,12 +403,24 @@ impl Writer<'_, '_> {
     }
 
     fn write_extras(&mut self) {
+        let exchange = self.exchange;
         if !self.is_same() {
             // Kept by default here, and by nobody else.
             self.body.put("store", false);
-            return loss::note_extras(self.loss, self.exchange);
+            if exchange.from != DialectId::OpenaiChat || self.target.quirks.no_openai_fields {
+                return loss::note_extras(self.loss, exchange);
+            }
+            let mut carried = vec!["verbosity"];
+            for name in openai::SHARED {
+                let refused =
+                    name == "prompt_cache_options" && !self.target.quirks.cache_breakpoints;
+                if let (Some(value), false) = (exchange.extras.get(name), refused) {
+                    self.body.put(name, value.clone());
+                    carried.push(name);
+                }
+            }
+            return loss::note_other_extras(self.loss, exchange, &carried);
         }
-        let exchange = self.exchange;
         for (name, value) in &exchange.extras {
             let refused = self.target.quirks.no_openai_fields && OPENAI_ONLY.contains(name)
                 || !self.target.quirks.cache_breakpoints && *name == "prompt_cache_options";

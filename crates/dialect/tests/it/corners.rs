@@ -207,7 +207,9 @@ fn sent_back(shown: &Value) -> Value {
 #[test]
 fn signed_thinking_survives_a_responses_client() {
     let (responses, messages) = (DialectId::OpenaiResponses, DialectId::AnthropicMessages);
-    let of = |kind| fixtures(messages, kind).into_iter().find(|(name, _)| name == "tools").expect("fixture").1;
+    let of = |kind| {
+        fixtures(messages, kind).into_iter().find(|(name, _)| name == "tools").expect("fixture").1
+    };
     let answer = find(messages).read_answer(&of("answer")).expect("good");
     let whole = find(responses).write_answer(&answer, &context(&asked(responses)));
     let whole: Value = serde_json::from_slice(&whole).expect("JSON");
@@ -252,7 +254,9 @@ fn encrypted_reasoning_survives_other_clients() {
         let shown: Value = serde_json::from_slice(&shown).expect("JSON");
         let result = |id: &str| match client {
             DialectId::OpenaiChat => json!({"role": "tool", "tool_call_id": id, "content": "1"}),
-            _ => json!({"role": "user", "content": [{"type": "tool_result", "tool_use_id": id, "content": "1"}]}),
+            _ => {
+                json!({"role": "user", "content": [{"type": "tool_result", "tool_use_id": id, "content": "1"}]})
+            }
         };
         let turn = match client {
             DialectId::OpenaiChat => shown["choices"][0]["message"].clone(),
@@ -281,7 +285,9 @@ fn encrypted_reasoning_survives_other_clients() {
 fn kept_state_is_refused_where_it_would_be_translated() {
     let responses = DialectId::OpenaiResponses;
     let refused = |body: Value| {
-        find(responses).read_request(&Incoming::new(body.to_string().as_bytes(), &())).expect_err("refused")
+        find(responses)
+            .read_request(&Incoming::new(body.to_string().as_bytes(), &()))
+            .expect_err("refused")
     };
     let user = json!({"role": "user", "content": "x"});
     for (field, value) in [

@@ -310,7 +310,12 @@ pub(crate) fn wrong_type(name: &str, wanted: &str) -> Refused {
     Refused::field(name, format!("Invalid type for '{name}': expected {wanted}."))
 }
 
-pub(crate) fn range(map: &Map<String, Value>, name: &str, low: f64, high: f64) -> Result<(), Refused> {
+pub(crate) fn range(
+    map: &Map<String, Value>,
+    name: &str,
+    low: f64,
+    high: f64,
+) -> Result<(), Refused> {
     match present(map, name).map(Value::as_f64) {
         None => Ok(()),
         Some(Some(v)) if (low..=high).contains(&v) => Ok(()),
@@ -322,7 +327,12 @@ pub(crate) fn range(map: &Map<String, Value>, name: &str, low: f64, high: f64) -
     }
 }
 
-pub(crate) fn whole(map: &Map<String, Value>, name: &str, low: i64, high: i64) -> Result<(), Refused> {
+pub(crate) fn whole(
+    map: &Map<String, Value>,
+    name: &str,
+    low: i64,
+    high: i64,
+) -> Result<(), Refused> {
     match present(map, name).map(Value::as_i64) {
         None => Ok(()),
         Some(Some(v)) if (low..=high).contains(&v) => Ok(()),

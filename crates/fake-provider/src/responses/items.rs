@@ -304,7 +304,9 @@ fn not_found(id: &str) -> Refused {
         param: Some("input".to_owned()),
         ..Refused::new(
             404,
-            format!("Item with id '{id}' not found. Items are not persisted when `store` is set to false."),
+            format!(
+                "Item with id '{id}' not found. Items are not persisted when `store` is set to false."
+            ),
         )
     }
 }

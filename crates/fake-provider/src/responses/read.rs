@@ -52,7 +52,9 @@ fn choice(body: &Value) -> Choice {
     match body.get("tool_choice") {
         Some(Value::String(word)) if word == "none" => Choice::None,
         Some(Value::String(word)) if word == "required" => Choice::Any,
-        Some(choice @ Value::Object(_)) if ["function", "custom"].contains(&text(choice, "type").unwrap_or_default()) => {
+        Some(choice @ Value::Object(_))
+            if ["function", "custom"].contains(&text(choice, "type").unwrap_or_default()) =>
+        {
             text(choice, "name").map_or(Choice::Auto, |name| Choice::Named(name.to_owned()))
         }
         _ => Choice::Auto,

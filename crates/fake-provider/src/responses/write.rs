@@ -182,7 +182,8 @@ impl Writer<'_> {
             out.next = after;
             let mut failed = self.response(false, Vec::new());
             failed["status"] = json!("failed");
-            failed["error"] = json!({"code": "server_error", "message": "The server had an error, by design."});
+            failed["error"] =
+                json!({"code": "server_error", "message": "The server had an error, by design."});
             out.push("response.failed", json!({"response": failed}));
             return out.events;
         }
@@ -207,7 +208,12 @@ impl Writer<'_> {
             all
         };
         let mut begun = item.clone();
-        for (field, empty) in [("content", json!([])), ("summary", json!([])), ("arguments", json!("")), ("input", json!(""))] {
+        for (field, empty) in [
+            ("content", json!([])),
+            ("summary", json!([])),
+            ("arguments", json!("")),
+            ("input", json!("")),
+        ] {
             if let Some(value) = begun.get_mut(field) {
                 *value = empty;
             }
@@ -229,7 +235,10 @@ impl Writer<'_> {
                 let letters: Vec<char> = input.chars().collect();
                 for piece in letters.chunks(FRAGMENT) {
                     let piece: String = piece.iter().collect();
-                    out.push(&format!("{name}.delta"), place(json!({"delta": piece, "obfuscation": "x"})));
+                    out.push(
+                        &format!("{name}.delta"),
+                        place(json!({"delta": piece, "obfuscation": "x"})),
+                    );
                 }
                 let mut done = json!({});
                 done[field] = json!(input);

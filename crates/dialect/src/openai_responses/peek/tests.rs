@@ -55,7 +55,8 @@ fn what_refers_to_kept_state_is_refused_and_says_what_to_do() {
         assert!(error.message.contains("keeps no responses"), "{}", error.message);
     }
     for item in [json!({"type": "item_reference", "id": "msg_1"}), json!({"id": "msg_1"})] {
-        let error = refused(&json!({"model": "m", "input": [{"role": "user", "content": "x"}, item]}));
+        let error =
+            refused(&json!({"model": "m", "input": [{"role": "user", "content": "x"}, item]}));
         assert_eq!(error.field, "input[1]");
         assert!(error.message.contains("send the earlier items again"), "{}", error.message);
     }

@@ -68,7 +68,8 @@ fn a_failure_after_the_first_words_is_the_first_event() {
     assert!(!seen.complete && seen.error == Some(fault));
     assert_eq!(streamed(&[CREATED, ITEM, FAILED]).1, FirstEvent::Good);
     // But not for ever: a host that repeats very large tools is passed on.
-    let large = CREATED.replace("\"output\":[]", &format!("\"tools\":\"{}\"", "x".repeat(HELD_MAX)));
+    let large =
+        CREATED.replace("\"output\":[]", &format!("\"tools\":\"{}\"", "x".repeat(HELD_MAX)));
     assert_eq!(streamed(&[&large]).1, FirstEvent::Good);
 }
 
@@ -99,7 +100,8 @@ fn errors_are_known_in_every_shape() {
 
 #[test]
 fn a_whole_answer_is_one_that_ended() {
-    let body = COMPLETED.split_once("\"response\":").unwrap().1.trim_end().strip_suffix('}').unwrap();
+    let body =
+        COMPLETED.split_once("\"response\":").unwrap().1.trim_end().strip_suffix('}').unwrap();
     let seen = whole(body);
     assert!(seen.complete);
     assert_eq!(seen.usage.map(|usage| usage.total()), Some(45));
