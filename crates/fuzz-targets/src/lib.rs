@@ -11,9 +11,9 @@ mod targets;
 
 pub use targets::{
     answer_and_stream, canary, config_yaml, error_body, image_size, json_gate, key_parse,
-    ledger_record, peek_anthropic_messages, peek_openai_chat, retry_after, sse_bytes, sse_rechunk,
-    translate_chat_to_messages, translate_messages_to_chat, usage_anthropic_messages,
-    usage_openai_chat,
+    ledger_record, peek_anthropic_messages, peek_openai_chat, peek_openai_responses, retry_after, sse_bytes, sse_rechunk,
+    translate_chat_to_messages, translate_messages_to_chat, translate_responses, translate_to_responses, usage_anthropic_messages,
+    usage_openai_chat, usage_openai_responses,
 };
 
 /// A target: its name, its body, and words that mutation puts in.
@@ -63,6 +63,11 @@ const JSON: &[&str] = &[
     "\"tools\":[]",
     "\"tool_calls\":[]",
     "\"text\":\"x\"",
+    "\"input\":",
+    "\"type\":\"reasoning\",\"encrypted_content\":\"orx.\"",
+    "\"type\":\"function_call\",\"call_id\":\"c\",\"name\":\"f\"",
+    "\"type\":\"function_call_output\",\"call_id\":\"c\"",
+    "\"id\":\"msg_1\"",
     "\u{e9}",
     "\u{1f600}",
 ];
@@ -90,6 +95,12 @@ const STREAM: &[&str] = &[
     "\"finish_reason\":\"stop\"",
     "\"input_tokens\":3,",
     "data: {\"type\":\"message_stop\"}\n\n",
+    "\"type\":\"response.completed\",\"response\":{",
+    "\"type\":\"response.output_text.delta\",\"delta\":\"x\"",
+    "\"type\":\"response.output_item.done\",\"item\":{",
+    "\"output_index\":1,",
+    "\"output\":[],",
+    "\"status\":\"incomplete\",",
     "id: 1\n",
     "18446744073709551616",
     "-1",
@@ -194,11 +205,15 @@ pub const TARGETS: &[Target] = &[
     Target { name: "sse_rechunk", run: sse_rechunk, words: STREAM },
     Target { name: "peek_openai_chat", run: peek_openai_chat, words: JSON },
     Target { name: "peek_anthropic_messages", run: peek_anthropic_messages, words: JSON },
+    Target { name: "peek_openai_responses", run: peek_openai_responses, words: JSON },
     Target { name: "image_size", run: image_size, words: IMAGE },
     Target { name: "usage_openai_chat", run: usage_openai_chat, words: STREAM },
     Target { name: "usage_anthropic_messages", run: usage_anthropic_messages, words: STREAM },
+    Target { name: "usage_openai_responses", run: usage_openai_responses, words: STREAM },
     Target { name: "translate_chat_to_messages", run: translate_chat_to_messages, words: JSON },
     Target { name: "translate_messages_to_chat", run: translate_messages_to_chat, words: JSON },
+    Target { name: "translate_responses", run: translate_responses, words: JSON },
+    Target { name: "translate_to_responses", run: translate_to_responses, words: JSON },
     Target { name: "answer_and_stream", run: answer_and_stream, words: STREAM },
     Target { name: "error_body", run: error_body, words: ERROR },
     Target { name: "retry_after", run: retry_after, words: WAIT },
