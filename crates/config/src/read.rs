@@ -28,11 +28,8 @@ impl Context<'_> {
             key_variables: Vec::new(),
             key_required: false,
         };
-        let spoken = vec![
-            DialectId::OpenaiChat,
-            DialectId::AnthropicMessages,
-            DialectId::OpenaiResponses,
-        ];
+        let spoken =
+            vec![DialectId::OpenaiChat, DialectId::AnthropicMessages, DialectId::OpenaiResponses];
         match name {
             "openai-compatible" => {
                 Some(bare(ProviderKind::OpenaiCompatible, vec![DialectId::OpenaiChat]))

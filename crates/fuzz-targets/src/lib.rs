@@ -11,9 +11,10 @@ mod targets;
 
 pub use targets::{
     answer_and_stream, canary, config_yaml, error_body, image_size, json_gate, key_parse,
-    ledger_record, peek_anthropic_messages, peek_openai_chat, peek_openai_responses, retry_after, sse_bytes, sse_rechunk,
-    translate_chat_to_messages, translate_messages_to_chat, translate_responses, translate_to_responses, usage_anthropic_messages,
-    usage_openai_chat, usage_openai_responses,
+    ledger_record, peek_anthropic_messages, peek_openai_chat, peek_openai_responses, retry_after,
+    sse_bytes, sse_rechunk, translate_chat_to_messages, translate_messages_to_chat,
+    translate_responses, translate_to_responses, usage_anthropic_messages, usage_openai_chat,
+    usage_openai_responses,
 };
 
 /// A target: its name, its body, and words that mutation puts in.

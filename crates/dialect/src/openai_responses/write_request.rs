@@ -223,7 +223,10 @@ impl Writer<'_, '_> {
         schema: Option<&Value>,
         corner: Corner,
     ) -> Option<bool> {
-        if asked == Some(true) && !openai::speaks(self.exchange.from) && !schema.is_some_and(strict_schema::fits) {
+        if asked == Some(true)
+            && !openai::speaks(self.exchange.from)
+            && !schema.is_some_and(strict_schema::fits)
+        {
             self.note(corner);
             return None;
         }

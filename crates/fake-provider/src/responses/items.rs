@@ -158,7 +158,7 @@ impl Walk {
         self.tokens += tokens::PER_MESSAGE;
         let (mut said, seen) = self.content(item, "output", place, &SPOKEN[..3])?;
         for line in seen {
-            said.push_str(&format!("[{line}]"));
+            said.extend(["[", &line, "]"]);
         }
         self.results.push((name, said));
         Ok(())

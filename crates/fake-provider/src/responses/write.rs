@@ -47,7 +47,7 @@ pub(super) fn reply(
             body: demo.timed(&ask.model, writer.events(), tweak, cut),
         };
     }
-    let whole = writer.response(true, writer.output()).to_string().into_bytes();
+    let whole = writer.response(true, &writer.output()).to_string().into_bytes();
     Reply {
         status: 200,
         headers: vec![("content-type", "application/json".to_owned())],
@@ -57,7 +57,7 @@ pub(super) fn reply(
 
 impl Writer<'_> {
     /// The response as it begins, or as it ends. What was asked is repeated.
-    fn response(&self, ended: bool, output: Vec<Value>) -> Value {
+    fn response(&self, ended: bool, output: &[Value]) -> Value {
         let cut = ended && self.answer.end == End::Length;
         let status = match (ended, cut) {
             (false, _) => "in_progress",
@@ -170,7 +170,7 @@ impl Writer<'_> {
             out.push("error", json!({"code": "server_error", "message": "The server had an error, by design.", "param": null}));
             return out.events;
         }
-        let begun = self.response(false, Vec::new());
+        let begun = self.response(false, &[]);
         out.push("response.created", json!({"response": begun.clone()}));
         out.push("response.in_progress", json!({"response": begun}));
         let items = self.output();
@@ -180,7 +180,7 @@ impl Writer<'_> {
         if let Some(after) = self.tweak.error_after {
             out.events.truncate(after);
             out.next = after;
-            let mut failed = self.response(false, Vec::new());
+            let mut failed = self.response(false, &[]);
             failed["status"] = json!("failed");
             failed["error"] =
                 json!({"code": "server_error", "message": "The server had an error, by design."});
@@ -193,7 +193,7 @@ impl Writer<'_> {
             } else {
                 "response.completed"
             };
-            out.push(name, json!({"response": self.response(true, items)}));
+            out.push(name, json!({"response": self.response(true, &items)}));
         }
         out.events
     }

@@ -66,7 +66,8 @@ fn peek(id: DialectId, data: &[u8]) {
     }
     let body = Bytes::copy_from_slice(data);
     let whole = serde_json::from_slice::<Value>(data);
-    let is_cut = id == DialectId::OpenaiResponses && whole.is_ok_and(|mut it| without_foreign(&mut it));
+    let is_cut =
+        id == DialectId::OpenaiResponses && whole.is_ok_and(|mut it| without_foreign(&mut it));
     let same = side.forward(&body, &peek, &Edits::default());
     let is_same = (same.as_ptr(), same.len()) == (body.as_ptr(), body.len());
     assert_eq!(is_same, !is_cut, "the same bytes go on");
