@@ -418,7 +418,7 @@ fn mark_error(texts: &mut Vec<Value>) {
     }
 }
 
-fn search_result_text(raw: &Value) -> String {
+pub(crate) fn search_result_text(raw: &Value) -> String {
     let mut lines: Vec<&str> =
         ["title", "source"].iter().filter_map(|key| str_at(raw, key)).collect();
     let content = raw.get("content").and_then(Value::as_array);
