@@ -24,7 +24,7 @@ impl Exchange {
             (Feature::ServiceTier, self.tier.is_some()),
             (Feature::LogitBias, self.extras.contains_key("logit_bias")),
             (Feature::Prediction, self.extras.contains_key("prediction")),
-            (Feature::MediaOutput, self.extras.contains_key("audio")),
+            (Feature::MediaOutput, self.asks_for_media()),
             (Feature::HostedTools, self.has_hosted_servers()),
             (Feature::ServerState, self.has_server_state()),
             (Feature::Beta, !self.betas.is_empty()),
@@ -47,6 +47,13 @@ impl Exchange {
         set
     }
 
+    fn asks_for_media(&self) -> bool {
+        let modalities = self.extras.get("generationConfig.responseModalities");
+        let modalities = modalities.and_then(Value::as_array);
+        self.extras.contains_key("audio")
+            || modalities.is_some_and(|all| all.iter().any(|it| it != "TEXT"))
+    }
+
     fn has_hosted_servers(&self) -> bool {
         ["web_search_options", "mcp_servers"]
             .iter()
@@ -56,6 +63,7 @@ impl Exchange {
     fn has_server_state(&self) -> bool {
         self.extras.contains_key("container")
             || self.extras.contains_key("diagnostics")
+            || self.extras.contains_key("cachedContent")
             || self.extras.get("store") == Some(&Value::Bool(true))
     }
 

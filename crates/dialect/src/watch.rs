@@ -5,6 +5,7 @@ use bytes::Bytes;
 use domain::{ErrorClass, RateHint};
 use smallvec::SmallVec;
 
+use crate::fault;
 use crate::gate;
 use crate::registry::Tee;
 use crate::sse::{SseEvent, SseParser};
@@ -57,6 +58,16 @@ pub(crate) fn bad_response(message: &str) -> UpstreamFault {
         hint: RateHint::default(),
         message: message.to_owned(),
         code: None,
+    }
+}
+
+/// Generation that failed in the middle.
+pub(crate) fn failed_answer(message: &str, code: &str) -> UpstreamFault {
+    UpstreamFault {
+        class: ErrorClass::ServerError,
+        hint: RateHint::default(),
+        message: fault::clean(message),
+        code: Some(code.to_owned()),
     }
 }
 

@@ -1,5 +1,7 @@
 //! The few fields typed of a forwarded request (protocols A5). The model and the wish to stream are in the path.
 
+use std::ops::Range;
+
 use bytes::Bytes;
 use domain::{Feature, ImageDetail};
 
@@ -9,30 +11,60 @@ use super::read_parts::{guess_type, is_uploaded};
 use super::thought::SENTINEL;
 use crate::cursor::{Cursor, Text};
 use crate::intake::{Intake, Place, boolean, is_set, wrong};
-use crate::wire::{Edits, FieldError, PathFacts, Peek};
+use crate::wire::{Edits, FieldError, Incoming, Peek};
 
-pub(super) fn peek(body: &[u8], path: PathFacts<'_>) -> Result<Peek, FieldError> {
+pub(super) fn peek(request: &Incoming<'_>) -> Result<Peek, FieldError> {
     let mut reader = Reader { intake: Intake::new(), has_contents: false };
-    let it = &mut reader.intake.peek;
-    path.model.unwrap_or_default().clone_into(&mut it.model);
-    it.stream = path.stream.is_some();
-    it.stream_form = path.stream.unwrap_or_default();
     // Usage is always part of the stream.
-    it.wants_stream_usage = true;
-    let mut cursor = Cursor::new(body);
-    let mut top = cursor.object();
-    while let Some(key) = cursor.key(&mut top) {
-        reader.field(&camel(&key.decode()), &mut cursor)?;
-    }
+    reader.intake.peek.wants_stream_usage = true;
+    reader.fields(&mut Cursor::new(request.body))?;
     if !reader.has_contents {
         return Err(FieldError::new("contents", "at least one content is required"));
     }
-    reader.intake.finish()
+    let mut peek = reader.intake.finish(request)?;
+    // The path names the model to providers too.
+    peek.model_span = None;
+    Ok(peek)
 }
 
-/// Nothing in the body names the model or asks for usage.
-pub(super) fn forward(body: &Bytes, _peek: &Peek, _edits: &Edits<'_>) -> Bytes {
-    body.clone()
+/// The body as it came. Where it says the model once more, as `models/...`, that follows the path.
+pub(super) fn forward(body: &Bytes, _peek: &Peek, edits: &Edits<'_>) -> Bytes {
+    let Some(model) = edits.model else { return body.clone() };
+    let mut name = Vec::with_capacity(model.len() + 9);
+    crate::json::append(&mut name, &format!("models/{model}"));
+    let mut places = Vec::new();
+    model_places(&mut Cursor::new(body), &mut places);
+    places.retain(|place| body.get(place.clone()) != Some(name.as_slice()));
+    if places.is_empty() {
+        return body.clone();
+    }
+    let mut out = Vec::with_capacity(body.len() + places.len() * name.len());
+    let mut from = 0;
+    for place in places {
+        out.extend_from_slice(body.get(from..place.start).unwrap_or_default());
+        out.extend_from_slice(&name);
+        from = place.end;
+    }
+    out.extend_from_slice(body.get(from..).unwrap_or_default());
+    Bytes::from(out)
+}
+
+/// Where the strings stand that name the model: at the top, in a request to be counted, and in each of a batch.
+fn model_places(cursor: &mut Cursor<'_>, places: &mut Vec<Range<usize>>) {
+    let mut object = cursor.object();
+    while let Some(key) = cursor.key(&mut object) {
+        match (&*camel(&key.decode()), cursor.peek()) {
+            ("model", Some(b'"')) => places.push(cursor.span()),
+            ("generateContentRequest", Some(b'{')) => model_places(cursor, places),
+            ("requests", Some(b'[')) => {
+                let mut items = cursor.array();
+                while cursor.item(&mut items) {
+                    model_places(cursor, places);
+                }
+            }
+            _ => cursor.skip(),
+        }
+    }
 }
 
 struct Reader {
@@ -41,10 +73,20 @@ struct Reader {
 }
 
 impl Reader {
+    fn fields(&mut self, cursor: &mut Cursor<'_>) -> Result<(), FieldError> {
+        let mut top = cursor.object();
+        while let Some(key) = cursor.key(&mut top) {
+            self.field(&camel(&key.decode()), cursor)?;
+        }
+        Ok(())
+    }
+
     fn field(&mut self, key: &str, cursor: &mut Cursor<'_>) -> Result<(), FieldError> {
         let it = &mut self.intake;
         match key {
             "contents" => self.contents(cursor)?,
+            // A whole request, to be counted.
+            "generateContentRequest" if cursor.peek() == Some(b'{') => self.fields(cursor)?,
             "systemInstruction" => system(it, cursor),
             "tools" => tools(it, cursor),
             "toolConfig" => tool_config(it, cursor),

@@ -1,6 +1,5 @@
 //! A provider's whole answer (protocols A5).
 
-use domain::{ErrorClass, RateHint};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -11,7 +10,8 @@ use super::read_parts::Reader;
 use super::usage::WireUsage;
 use crate::exchange::{Answer, Choice, Part, PartKind};
 use crate::json::{str_at, text_at, to_bytes};
-use crate::wire::{BadAnswer, FinishReason, UpstreamFault};
+use crate::watch::failed_answer;
+use crate::wire::{BadAnswer, FinishReason};
 
 pub(super) fn read(body: &[u8]) -> Result<Answer, BadAnswer> {
     let mut answer: Value = serde_json::from_slice(body)
@@ -85,12 +85,7 @@ pub(super) fn failed(candidate: &Value, word: &str) -> BadAnswer {
     let why = get(candidate, "finishMessage").and_then(Value::as_str).unwrap_or_default();
     let colon = if why.is_empty() { "" } else { ": " };
     let message = format!("the provider ended the answer with `{word}`{colon}{why}");
-    BadAnswer::Fault(UpstreamFault {
-        class: ErrorClass::ServerError,
-        hint: RateHint::default(),
-        message: crate::fault::clean(&message),
-        code: Some(word.to_owned()),
-    })
+    BadAnswer::Fault(failed_answer(&message, word))
 }
 
 fn read_candidate(mut candidate: Value, seed: String) -> Result<Choice, BadAnswer> {

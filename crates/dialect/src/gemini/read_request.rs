@@ -2,16 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use domain::DialectId;
 use serde_json::{Value, json};
 
-use super::names::fields;
+use super::names::{fields, get};
 use super::read_config;
 use super::read_parts::Reader;
 use super::schema::json_schema;
 use crate::exchange::{Exchange, Part, Tier, Tool, ToolChoice};
 use crate::json::Fields;
-use crate::registry::DialectId;
-use crate::wire::FieldError;
+use crate::wire::{FieldError, Incoming};
 
 /// Fields that no other dialect has: carried verbatim to Gemini providers, noted elsewhere.
 pub(super) const EXTRAS: [&str; 5] =
@@ -20,16 +20,26 @@ pub(super) const EXTRAS: [&str; 5] =
 /// The same of a function.
 pub(super) const TOOL_EXTRAS: [&str; 3] = ["behavior", "response", "responseJsonSchema"];
 
-pub(super) fn read(body: &[u8], model: &str, stream: bool) -> Result<Exchange, FieldError> {
-    let body = serde_json::from_slice(body)
+pub(super) fn read(request: &Incoming<'_>) -> Result<Exchange, FieldError> {
+    let body: Value = serde_json::from_slice(request.body)
         .map_err(|error| FieldError::new("", format!("the body is not valid JSON: {error}")))?;
+    // A whole request, to be counted.
+    let body = match get(&body, "generateContentRequest") {
+        Some(inner @ Value::Object(_)) => inner.clone(),
+        _ => body,
+    };
     let Ok(mut top) = fields(body, String::new()) else {
         return Err(FieldError::new("", "the body must be a JSON object"));
     };
+    let model = request.path.model.unwrap_or_default();
+    if model.is_empty() {
+        return Err(FieldError::new("model", "the path must name the model"));
+    }
     let mut exchange = Exchange::new(DialectId::Gemini, model.to_owned());
     // Usage is always part of the stream.
     exchange.include_usage = true;
-    exchange.stream = stream;
+    exchange.stream = request.path.stream.is_some();
+    exchange.stream_form = request.path.stream.unwrap_or_default();
     // Thoughts are shown to who asks for them.
     exchange.reasoning.hide_text = true;
     // The path names the model; what the body says of it is the same once more.

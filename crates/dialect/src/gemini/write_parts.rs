@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use domain::LossReport;
+use domain::{DialectId, LossReport};
 use serde_json::{Map, Value, json};
 
 use super::read_parts::guess_type;
@@ -15,7 +15,6 @@ use crate::json::{Object, str_at, text_at};
 use crate::openai_chat::search_result_text;
 use crate::loss::{self, Corner};
 use crate::quirks::ThinkingForm;
-use crate::registry::DialectId;
 use crate::tool_ids;
 use crate::unwrap_input;
 use crate::wire::{FieldError, Target};

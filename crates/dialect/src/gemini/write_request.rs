@@ -1,6 +1,6 @@
 //! The exchange as a request to a Gemini provider (protocols A5). The model and the wish to stream are in the path.
 
-use domain::LossReport;
+use domain::{DialectId, LossReport};
 use serde_json::{Value, json};
 
 use super::write_parts;
@@ -9,7 +9,6 @@ use crate::json::Object;
 use crate::loss::{self, Corner};
 use crate::quirks::ThinkingForm;
 use crate::reasoning::Effort;
-use crate::registry::DialectId;
 use crate::unwrap_input;
 use crate::wire::{FieldError, Target, UpstreamRequest};
 
