@@ -25,7 +25,8 @@ const MADE_UP: &str = "orm_";
 /// got it, and few return anything else. A signature that is no base64 stays out.
 pub(crate) fn with_thought(id: &str, signature: &str) -> String {
     let rest = signature.trim_end_matches('=');
-    let is_base64 = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'-' | b'_');
+    let is_base64 =
+        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'-' | b'_');
     if rest.is_empty() || !rest.bytes().all(is_base64) {
         return id.to_owned();
     }

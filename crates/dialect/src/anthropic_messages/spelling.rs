@@ -34,7 +34,9 @@ pub(super) fn spell(corner: Corner) -> &'static str {
         C::Stop | C::StopSome => "stop_sequences",
         C::MaxTokensAbsent => "max_tokens",
         C::Prefill => "messages[-1]",
-        C::EffortRange | C::EffortCeiling | C::EffortAsBudget | C::EffortAsSwitch => "output_config.effort",
+        C::EffortRange | C::EffortCeiling | C::EffortAsBudget | C::EffortAsSwitch => {
+            "output_config.effort"
+        }
         C::Budget => "thinking.budget_tokens",
         C::ThinkingBetween => "thinking.type",
         C::NoReasoning => "thinking",

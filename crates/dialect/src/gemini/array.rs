@@ -128,7 +128,10 @@ mod tests {
 "#;
         let (found, over) = items([text.as_slice()]);
         assert!(over);
-        assert_eq!(found, [br#"{"a": "]}\"{", "b": [1, {}]}"#.to_vec(), br#"{"c": "\\"}"#.to_vec()]);
+        assert_eq!(
+            found,
+            [br#"{"a": "]}\"{", "b": [1, {}]}"#.to_vec(), br#"{"c": "\\"}"#.to_vec()]
+        );
         for bad in ["{}", "[1]", "[{}] x", "x"] {
             assert!(!items([bad.as_bytes()]).1, "{bad}");
         }

@@ -119,30 +119,39 @@ mod tests {
             "status": "INVALID_ARGUMENT", "details": [{"@type": "type.googleapis.com/google.rpc.ErrorInfo",
                 "reason": "API_KEY_INVALID", "domain": "googleapis.com"}]});
         assert_eq!(class(400, &key).class, ErrorClass::Auth);
-        let field = json!({"code": 400, "message": "Invalid JSON payload", "status": "INVALID_ARGUMENT"});
+        let field =
+            json!({"code": 400, "message": "Invalid JSON payload", "status": "INVALID_ARGUMENT"});
         let fault = class(400, &field);
-        assert_eq!((fault.class, fault.code.as_deref()), (ErrorClass::InvalidRequest, Some("INVALID_ARGUMENT")));
+        assert_eq!(
+            (fault.class, fault.code.as_deref()),
+            (ErrorClass::InvalidRequest, Some("INVALID_ARGUMENT"))
+        );
         let long = json!({"code": 400, "status": "INVALID_ARGUMENT", "message":
             "The input token count exceeds the maximum number of tokens allowed (1048576)."});
         assert_eq!(class(400, &long).class, ErrorClass::ContextTooLong);
 
         let spent = |id: &str| {
             json!({"code": 429, "status": "RESOURCE_EXHAUSTED", "message":
-                "You exceeded your current quota, please check your plan and billing details.",
-                "details": [
-                    {"@type": "type.googleapis.com/google.rpc.QuotaFailure", "violations": [{"quotaId": id}]},
-                    {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "34.5s"},
-                ]})
+            "You exceeded your current quota, please check your plan and billing details.",
+            "details": [
+                {"@type": "type.googleapis.com/google.rpc.QuotaFailure", "violations": [{"quotaId": id}]},
+                {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "34.5s"},
+            ]})
         };
         let minute = class(429, &spent("GenerateRequestsPerMinutePerProjectPerModel"));
         assert_eq!(minute.class, ErrorClass::RateLimited);
         assert_eq!(minute.hint.retry_after_ms, Some(34_500));
         let day = class(429, &spent("GenerateRequestsPerDayPerProjectPerModel-FreeTier"));
         assert_eq!(day.class, ErrorClass::Quota);
-        let busy = json!({"code": 503, "message": "The model is overloaded.", "status": "UNAVAILABLE"});
+        let busy =
+            json!({"code": 503, "message": "The model is overloaded.", "status": "UNAVAILABLE"});
         assert_eq!(class(503, &busy).class, ErrorClass::Overloaded);
         // A stream that was to be an array: the error stands in one.
-        let listed = classify(404, &(), br#"[{"error": {"code": 404, "message": "no", "status": "NOT_FOUND"}}]"#);
+        let listed = classify(
+            404,
+            &(),
+            br#"[{"error": {"code": 404, "message": "no", "status": "NOT_FOUND"}}]"#,
+        );
         assert_eq!(listed.class, ErrorClass::ModelNotFound);
         assert_eq!(listed.code.as_deref(), Some("NOT_FOUND"));
     }

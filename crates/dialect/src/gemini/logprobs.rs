@@ -30,10 +30,9 @@ fn token(candidate: &Value) -> Value {
 
 /// Gemini's form of OpenAI's; `None` where there is nothing.
 pub(super) fn write(logprobs: &Value) -> Option<Value> {
-    let content = logprobs.get("content")?.as_array()?;
-    let candidate = |one: &Value| {
-        json!({"token": one.get("token"), "logProbability": one.get("logprob")})
-    };
+    let content = logprobs.get("content")?.as_array().filter(|all| !all.is_empty())?;
+    let candidate =
+        |one: &Value| json!({"token": one.get("token"), "logProbability": one.get("logprob")});
     let chosen: Vec<Value> = content.iter().map(candidate).collect();
     let top: Vec<Value> = content
         .iter()

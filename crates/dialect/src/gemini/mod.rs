@@ -186,7 +186,8 @@ mod tests {
 
     #[test]
     fn the_path_says_what_is_asked_for() {
-        let path = |endpoint, stream| Gemini.path(endpoint, "gemini-3.6-flash", stream).into_owned();
+        let path =
+            |endpoint, stream| Gemini.path(endpoint, "gemini-3.6-flash", stream).into_owned();
         assert_eq!(path(Endpoint::Chat, None), "/models/gemini-3.6-flash:generateContent");
         assert_eq!(
             path(Endpoint::Chat, Some(StreamForm::Events)),

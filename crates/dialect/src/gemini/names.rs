@@ -51,9 +51,9 @@ pub(super) fn own(value: Value) -> Value {
 /// A field of a tree, in either spelling.
 pub(super) fn get<'a>(value: &'a Value, name: &str) -> Option<&'a Value> {
     let map = value.as_object()?;
-    let found = map.get(name).or_else(|| {
-        map.iter().find(|(key, _)| camel(key) == name).map(|(_, value)| value)
-    });
+    let found = map
+        .get(name)
+        .or_else(|| map.iter().find(|(key, _)| camel(key) == name).map(|(_, value)| value));
     found.filter(|value| !value.is_null())
 }
 

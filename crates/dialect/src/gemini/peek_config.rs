@@ -37,7 +37,9 @@ pub(super) fn read(it: &mut Intake, cursor: &mut Cursor<'_>) -> Result<(), Field
                 let wanted = boolean(cursor, "generationConfig.responseLogprobs")?;
                 it.has_if(wanted, Feature::Logprobs);
             }
-            "responseMimeType" => is_json = cursor.text().is_some_and(|it| it.is("application/json")),
+            "responseMimeType" => {
+                is_json = cursor.text().is_some_and(|it| it.is("application/json"))
+            }
             "responseSchema" | "responseJsonSchema" | "_responseJsonSchema" => {
                 if cursor.is_null() {
                     cursor.skip();

@@ -69,13 +69,22 @@ pub(super) fn finish_reason(word: &str, has_calls: bool) -> Option<FinishReason>
         "STOP" if has_calls => FinishReason::ToolCalls,
         "STOP" => FinishReason::Stop,
         "MAX_TOKENS" => FinishReason::Length,
-        "SAFETY" | "RECITATION" | "LANGUAGE" | "BLOCKLIST" | "PROHIBITED_CONTENT" | "SPII"
-        | "MODEL_ARMOR" | "IMAGE_SAFETY" | "IMAGE_PROHIBITED_CONTENT" | "IMAGE_RECITATION" => {
-            FinishReason::Filtered
-        }
+        "SAFETY"
+        | "RECITATION"
+        | "LANGUAGE"
+        | "BLOCKLIST"
+        | "PROHIBITED_CONTENT"
+        | "SPII"
+        | "MODEL_ARMOR"
+        | "IMAGE_SAFETY"
+        | "IMAGE_PROHIBITED_CONTENT"
+        | "IMAGE_RECITATION" => FinishReason::Filtered,
         "CONTINUATION" => FinishReason::Pause,
-        "MALFORMED_FUNCTION_CALL" | "UNEXPECTED_TOOL_CALL" | "TOO_MANY_TOOL_CALLS"
-        | "MISSING_THOUGHT_SIGNATURE" | "MALFORMED_RESPONSE" => FinishReason::Error,
+        "MALFORMED_FUNCTION_CALL"
+        | "UNEXPECTED_TOOL_CALL"
+        | "TOO_MANY_TOOL_CALLS"
+        | "MISSING_THOUGHT_SIGNATURE"
+        | "MALFORMED_RESPONSE" => FinishReason::Error,
         other => FinishReason::Other(other.to_owned()),
     })
 }
@@ -105,7 +114,10 @@ fn read_candidate(mut candidate: Value, seed: String) -> Result<Choice, BadAnswe
 }
 
 /// The parts of a candidate's content.
-pub(super) fn read_parts(mut content: Value, reader: &mut Reader<'_>) -> Result<Vec<Part>, BadAnswer> {
+pub(super) fn read_parts(
+    mut content: Value,
+    reader: &mut Reader<'_>,
+) -> Result<Vec<Part>, BadAnswer> {
     let Some(parts) = content.get_mut("parts").map(Value::take).filter(|it| !it.is_null()) else {
         return Ok(Vec::new());
     };

@@ -34,7 +34,9 @@ pub(super) fn read(config: Value, exchange: &mut Exchange) -> Result<(), FieldEr
         read_thinking(fields(thinking, path)?, exchange)?;
     }
     for (name, key) in EXTRAS {
-        if let Some(value) = config.value(name) {
+        // Text alone is what is answered anyway.
+        let is_plain = |value: &Value| *value == serde_json::json!(["TEXT"]);
+        if let Some(value) = config.value(name).filter(|value| !is_plain(value)) {
             exchange.extras.insert(key, value);
         }
     }
@@ -106,7 +108,8 @@ fn read_thinking(mut thinking: Fields, exchange: &mut Exchange) -> Result<(), Fi
     let budget = match thinking.value("thinkingBudget") {
         None => None,
         Some(value) => Some(
-            whole(&value).ok_or_else(|| thinking.wrong("thinkingBudget", "expected a whole number"))?,
+            whole(&value)
+                .ok_or_else(|| thinking.wrong("thinkingBudget", "expected a whole number"))?,
         ),
     };
     let reasoning = &mut exchange.reasoning;

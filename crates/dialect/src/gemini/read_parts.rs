@@ -2,10 +2,12 @@
 
 use serde_json::{Map, Value};
 
+use super::blob;
 use super::names::{fields, get, own};
 use super::thought::{self, Bound};
-use super::blob;
-use crate::exchange::{Document, Image, Media, Message, Part, PartKind, Speaker, Thinking, ToolResult, ToolUse};
+use crate::exchange::{
+    Document, Image, Media, Message, Part, PartKind, Speaker, Thinking, ToolResult, ToolUse,
+};
 use crate::json::{Fields, says_nothing, to_text};
 use crate::tool_ids;
 use crate::wire::FieldError;
@@ -299,8 +301,10 @@ fn thinking(text: String, bound: Option<Bound>) -> Option<PartKind> {
 /// Appends a turn's parts; text that goes on is one text.
 fn join(parts: &mut Vec<Part>, more: Vec<Part>) {
     let mut more = more.into_iter().peekable();
-    if let (Some(Part { kind: PartKind::Text(last), .. }), Some(Part { kind: PartKind::Text(next), .. })) =
-        (parts.last_mut(), more.peek())
+    if let (
+        Some(Part { kind: PartKind::Text(last), .. }),
+        Some(Part { kind: PartKind::Text(next), .. }),
+    ) = (parts.last_mut(), more.peek())
     {
         last.push_str(next);
         more.next();

@@ -92,9 +92,7 @@ fn read_system(system: Value, unknown: &mut Vec<String>) -> Result<Vec<Part>, Fi
     let mut content = fields(system, "systemInstruction".to_owned())?;
     content.value("role");
     let parts = match content.value("parts") {
-        Some(parts) => {
-            Reader::of_request(unknown).parts(parts, "systemInstruction.parts")?
-        }
+        Some(parts) => Reader::of_request(unknown).parts(parts, "systemInstruction.parts")?,
         None => Vec::new(),
     };
     content.finish(unknown);

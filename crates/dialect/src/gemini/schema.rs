@@ -29,7 +29,10 @@ fn convert(schema: Value, depth: u32) -> Value {
                 }
             }
             "properties" | "defs" | "$defs" => {
-                out.insert(if name == "defs" { "$defs".to_owned() } else { name }, named(value, depth));
+                out.insert(
+                    if name == "defs" { "$defs".to_owned() } else { name },
+                    named(value, depth),
+                );
             }
             "items" | "additionalProperties" => {
                 out.insert(name, convert(value, depth - 1));

@@ -7,11 +7,11 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::errors::classify_object;
+use super::logprobs;
 use super::names::{get, whole};
 use super::read_answer::{blocked, error_of, failed, finish_reason, read_parts, read_usage};
 use super::read_parts::Reader as Parts;
 use super::usage::WireUsage;
-use super::logprobs;
 use crate::exchange::{BlockKind, Delta, PartKind, StreamEvent, Thinking};
 use crate::json::{str_at, text_at, to_bytes};
 use crate::registry::StreamReader;
@@ -123,7 +123,8 @@ impl State {
         let index = u32::try_from(index).unwrap_or(u32::MAX);
         let state = self.choices.entry(index).or_default();
         let mut unknown = Vec::new();
-        let mut reader = Parts::of_answer(format!("{}:{index}", self.id), state.calls, &mut unknown);
+        let mut reader =
+            Parts::of_answer(format!("{}:{index}", self.id), state.calls, &mut unknown);
         let parts = match candidate.get_mut("content").map(Value::take) {
             Some(content) => read_parts(content, &mut reader)?,
             None => Vec::new(),

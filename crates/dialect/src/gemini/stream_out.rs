@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use domain::Usage;
 use serde_json::{Value, json};
 
-use super::write_answer::{answer_id, arguments, call_part, finish_word, thought_part};
+use super::write_answer::{
+    answer_id, arguments, call_part, finish_word, signature_part, thought_part,
+};
 use super::{logprobs, thought, usage};
 use crate::exchange::{BlockKind, Delta, StreamEvent};
 use crate::json::{Object, append, to_bytes};
@@ -32,6 +34,8 @@ struct Choice {
     /// A call was cut: only a limit excuses that.
     cut: bool,
     finish: Option<FinishReason>,
+    /// A signature of Gemini's own: it belongs to the call that follows, if one does.
+    signature: Option<String>,
 }
 
 /// What a block is written as.
@@ -39,7 +43,12 @@ enum Block {
     Text,
     Thought,
     /// A call, held until it is whole.
-    Call { id: String, name: String, custom: bool, input: String },
+    Call {
+        id: String,
+        name: String,
+        custom: bool,
+        input: String,
+    },
     Nothing,
 }
 
@@ -95,6 +104,9 @@ impl Writer {
     }
 
     fn begin(&mut self, choice: u32, block: u32, kind: &BlockKind, out: &mut Vec<u8>) {
+        if !matches!(kind, BlockKind::ToolUse { .. }) {
+            self.flush_signature(choice, out);
+        }
         let state = self.choices.entry(choice).or_default();
         let mut whole = None;
         let written = match kind {
@@ -104,12 +116,13 @@ impl Writer {
                 Block::Text
             }
             BlockKind::Redacted(opaque) => {
-                whole = if thought::own(opaque).is_some() {
-                    Some(json!({"text": "", "thoughtSignature": thought::for_client(opaque)}))
-                } else {
-                    let opaque = thought::redacted_for_client(opaque);
-                    (!self.hide_thoughts).then(|| thought_part("", Some(opaque)))
-                };
+                match thought::own(opaque) {
+                    Some(own) => state.signature = Some(own.to_owned()),
+                    None => {
+                        let opaque = thought::redacted_for_client(opaque);
+                        whole = (!self.hide_thoughts).then(|| thought_part("", Some(opaque)));
+                    }
+                }
                 Block::Nothing
             }
             BlockKind::Thinking { .. } if self.hide_thoughts => Block::Nothing,
@@ -125,6 +138,14 @@ impl Writer {
         state.blocks.insert(block, written);
         if let Some(part) = whole {
             self.part(choice, &part, out);
+        }
+    }
+
+    /// Writes a signature that no call took.
+    fn flush_signature(&mut self, choice: u32, out: &mut Vec<u8>) {
+        let held = self.choices.get_mut(&choice).and_then(|state| state.signature.take());
+        if let Some(signature) = held {
+            self.part(choice, &signature_part(signature), out);
         }
     }
 
@@ -160,7 +181,15 @@ impl Writer {
             arguments(&input)
         };
         match args {
-            Some(args) => self.part(choice, &call_part(&id, &name, args), out),
+            Some(args) => {
+                let mut part = call_part(&id, &name, args);
+                if part.get("thoughtSignature").is_none()
+                    && let Some(signature) = state.signature.take()
+                {
+                    part["thoughtSignature"] = signature.into();
+                }
+                self.part(choice, &part, out);
+            }
             None => state.cut = true,
         }
     }
@@ -173,6 +202,7 @@ impl Writer {
         for block in open {
             self.end_block(choice, block, out);
         }
+        self.flush_signature(choice, out);
         let is_cut = self.choices.get(&choice).is_some_and(|state| state.cut);
         // A call that the limit cut is left out: it must not be made.
         if is_cut && !matches!(reason, FinishReason::Length | FinishReason::ContextFull) {
@@ -215,7 +245,8 @@ impl Writer {
     fn logprobs(&mut self, choice: u32, value: &Value, out: &mut Vec<u8>) {
         let Some(result) = logprobs::write(value) else { return };
         let candidate = json!({"index": choice, "logprobsResult": result});
-        let chunk = json!({"candidates": [candidate], "modelVersion": self.model, "responseId": self.id});
+        let chunk =
+            json!({"candidates": [candidate], "modelVersion": self.model, "responseId": self.id});
         self.open(out);
         append(out, &chunk);
         self.close(out);

@@ -42,8 +42,7 @@ impl watch::Reader for Reader {
         if data.first() == Some(&b'{') {
             self.object(data, seen);
         } else if self.begun == 0 {
-            seen.error
-                .get_or_insert_with(|| watch::bad_response("an event is not a JSON object"));
+            seen.error.get_or_insert_with(|| watch::bad_response("an event is not a JSON object"));
         }
         Step::Data
     }

@@ -64,7 +64,10 @@ impl WireUsage {
             image_input: take(&mut input, of_kind(prompt, "IMAGE")),
             input: input.saturating_add(by_tools),
             reasoning: self.thoughts_token_count.unwrap_or(0),
-            audio_output: take(&mut output, of_kind(self.candidates_tokens_details.as_deref(), "AUDIO")),
+            audio_output: take(
+                &mut output,
+                of_kind(self.candidates_tokens_details.as_deref(), "AUDIO"),
+            ),
             output,
             ..Usage::default()
         })

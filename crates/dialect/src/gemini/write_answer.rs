@@ -45,8 +45,7 @@ pub(super) fn finish_word(finish: &FinishReason, refused: bool) -> (&'static str
 }
 
 fn candidate(index: usize, choice: &Choice, hide_thoughts: bool) -> Value {
-    let parts: Vec<Value> =
-        choice.parts.iter().filter_map(|part| part_value(part, hide_thoughts)).collect();
+    let parts = parts_of(&choice.parts, hide_thoughts);
     let refused = choice.parts.iter().any(|part| matches!(part.kind, PartKind::Refusal(_)));
     let (word, why) = finish_word(&choice.finish, refused);
     let mut out = Object::default();
@@ -56,6 +55,36 @@ fn candidate(index: usize, choice: &Choice, hide_thoughts: bool) -> Value {
     out.put("index", index);
     out.put_some("logprobsResult", choice.logprobs.as_ref().and_then(logprobs::write));
     out.into_value()
+}
+
+/// All parts. Gemini's own signature stands with the part that it came with, which follows it in the exchange.
+fn parts_of(parts: &[Part], hide_thoughts: bool) -> Vec<Value> {
+    let mut out = Vec::new();
+    let mut signature: Option<String> = None;
+    for part in parts {
+        if let PartKind::Redacted(opaque) = &part.kind
+            && let Some(own) = thought::own(opaque)
+        {
+            out.extend(signature.replace(own.to_owned()).map(signature_part));
+            continue;
+        }
+        let Some(mut value) = part_value(part, hide_thoughts) else { continue };
+        if let Some(own) = signature.take() {
+            if value.get("thoughtSignature").is_some() {
+                out.push(signature_part(own));
+            } else {
+                value["thoughtSignature"] = own.into();
+            }
+        }
+        out.push(value);
+    }
+    out.extend(signature.map(signature_part));
+    out
+}
+
+/// A signature that stands by itself, as the provider sends it at the end of a stream.
+pub(super) fn signature_part(signature: String) -> Value {
+    json!({"text": "", "thoughtSignature": signature})
 }
 
 /// A call, with the signature that travelled in its id.
@@ -104,10 +133,6 @@ fn part_value(part: &Part, hide_thoughts: bool) -> Option<Value> {
                 _ => Map::from_iter([("input".to_owned(), input.as_str().into())]),
             };
             Some(call_part(id, name, args))
-        }
-        // Its own signature is no thought: without it the history would be refused.
-        PartKind::Redacted(opaque) if thought::own(opaque).is_some() => {
-            Some(json!({"text": "", "thoughtSignature": thought::for_client(opaque)}))
         }
         PartKind::Thinking(_) | PartKind::Redacted(_) if hide_thoughts => None,
         PartKind::Thinking(Thinking { text, signature }) => {

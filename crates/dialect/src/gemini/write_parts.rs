@@ -7,13 +7,14 @@ use serde_json::{Map, Value, json};
 
 use super::read_parts::guess_type;
 use super::thought;
-use super::write_answer::arguments;
+use super::write_answer::{arguments, signature_part};
 use crate::exchange::{
-    Document, Exchange, Image, Media, Message, Part, PartKind, Speaker, Thinking, ToolResult, ToolUse,
+    Document, Exchange, Image, Media, Message, Part, PartKind, Speaker, Thinking, ToolResult,
+    ToolUse,
 };
 use crate::json::{Object, str_at, text_at};
-use crate::openai_chat::search_result_text;
 use crate::loss::{self, Corner};
+use crate::openai_chat::search_result_text;
 use crate::quirks::ThinkingForm;
 use crate::tool_ids;
 use crate::unwrap_input;
@@ -129,7 +130,7 @@ impl<'a, 'l> Writer<'a, 'l> {
             if let PartKind::Redacted(opaque) = &part.kind {
                 match thought::own(opaque) {
                     Some(own) => {
-                        out.extend(signature.replace(own.to_owned()).map(alone));
+                        out.extend(signature.replace(own.to_owned()).map(signature_part));
                     }
                     None => self.note(Corner::SignedReasoning),
                 }
@@ -139,7 +140,7 @@ impl<'a, 'l> Writer<'a, 'l> {
             let Some(mut value) = self.part(part, path, &mut moved)? else { continue };
             if let Some(own) = signature.take() {
                 if value.get("thoughtSignature").is_some() {
-                    out.push(alone(own));
+                    out.push(signature_part(own));
                 } else {
                     value["thoughtSignature"] = own.into();
                 }
@@ -147,7 +148,7 @@ impl<'a, 'l> Writer<'a, 'l> {
             out.push(value);
             out.extend(moved);
         }
-        out.extend(signature.map(alone));
+        out.extend(signature.map(signature_part));
         Ok(out)
     }
 
@@ -249,7 +250,7 @@ impl<'a, 'l> Writer<'a, 'l> {
         }
         let title = document.title.as_deref();
         let guess = |uri| media_type.or(guess_type(uri)).unwrap_or("application/pdf");
-        let value = match &document.source {
+        let mut value = match &document.source {
             Media::Text(text) => {
                 self.note(Corner::DocumentText);
                 return Ok(json!({"text": match title {
@@ -262,8 +263,10 @@ impl<'a, 'l> Writer<'a, 'l> {
             Media::FileId(uri) if self.is_same() => uploaded(uri, guess(uri)),
             Media::FileId(_) => return Err(bound_to_vendor(path)),
         };
-        if title.is_some() {
-            self.note(Corner::DocumentTitle);
+        match (title, value.as_object_mut().and_then(|it| it.values_mut().next())) {
+            (Some(title), Some(inner)) if self.is_same() => inner["displayName"] = title.into(),
+            (Some(_), _) => self.note(Corner::DocumentTitle),
+            (None, _) => {}
         }
         Ok(value)
     }
@@ -339,11 +342,6 @@ impl<'a, 'l> Writer<'a, 'l> {
 fn own_id(id: &str) -> Option<String> {
     let own = tool_ids::original(id);
     (!tool_ids::is_made_up(&own)).then(|| own.into_owned())
-}
-
-/// A signature that stands by itself, as the provider sends it at the end of a stream.
-fn alone(signature: String) -> Value {
-    json!({"text": "", "thoughtSignature": signature})
 }
 
 fn uploaded(uri: &str, media_type: &str) -> Value {

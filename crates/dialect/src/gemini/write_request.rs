@@ -4,7 +4,9 @@ use domain::{DialectId, LossReport};
 use serde_json::{Value, json};
 
 use super::write_parts;
-use crate::exchange::{Exchange, OutputFormat, ThinkingMode, Tier, Tool, ToolChoice, schema_instruction};
+use crate::exchange::{
+    Exchange, OutputFormat, ThinkingMode, Tier, Tool, ToolChoice, schema_instruction,
+};
 use crate::json::Object;
 use crate::loss::{self, Corner};
 use crate::quirks::ThinkingForm;
@@ -82,7 +84,8 @@ impl Writer<'_, '_> {
     /// Writes the format; returns an instruction where the host can't be told so.
     fn write_format(&mut self) -> Option<Value> {
         let format = self.exchange.format.as_ref()?;
-        let apart = self.target.quirks.tools_exclude_response_format && !self.exchange.tools.is_empty();
+        let apart =
+            self.target.quirks.tools_exclude_response_format && !self.exchange.tools.is_empty();
         let corner = match format {
             OutputFormat::JsonObject => Corner::JsonObject,
             OutputFormat::JsonSchema { .. } => Corner::JsonSchema,
@@ -90,7 +93,9 @@ impl Writer<'_, '_> {
         if apart {
             self.note(corner);
             let text = match format {
-                OutputFormat::JsonObject => "Answer with one JSON object and nothing else.".to_owned(),
+                OutputFormat::JsonObject => {
+                    "Answer with one JSON object and nothing else.".to_owned()
+                }
                 OutputFormat::JsonSchema { schema, .. } => schema_instruction(schema),
             };
             return Some(json!({"text": text}));
@@ -124,11 +129,16 @@ impl Writer<'_, '_> {
         if !tools.is_empty() {
             self.body.put("tools", tools);
         }
-        self.note_if(self.exchange.parallel_tools == Some(false) && has_functions, Corner::ParallelTools);
+        self.note_if(
+            self.exchange.parallel_tools == Some(false) && has_functions,
+            Corner::ParallelTools,
+        );
         let choice = self.choice(has_functions, &names);
         let mut config = Object::default();
         config.put_some("functionCallingConfig", choice);
-        if let (Some(value), true) = (self.exchange.extras.get("toolConfig.retrievalConfig"), self.is_same()) {
+        if let (Some(value), true) =
+            (self.exchange.extras.get("toolConfig.retrievalConfig"), self.is_same())
+        {
             config.put("retrievalConfig", value.clone());
         }
         if !config.0.is_empty() {
@@ -163,10 +173,20 @@ impl Writer<'_, '_> {
         Some(out.into_value())
     }
 
+    /// Whether calls are to be held to their schemas: that can be said of all functions only.
+    fn is_strict(&mut self) -> bool {
+        let functions = self.exchange.tools.iter().filter_map(|tool| match tool {
+            Tool::Function { strict, .. } => Some(*strict == Some(true)),
+            Tool::Custom { .. } | Tool::Hosted(_) => None,
+        });
+        let (strict, loose): (Vec<bool>, Vec<bool>) = functions.partition(|strict| *strict);
+        self.note_if(!strict.is_empty() && !loose.is_empty(), Corner::StrictTools);
+        !strict.is_empty() && loose.is_empty()
+    }
+
     fn choice(&mut self, has_functions: bool, names: &[&str]) -> Option<Value> {
         let choice = self.exchange.tool_choice.as_ref();
-        let is_strict = |tool: &Tool| matches!(tool, Tool::Function { strict: Some(true), .. });
-        let strict = self.exchange.tools.iter().any(is_strict);
+        let strict = self.is_strict();
         if !has_functions {
             let forced = !matches!(choice, None | Some(ToolChoice::Auto | ToolChoice::None));
             self.note_if(forced, Corner::ToolChoice);
@@ -234,6 +254,9 @@ impl Writer<'_, '_> {
             ("frequencyPenalty", sampling.frequency_penalty, Corner::FrequencyPenalty, penalties),
         ];
         for (name, value, corner, taken) in numbers {
+            // A penalty of nothing asks for nothing, and some models refuse any.
+            let is_penalty = name.ends_with("Penalty");
+            let value = value.filter(|it| self.is_same() || !is_penalty || it.abs() > 0.0);
             if taken {
                 self.config.put_some(name, value);
             } else {
@@ -246,7 +269,8 @@ impl Writer<'_, '_> {
             self.config.put_some("topK", sampling.top_k);
         }
         // The provider's seeds have 31 bits; which one it is does not matter, only that it is the same again.
-        let seed = sampling.seed.map(|seed| i32::try_from(seed).map_or(seed & 0x7fff_ffff, i64::from));
+        let seed =
+            sampling.seed.map(|seed| i32::try_from(seed).map_or(seed & 0x7fff_ffff, i64::from));
         self.config.put_some("seed", seed);
         if let Some(top) = self.exchange.logprobs {
             if quirks.no_logprobs {

@@ -41,7 +41,8 @@ fn the_peeks_bound_holds_for_the_translated_text() {
     for id in ALL {
         for (name, body) in fixtures(id, "request") {
             let (before, exchange) = (peek(id, &body), read_request(id, &body));
-            for (to, quirks) in ALL.into_iter().flat_map(|to| hosts.iter().map(move |it| (to, it))) {
+            for (to, quirks) in ALL.into_iter().flat_map(|to| hosts.iter().map(move |it| (to, it)))
+            {
                 if to == id {
                     continue;
                 }

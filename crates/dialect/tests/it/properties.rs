@@ -7,8 +7,7 @@ use serde_json::{Value, json};
 
 use crate::support::{
     ALL, NEW, OLD, asked, context, cut, events, fixtures, incoming, read_request, target,
-    write_request,
-    written,
+    write_request, written,
 };
 
 fn last_usage(events: &[StreamEvent]) -> Option<Usage> {
@@ -227,11 +226,12 @@ fn what_a_round_trip_changes_is_reported() {
             let first = read_request(near, &body);
             let (straight, _, _) = write_request(near, &first, &target);
             let (over, _, loss_over) = write_request(far, &first, &target);
-            let second = read_request(far, over.to_string().as_bytes());
+            let mut second = read_request(far, over.to_string().as_bytes());
+            // Said in Gemini's path, which is not written here.
+            second.stream = first.stream;
             let (back, _, loss_back) = write_request(near, &second, &target);
             let noted = |field: &str| {
-                let covers =
-                    |loss: &domain::Loss, id| stands_for((id, loss.field), (near, field));
+                let covers = |loss: &domain::Loss, id| stands_for((id, loss.field), (near, field));
                 loss_over.losses().iter().any(|loss| covers(loss, near))
                     || loss_back.losses().iter().any(|loss| covers(loss, far))
             };
@@ -266,6 +266,10 @@ fn fields_of(request: Value) -> serde_json::Map<String, Value> {
 /// Without what means nothing: the name of a schema, and a tool without parameters is one with none.
 fn normal(value: Option<&Value>) -> Option<Value> {
     let mut value = value.cloned();
+    // Chat shows what reasoning there is; who did not ask for it is not shown it by us.
+    if let Some(thinking) = value.as_mut().and_then(Value::as_object_mut) {
+        thinking.remove("includeThoughts");
+    }
     if let Some(inner) = value.as_mut().and_then(|it| it.pointer_mut("/json_schema/name")) {
         *inner = json!("response");
     }
@@ -331,6 +335,8 @@ fn subjects(id: DialectId, field: &str) -> Vec<&'static str> {
 
 /// Whether a loss at one dialect's field says why a field of another (or another of its own) is not as before.
 fn stands_for((id, field): (DialectId, &str), (other_id, other): (DialectId, &str)) -> bool {
+    // Whether breakpoints are set or automatic is said in one field, where they stand in others.
+    let breakpoints = field.contains("breakpoint");
     let field = top(field);
     if field == other || field == other.strip_prefix("generationConfig.").unwrap_or(other) {
         return true;
@@ -338,6 +344,9 @@ fn stands_for((id, field): (DialectId, &str), (other_id, other): (DialectId, &st
     let mut about = subjects(id, field);
     // Where they may be moved to: a schema into the prompt, breakpoints onto what they stand at, how tools are held to
     // their schemas.
+    if breakpoints {
+        about.push("cache");
+    }
     if about.contains(&"format") {
         about.push("conversation");
     }

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use dialect::{
-    AnswerContext, DialectId, Exchange, Incoming, PathFacts, Quirks, StreamEvent, StreamForm, Target,
-    dialect as find,
+    AnswerContext, DialectId, Exchange, Incoming, PathFacts, Quirks, StreamEvent, StreamForm,
+    Target, dialect as find,
 };
 use domain::{LossReport, UnixMicros};
 
