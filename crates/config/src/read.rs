@@ -28,12 +28,12 @@ impl Context<'_> {
             key_variables: Vec::new(),
             key_required: false,
         };
-        let both = vec![DialectId::OpenaiChat, DialectId::AnthropicMessages];
+        let all = DialectId::ALL.to_vec();
         match name {
             "openai-compatible" => {
                 Some(bare(ProviderKind::OpenaiCompatible, vec![DialectId::OpenaiChat]))
             }
-            "demo" => Some(bare(ProviderKind::Demo, both)),
+            "demo" => Some(bare(ProviderKind::Demo, all)),
             _ => self.presets.facts(name),
         }
     }

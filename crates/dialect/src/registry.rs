@@ -42,6 +42,11 @@ pub trait Dialect: Sync + Send {
         stream: Option<StreamForm>,
     ) -> Cow<'static, str>;
 
+    /// The same for a request that is forwarded, where what it asks for decides too.
+    fn forward_path(&self, endpoint: Endpoint, model: &str, peek: &Peek) -> Cow<'static, str> {
+        self.path(endpoint, model, peek.stream.then_some(peek.stream_form))
+    }
+
     /// Client headers (lower-case names) that may go to a provider of the same dialect.
     fn forwarded_headers(&self) -> &'static [&'static str] {
         &[]
@@ -147,7 +152,8 @@ pub trait Tee: Send {
     fn feed(&mut self, chunk: Bytes, out: &mut SmallVec<[Bytes; 2]>);
     /// What the first event was; decides whether another offer may still take over.
     fn first(&self) -> FirstEvent;
-    /// Whether the success terminator has passed (`[DONE]`, `message_stop`, a whole JSON body).
+    /// Whether the success terminator has passed (`[DONE]`, `message_stop`, a whole JSON body). Where the body's end is
+    /// the terminator it never has while the body goes on.
     fn is_complete(&self) -> bool {
         false
     }

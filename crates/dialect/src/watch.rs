@@ -30,6 +30,9 @@ pub(crate) enum Step {
 
 /// Reads what the ledger needs. Nothing here may trust its bytes.
 pub(crate) trait Reader: Default + Send {
+    /// Whether a stream has a terminator of its own. Without one, the body's end is it.
+    const TERMINATED: bool = true;
+
     /// One event of a stream.
     fn event(&mut self, event: SseEvent<'_>, seen: &mut Seen) -> Step;
     /// A whole body that is valid JSON; sets `seen.complete`.
@@ -223,7 +226,7 @@ impl<R: Reader> Tee for Streamed<R> {
     }
 
     fn is_complete(&self) -> bool {
-        self.reader.is_complete() && self.seen.error.is_none()
+        R::TERMINATED && self.reader.is_complete() && self.seen.error.is_none()
     }
 
     fn finish(&mut self) -> Seen {

@@ -33,7 +33,10 @@ pub(super) fn peek(request: &Incoming<'_>) -> Result<Peek, FieldError> {
                     one(&mut cursor, &mut peek);
                 }
             }
-            "content" => count(cursor.raw(), &mut peek),
+            "content" => {
+                peek.single = true;
+                count(cursor.raw(), &mut peek);
+            }
             _ => cursor.skip(),
         }
     }
@@ -127,7 +130,7 @@ mod tests {
         assert_eq!((peek.model.as_str(), peek.message_count), ("e-1", 2));
         assert!(peek.text_bytes >= 7 && peek.model_span.is_none());
         let single = read(r#"{"content": {"parts":[{"text":"hello"}]}}"#).unwrap();
-        assert_eq!(single.message_count, 1);
+        assert!(single.message_count == 1 && single.single && !peek.single);
         for bad in ["{}", r#"{"requests": []}"#, r#"{"requests": 1}"#] {
             assert_eq!(read(bad).unwrap_err().field, "requests", "{bad}");
         }

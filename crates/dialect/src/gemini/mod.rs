@@ -68,6 +68,13 @@ impl Dialect for Gemini {
         Cow::Owned(format!("/models/{}:{verb}", escaped(model)))
     }
 
+    fn forward_path(&self, endpoint: Endpoint, model: &str, peek: &Peek) -> Cow<'static, str> {
+        if endpoint == Endpoint::Embeddings && peek.single {
+            return Cow::Owned(format!("/models/{}:embedContent", escaped(model)));
+        }
+        self.path(endpoint, model, peek.stream.then_some(peek.stream_form))
+    }
+
     fn stream_media_type(&self, form: StreamForm) -> &'static str {
         match form {
             StreamForm::Events => "text/event-stream; charset=utf-8",

@@ -12,10 +12,15 @@ pub(super) fn read(it: &mut Intake, cursor: &mut Cursor<'_>) -> Result<(), Field
     let mut object = cursor.object();
     while let Some(key) = cursor.key(&mut object) {
         match &*camel(&key.decode()) {
-            "maxOutputTokens" => it.peek.limits.max_output = whole(cursor, "maxOutputTokens")?,
+            // In two spellings it may stand twice: the larger bounds both.
+            "maxOutputTokens" => {
+                let most = whole(cursor, "maxOutputTokens")?;
+                it.peek.limits.max_output = it.peek.limits.max_output.max(most);
+            }
             "candidateCount" => {
                 let count = whole(cursor, "candidateCount")?.unwrap_or(1);
-                it.peek.limits.answers = u32::try_from(count).unwrap_or(u32::MAX).max(1);
+                let count = u32::try_from(count).unwrap_or(u32::MAX);
+                it.peek.limits.answers = it.peek.limits.answers.max(count);
                 it.has_if(count > 1, Feature::ManyAnswers);
             }
             "stopSequences" => {

@@ -37,6 +37,8 @@ struct Reader {
 }
 
 impl watch::Reader for Reader {
+    const TERMINATED: bool = false;
+
     fn event(&mut self, event: SseEvent<'_>, seen: &mut Seen) -> Step {
         let data = event.data.trim_ascii();
         if data.first() == Some(&b'{') {

@@ -14,7 +14,7 @@ use crate::demo::{Call, Demo, Fate, Reply};
 use crate::model;
 use crate::tweak::Tweak;
 
-pub(crate) use embeddings::embeddings;
+pub(crate) use embeddings::{embeddings, vector};
 
 /// `POST /v1/chat/completions`.
 pub(crate) fn chat(demo: &Demo, call: &Call<'_>, tweak: &Tweak) -> Reply {
