@@ -11,5 +11,6 @@ pub use requests::{
     translate_to_gemini,
 };
 pub use streams::{
-    answer_and_stream, sse_bytes, sse_rechunk, usage_anthropic_messages, usage_gemini, usage_openai_chat,
+    answer_and_stream, sse_bytes, sse_rechunk, usage_anthropic_messages, usage_gemini,
+    usage_openai_chat,
 };

@@ -108,8 +108,10 @@ fn presented<'a>(
     for key in bearer.chain(named).chain(in_query).filter(|key| !key.is_empty()) {
         match found {
             Some(other) if other != key => {
-                let failure =
-                    Failure::new(&errors::INVALID_API_KEY, "the request bears two different API keys");
+                let failure = Failure::new(
+                    &errors::INVALID_API_KEY,
+                    "the request bears two different API keys",
+                );
                 return Err(failure.fix("Send one key only."));
             }
             _ => found = Some(key),

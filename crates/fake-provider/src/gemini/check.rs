@@ -74,7 +74,10 @@ pub(super) fn field<'a>(map: &'a Map<String, Value>, name: &str) -> Option<&'a V
 }
 
 /// The object in a field.
-pub(super) fn object<'a>(map: &'a Map<String, Value>, name: &str) -> Option<&'a Map<String, Value>> {
+pub(super) fn object<'a>(
+    map: &'a Map<String, Value>,
+    name: &str,
+) -> Option<&'a Map<String, Value>> {
     field(map, name)?.as_object()
 }
 
@@ -117,7 +120,9 @@ pub(super) fn top(body: &Map<String, Value>) -> Result<(), Refused> {
 fn tools(body: &Map<String, Value>) -> Result<Vec<String>, Refused> {
     let mut names: Vec<String> = Vec::new();
     for (at, tool) in items(body, "tools").iter().enumerate() {
-        let Value::Object(tool) = tool else { return Err(bad(format!("Invalid value at 'tools[{at}]'"))) };
+        let Value::Object(tool) = tool else {
+            return Err(bad(format!("Invalid value at 'tools[{at}]'")));
+        };
         for function in items(tool, "functionDeclarations") {
             let Value::Object(function) = function else {
                 return Err(bad(format!("Invalid value at 'tools[{at}].function_declarations'")));
@@ -171,15 +176,21 @@ fn choice(body: &Map<String, Value>, names: &[String]) -> Result<(), Refused> {
     known(calling, &fields, "tool_config.function_calling_config")?;
     let mode = text(calling, "mode").unwrap_or("AUTO");
     if !["AUTO", "ANY", "NONE", "VALIDATED", "MODE_UNSPECIFIED"].contains(&mode) {
-        return Err(bad(format!("Invalid value at 'tool_config.function_calling_config.mode': \"{mode}\"")));
+        return Err(bad(format!(
+            "Invalid value at 'tool_config.function_calling_config.mode': \"{mode}\""
+        )));
     }
     let allowed = items(calling, "allowedFunctionNames");
     if !allowed.is_empty() && !matches!(mode, "ANY" | "VALIDATED") {
-        return Err(bad("allowed_function_names should only be set when the mode is ANY or VALIDATED."));
+        return Err(bad(
+            "allowed_function_names should only be set when the mode is ANY or VALIDATED.",
+        ));
     }
     let has = |name: &Value| names.iter().any(|it| name.as_str() == Some(it));
     match allowed.iter().find(|name| !has(name)) {
-        Some(name) => Err(bad(format!("allowed_function_names holds {name}, which is not declared."))),
+        Some(name) => {
+            Err(bad(format!("allowed_function_names holds {name}, which is not declared.")))
+        }
         None => Ok(()),
     }
 }
@@ -208,7 +219,8 @@ fn generation(config: &Map<String, Value>) -> Result<(), Refused> {
         return Err(bad("At most 5 stop sequences are supported."));
     }
     schema(config, "responseSchema", "responseJsonSchema")?;
-    let has_schema = ["responseSchema", "responseJsonSchema"].iter().any(|it| field(config, it).is_some());
+    let has_schema =
+        ["responseSchema", "responseJsonSchema"].iter().any(|it| field(config, it).is_some());
     let kind = text(config, "responseMimeType").unwrap_or("text/plain");
     if !["text/plain", "application/json", "text/x.enum"].contains(&kind) {
         return Err(bad(format!("response_mime_type: unsupported {kind}")));
@@ -232,6 +244,8 @@ fn thinking(config: &Map<String, Value>) -> Result<(), Refused> {
     }
     match budget.map(Value::as_i64) {
         None | Some(Some(-1..=32_768)) => Ok(()),
-        Some(_) => Err(bad("The thinking budget is invalid. Please choose a value between 0 and 32768.")),
+        Some(_) => {
+            Err(bad("The thinking budget is invalid. Please choose a value between 0 and 32768."))
+        }
     }
 }

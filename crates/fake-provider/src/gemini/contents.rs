@@ -100,7 +100,9 @@ impl Walk {
         let mut said = Said::default();
         for (index, part) in parts.iter().enumerate() {
             let place = format!("contents[{at}].parts[{index}]");
-            let Value::Object(part) = part else { return Err(bad(format!("Invalid value at '{place}'"))) };
+            let Value::Object(part) = part else {
+                return Err(bad(format!("Invalid value at '{place}'")));
+            };
             self.part(part, by_model, current, &place, &mut said)?;
         }
         // Every call has its answer in the very next turn.
@@ -141,7 +143,9 @@ impl Walk {
             "text" => {
                 let it = text(part, "text").unwrap_or_default();
                 if it.is_empty() && signature.is_none() {
-                    return Err(bad(format!("{place}: Unable to submit request because it must have a text parameter.")));
+                    return Err(bad(format!(
+                        "{place}: Unable to submit request because it must have a text parameter."
+                    )));
                 }
                 self.tokens += tokens::count(it);
                 if field(part, "thought") != Some(&Value::Bool(true)) {
@@ -174,7 +178,8 @@ impl Walk {
         let call = call.ok_or_else(|| bad(format!("Invalid value at '{place}.function_call'")))?;
         known(call, &["id", "name", "args"], &format!("{place}.function_call"))?;
         let name = text(call, "name").filter(|it| !it.is_empty());
-        let name = name.ok_or_else(|| bad(format!("* {place}.function_call.name: Name cannot be empty.")))?;
+        let name = name
+            .ok_or_else(|| bad(format!("* {place}.function_call.name: Name cannot be empty.")))?;
         let args = field(call, "args").filter(|it| it.is_object());
         self.tokens += tokens::count(name) + args.map_or(0, |it| tokens::count(&it.to_string()));
         self.pending.push((text(call, "id").map(str::to_owned), name.to_owned()));
@@ -186,7 +191,8 @@ impl Walk {
         result: Option<&Map<String, Value>>,
         place: &str,
     ) -> Result<(String, String), Refused> {
-        let result = result.ok_or_else(|| bad(format!("Invalid value at '{place}.function_response'")))?;
+        let result =
+            result.ok_or_else(|| bad(format!("Invalid value at '{place}.function_response'")))?;
         let fields = ["id", "name", "response", "parts", "willContinue", "scheduling"];
         known(result, &fields, &format!("{place}.function_response"))?;
         let name = text(result, "name").unwrap_or_default();
@@ -215,7 +221,11 @@ impl Walk {
         Ok((name.to_owned(), lines.join("\n")))
     }
 
-    fn inline(&mut self, blob: Option<&Map<String, Value>>, place: &str) -> Result<String, Refused> {
+    fn inline(
+        &mut self,
+        blob: Option<&Map<String, Value>>,
+        place: &str,
+    ) -> Result<String, Refused> {
         let blob = blob.ok_or_else(|| bad(format!("Invalid value at '{place}.inline_data'")))?;
         known(blob, &["mimeType", "data"], &format!("{place}.inline_data"))?;
         let kind = text(blob, "mimeType").unwrap_or_default();
@@ -262,7 +272,9 @@ fn current_turn(contents: &[Value]) -> usize {
         let content = content.as_object();
         let by_model = content.and_then(|it| text(it, "role")) == Some("model");
         let parts = content.map(|it| items(it, "parts")).unwrap_or_default();
-        let more = |part: &Value| part.as_object().is_some_and(|it| object(it, "functionResponse").is_none());
+        let more = |part: &Value| {
+            part.as_object().is_some_and(|it| object(it, "functionResponse").is_none())
+        };
         !by_model && parts.iter().any(more)
     };
     contents.iter().rposition(speaks).unwrap_or(0)

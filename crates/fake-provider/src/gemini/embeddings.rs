@@ -39,7 +39,9 @@ pub(super) fn embed(
             let request = request.as_object().ok_or_else(|| bad("Invalid value at 'requests'"))?;
             // Each names the model once more, and it must be the path's.
             if text(request, "model") != Some(&format!("models/{named}")) {
-                return Err(bad("The model in each request of a batch must match the one in the path."));
+                return Err(bad(
+                    "The model in each request of a batch must match the one in the path.",
+                ));
             }
             all.push(json!({"values": one(request, named)?}));
         }
@@ -57,10 +59,8 @@ fn one(request: &Map<String, Value>, named: &str) -> Result<Vec<f32>, Refused> {
         return Err(bad("The model in the request must match the one in the path."));
     }
     let content = object(request, "content").ok_or_else(|| bad("content is not specified"))?;
-    let said: Vec<&str> = items(content, "parts")
-        .iter()
-        .filter_map(|part| text(part.as_object()?, "text"))
-        .collect();
+    let said: Vec<&str> =
+        items(content, "parts").iter().filter_map(|part| text(part.as_object()?, "text")).collect();
     if said.concat().is_empty() {
         return Err(bad("content contains an empty Part."));
     }

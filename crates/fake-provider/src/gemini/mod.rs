@@ -144,7 +144,11 @@ fn place(path: &str) -> Option<Place<'_>> {
 
 fn query<'a>(call: &Call<'a>, name: &str) -> Option<&'a str> {
     let (_, query) = call.path.split_once('?')?;
-    query.split('&').filter_map(|pair| pair.split_once('=')).find(|(key, _)| *key == name).map(|it| it.1)
+    query
+        .split('&')
+        .filter_map(|pair| pair.split_once('='))
+        .find(|(key, _)| *key == name)
+        .map(|it| it.1)
 }
 
 fn key<'a>(call: &Call<'a>) -> Option<&'a str> {
@@ -173,7 +177,9 @@ fn authenticate(demo: &Demo, call: &Call<'_>) -> Result<(), Refused> {
 fn json_body(call: &Call<'_>) -> Result<Map<String, Value>, Refused> {
     match serde_json::from_slice::<Value>(call.body) {
         Ok(Value::Object(map)) => Ok(map),
-        Ok(_) => Err(Refused::new(400, "Invalid JSON payload received. The root must be an object.")),
+        Ok(_) => {
+            Err(Refused::new(400, "Invalid JSON payload received. The root must be an object."))
+        }
         Err(e) => Err(Refused::new(400, format!("Invalid JSON payload received. {e}"))),
     }
 }

@@ -61,9 +61,8 @@ fn thinking_tokens(config: &Map<String, Value>) -> u64 {
 
 fn tools(body: &Map<String, Value>) -> Vec<Tool> {
     let allowed = calling(body).map(|it| items(it, "allowedFunctionNames")).unwrap_or_default();
-    let is_allowed = |name: &str| {
-        allowed.is_empty() || allowed.iter().any(|it| it.as_str() == Some(name))
-    };
+    let is_allowed =
+        |name: &str| allowed.is_empty() || allowed.iter().any(|it| it.as_str() == Some(name));
     items(body, "tools")
         .iter()
         .filter_map(Value::as_object)

@@ -158,8 +158,10 @@ impl Writer<'_> {
             Bytes::from(match form {
                 Form::Events => format!("data: {chunk}\r\n\r\n"),
                 Form::Array => {
-                    let (before, after) =
-                        (if at == 0 { "[" } else { ",\r\n" }, if at == last { "\n]\n" } else { "\n" });
+                    let (before, after) = (
+                        if at == 0 { "[" } else { ",\r\n" },
+                        if at == last { "\n]\n" } else { "\n" },
+                    );
                     format!("{before}{chunk}{after}")
                 }
             })

@@ -50,7 +50,11 @@ pub fn peek_gemini(data: &[u8]) {
         }
         let body = Bytes::copy_from_slice(data);
         let same = side.forward(&body, &peek, &Edits::default());
-        assert_eq!((same.as_ptr(), same.len()), (body.as_ptr(), body.len()), "the same bytes go on");
+        assert_eq!(
+            (same.as_ptr(), same.len()),
+            (body.as_ptr(), body.len()),
+            "the same bytes go on"
+        );
         let edits = Edits { model: Some("other/\"m\""), ask_usage: true };
         let out = side.forward(&body, &peek, &edits);
         assert_eq!(scan(&out, GateLimits::default()), Ok(()), "a forwarded body is still JSON");

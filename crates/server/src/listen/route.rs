@@ -213,10 +213,7 @@ pub const ROUTES: &[Route] = &[
     google("/v1/models/*:batchEmbedContents", Action::Embeddings),
     get("/v1beta/models", Action::Models, GEMINI, GOOGLE_PAGE),
     get("/v1beta/models/*", Action::Model, GEMINI, GOOGLE),
-    google(
-        "/v1/projects/*/locations/*/publishers/google/models/*:generateContent",
-        Action::Chat,
-    ),
+    google("/v1/projects/*/locations/*/publishers/google/models/*:generateContent", Action::Chat),
     google_stream("/v1/projects/*/locations/*/publishers/google/models/*:streamGenerateContent"),
     google(
         "/v1beta1/projects/*/locations/*/publishers/google/models/*:generateContent",
