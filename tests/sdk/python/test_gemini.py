@@ -27,6 +27,7 @@ DECLARED = types.Tool(
         ),
     ]
 )
+CLIENTS = []
 NO_LOOP = types.AutomaticFunctionCallingConfig(disable=True)
 
 
@@ -38,7 +39,10 @@ class Person(BaseModel):
 
 def client_of(key=API_KEY, version=None):
     options = types.HttpOptions(base_url=ROOT, timeout=20_000, api_version=version)
-    return genai.Client(api_key=key, vertexai=False, http_options=options)
+    client = genai.Client(api_key=key, vertexai=False, http_options=options)
+    # A client that nobody holds any more closes its connections under the requests that run.
+    CLIENTS.append(client)
+    return client
 
 
 def results(answer, said):

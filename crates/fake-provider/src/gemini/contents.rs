@@ -142,7 +142,8 @@ impl Walk {
         match *kind {
             "text" => {
                 let it = text(part, "text").unwrap_or_default();
-                if it.is_empty() && signature.is_none() {
+                // What the model says may be empty: the last chunk of its streams is.
+                if it.is_empty() && !by_model {
                     return Err(bad(format!(
                         "{place}: Unable to submit request because it must have a text parameter."
                     )));
