@@ -72,6 +72,14 @@ impl Exchange {
         self.messages.last().filter(|last| last.speaker == Speaker::Assistant)
     }
 
+    /// Whether a text of system prompt or conversation holds that word, in small or capital letters.
+    pub(crate) fn says(&self, word: &str) -> bool {
+        self.parts().any(|part| match &part.kind {
+            PartKind::Text(text) => text.to_ascii_lowercase().contains(word),
+            _ => false,
+        })
+    }
+
     /// Every part of system prompt and conversation, tool results opened.
     fn parts(&self) -> impl Iterator<Item = &Part> {
         let said = self.messages.iter().flat_map(|message| &message.parts);

@@ -273,12 +273,8 @@ impl StreamWriter for Writer {
             StreamEvent::Logprobs { choice, value } => self.logprobs(*choice, value, out),
             StreamEvent::Finish { choice, reason } => self.finish(*choice, reason, out),
             StreamEvent::Usage(usage) => self.usage = Some(*usage),
-            // A comment: keeps what stands between alive, and no client sees it. White space is that in an array.
-            StreamEvent::Ping => match self.form {
-                StreamForm::Events => out.extend_from_slice(b": ping\r\n\r\n"),
-                StreamForm::Array if self.begun => out.extend_from_slice(b"\r\n"),
-                StreamForm::Array => {}
-            },
+            // google-genai takes any line that is no data for a broken answer: comments are not for this dialect.
+            StreamEvent::Ping => {}
             // The server writes the error event, with what only it knows.
             StreamEvent::Error(_) => {}
             StreamEvent::End => self.end(out),
