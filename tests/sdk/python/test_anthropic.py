@@ -9,7 +9,7 @@ from anthropic import Anthropic, AsyncAnthropic
 from pydantic import BaseModel
 
 from common import API_KEY, BASE_URL, CLOCK, PNG, PREFIX, PROVIDER, SPENT_KEY, WEATHER
-from common import Marked, gateway_only, model, needs_provider
+from common import Marked, gateway_only, model, needs_provider, unless_provider
 
 # This SDK adds /v1 by itself.
 ROOT = BASE_URL.removesuffix("/v1")
@@ -198,6 +198,7 @@ class AnthropicSuite(Marked):
         self.assertEqual(final.content[0].text, "weather: rain\nclock: noon")
         self.assertEqual(final.stop_reason, "end_turn")
 
+    @unless_provider("gemini", "Gemini can't be told to call one tool at a time")
     def test_parallel_can_be_forbidden(self):
         answer = self.create(
             "tools", tools=TOOLS, tool_choice={"type": "auto", "disable_parallel_tool_use": True}
@@ -213,7 +214,8 @@ class AnthropicSuite(Marked):
             final = stream.get_final_message()
         self.assertEqual(final.content[0].input, {"city": "some city", "days": 7})
         self.assertEqual([b.name for b in final.content if b.type == "tool_use"], ["weather", "clock"])
-        self.assertGreater(len(pieces), 2)
+        # Gemini sends each call whole.
+        self.assertGreater(len(pieces), 1 if PROVIDER == "gemini" else 2)
 
     # -- structured output and images
 

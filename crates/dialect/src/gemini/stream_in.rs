@@ -66,6 +66,7 @@ struct Choice {
     next: u32,
     open: Option<(u32, Open)>,
     calls: u64,
+    has_text: bool,
     finished: bool,
 }
 
@@ -158,10 +159,13 @@ impl Cursor<'_> {
     fn part(&mut self, kind: PartKind) {
         match kind {
             PartKind::Text(text) => {
+                self.state.has_text = true;
                 let block = self.open(Open::Text, BlockKind::Text);
                 self.push(block, Delta::Text(text));
             }
             PartKind::Thinking(thinking) => self.thinking(thinking),
+            // The signature of a text comes after it, where no other protocol has a place for it. It need not come back.
+            PartKind::Redacted(_) if self.state.has_text => {}
             PartKind::Redacted(opaque) => self.whole(BlockKind::Redacted(opaque), None),
             PartKind::ToolUse(call) => {
                 let kind = BlockKind::ToolUse { id: call.id, name: call.name, custom: false };
