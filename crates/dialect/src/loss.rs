@@ -179,11 +179,10 @@ fn extra(field: &str, value: &Value) -> Option<&'static str> {
         "speed" => value == "standard",
         // Typed as well: what is lost of it is noted where breakpoints are written.
         "prompt_cache_options" => true,
-        "safetySettings" => value.as_array().is_some_and(Vec::is_empty),
         "labels" | "logit_bias" | "metadata" => {
             value.as_object().is_some_and(serde_json::Map::is_empty)
         }
-        "mcp_servers" => value.as_array().is_some_and(Vec::is_empty),
+        "mcp_servers" | "safetySettings" => value.as_array().is_some_and(Vec::is_empty),
         _ => false,
     };
     if asks_nothing {

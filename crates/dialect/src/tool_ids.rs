@@ -37,7 +37,7 @@ pub(crate) fn with_thought(id: &str, signature: &str) -> String {
 pub(crate) fn split_thought(id: &str) -> (&str, Option<String>) {
     let Some((bare, signature)) = id.split_once(THOUGHT) else { return (id, None) };
     let mut signature = signature.replace('-', "+").replace('_', "/");
-    while signature.len() % 4 != 0 {
+    while !signature.len().is_multiple_of(4) {
         signature.push('=');
     }
     (bare, Some(signature))

@@ -156,6 +156,10 @@ mod tests {
         assert_eq!(presented(&twice, None).unwrap(), Some("k"));
         let apart = headers(&[("authorization", "Bearer k"), ("x-api-key", "l")]);
         assert_eq!(presented(&apart, None).unwrap_err().kind, &errors::INVALID_API_KEY);
+        let one = headers(&[("x-goog-api-key", "k")]);
+        assert_eq!(presented(&one, Some("k")).unwrap(), Some("k"));
+        assert_eq!(presented(&one, Some("l")).unwrap_err().kind, &errors::INVALID_API_KEY);
+        assert_eq!(presented(&headers(&[]), Some("k")).unwrap(), Some("k"));
     }
 
     #[test]

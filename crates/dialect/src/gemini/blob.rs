@@ -6,7 +6,7 @@ use std::borrow::Cow;
 /// As the standard alphabet with padding. What is no base64 at all stays as it is: its reader will say so.
 pub(super) fn standard(data: &str) -> Cow<'_, str> {
     let is_plain = |byte: u8| byte != b'-' && byte != b'_';
-    if data.len() % 4 == 0 && data.bytes().all(is_plain) {
+    if data.len().is_multiple_of(4) && data.bytes().all(is_plain) {
         return Cow::Borrowed(data);
     }
     let mut out: String = data
@@ -18,7 +18,7 @@ pub(super) fn standard(data: &str) -> Cow<'_, str> {
             other => other,
         })
         .collect();
-    while out.len() % 4 != 0 {
+    while !out.len().is_multiple_of(4) {
         out.push('=');
     }
     Cow::Owned(out)

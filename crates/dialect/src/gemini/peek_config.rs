@@ -43,7 +43,7 @@ pub(super) fn read(it: &mut Intake, cursor: &mut Cursor<'_>) -> Result<(), Field
                 it.has_if(wanted, Feature::Logprobs);
             }
             "responseMimeType" => {
-                is_json = cursor.text().is_some_and(|it| it.is("application/json"))
+                is_json = cursor.text().is_some_and(|it| it.is("application/json"));
             }
             "responseSchema" | "responseJsonSchema" | "_responseJsonSchema" => {
                 if cursor.is_null() {

@@ -116,12 +116,10 @@ impl Writer {
                 Block::Text
             }
             BlockKind::Redacted(opaque) => {
-                match thought::own(opaque) {
-                    Some(own) => state.signature = Some(own.to_owned()),
-                    None => {
-                        let opaque = thought::redacted_for_client(opaque);
-                        whole = (!self.hide_thoughts).then(|| thought_part("", Some(opaque)));
-                    }
+                if let Some(own) = thought::own(opaque) {
+                    state.signature = Some(own.to_owned());
+                } else if !self.hide_thoughts {
+                    whole = Some(thought_part("", Some(thought::redacted_for_client(opaque))));
                 }
                 Block::Nothing
             }
@@ -145,7 +143,7 @@ impl Writer {
     fn flush_signature(&mut self, choice: u32, out: &mut Vec<u8>) {
         let held = self.choices.get_mut(&choice).and_then(|state| state.signature.take());
         if let Some(signature) = held {
-            self.part(choice, &signature_part(signature), out);
+            self.part(choice, &signature_part(&signature), out);
         }
     }
 
@@ -273,10 +271,9 @@ impl StreamWriter for Writer {
             StreamEvent::Logprobs { choice, value } => self.logprobs(*choice, value, out),
             StreamEvent::Finish { choice, reason } => self.finish(*choice, reason, out),
             StreamEvent::Usage(usage) => self.usage = Some(*usage),
-            // google-genai takes any line that is no data for a broken answer: comments are not for this dialect.
-            StreamEvent::Ping => {}
-            // The server writes the error event, with what only it knows.
-            StreamEvent::Error(_) => {}
+            // google-genai takes any line that is no data for a broken answer: comments are not for this dialect. The
+            // server writes the error event, with what only it knows.
+            StreamEvent::Ping | StreamEvent::Error(_) => {}
             StreamEvent::End => self.end(out),
         }
     }

@@ -65,25 +65,25 @@ fn parts_of(parts: &[Part], hide_thoughts: bool) -> Vec<Value> {
         if let PartKind::Redacted(opaque) = &part.kind
             && let Some(own) = thought::own(opaque)
         {
-            out.extend(signature.replace(own.to_owned()).map(signature_part));
+            out.extend(signature.replace(own.to_owned()).as_deref().map(signature_part));
             continue;
         }
         let Some(mut value) = part_value(part, hide_thoughts) else { continue };
         if let Some(own) = signature.take() {
             if value.get("thoughtSignature").is_some() {
-                out.push(signature_part(own));
+                out.push(signature_part(&own));
             } else {
                 value["thoughtSignature"] = own.into();
             }
         }
         out.push(value);
     }
-    out.extend(signature.map(signature_part));
+    out.extend(signature.as_deref().map(signature_part));
     out
 }
 
 /// A signature that stands by itself, as the provider sends it at the end of a stream.
-pub(super) fn signature_part(signature: String) -> Value {
+pub(super) fn signature_part(signature: &str) -> Value {
     json!({"text": "", "thoughtSignature": signature})
 }
 

@@ -130,7 +130,9 @@ impl<'a, 'l> Writer<'a, 'l> {
             if let PartKind::Redacted(opaque) = &part.kind {
                 match thought::own(opaque) {
                     Some(own) => {
-                        out.extend(signature.replace(own.to_owned()).map(signature_part));
+                        out.extend(
+                            signature.replace(own.to_owned()).as_deref().map(signature_part),
+                        );
                     }
                     None => self.note(Corner::SignedReasoning),
                 }
@@ -140,7 +142,7 @@ impl<'a, 'l> Writer<'a, 'l> {
             let Some(mut value) = self.part(part, path, &mut moved)? else { continue };
             if let Some(own) = signature.take() {
                 if value.get("thoughtSignature").is_some() {
-                    out.push(signature_part(own));
+                    out.push(signature_part(&own));
                 } else {
                     value["thoughtSignature"] = own.into();
                 }
@@ -148,7 +150,7 @@ impl<'a, 'l> Writer<'a, 'l> {
             out.push(value);
             out.extend(moved);
         }
-        out.extend(signature.map(signature_part));
+        out.extend(signature.as_deref().map(signature_part));
         Ok(out)
     }
 
@@ -187,13 +189,13 @@ impl<'a, 'l> Writer<'a, 'l> {
                 self.note(Corner::PlainReasoning);
                 return None;
             }
-            Some(opaque) => match thought::own(opaque) {
-                Some(own) => part["thoughtSignature"] = own.into(),
-                None => {
+            Some(opaque) => {
+                let Some(own) = thought::own(opaque) else {
                     self.note(Corner::SignedReasoning);
                     return None;
-                }
-            },
+                };
+                part["thoughtSignature"] = own.into();
+            }
         }
         Some(part)
     }

@@ -255,7 +255,7 @@ fn what_a_round_trip_changes_is_reported() {
 
 /// The fields at the top; those of Gemini's `generationConfig` are as good as that.
 fn fields_of(request: Value) -> serde_json::Map<String, Value> {
-    let Value::Object(mut fields) = request else { panic!("an object") };
+    let mut fields = request.as_object().cloned().expect("an object");
     if let Some(Value::Object(inner)) = fields.remove("generationConfig") {
         let inner = inner.into_iter();
         fields.extend(inner.map(|(name, value)| (format!("generationConfig.{name}"), value)));
@@ -283,15 +283,17 @@ fn normal(value: Option<&Value>) -> Option<Value> {
 
 /// `tools[].type` is about `tools`.
 fn top(field: &str) -> &str {
-    let segment = |text: &str| text.find(['.', '[']).unwrap_or(text.len());
-    match field.strip_prefix("generationConfig.") {
-        Some(inner) => &field[..field.len() - inner.len() + segment(inner)],
-        None => &field[..segment(field)],
-    }
+    let from = if field.starts_with("generationConfig.") { "generationConfig.".len() } else { 0 };
+    let length = field.bytes().skip(from).take_while(|byte| !matches!(byte, b'.' | b'[')).count();
+    field.get(..from + length).expect("ASCII")
 }
 
+/// A subject, and the fields of each dialect that are about it.
+type Subject =
+    (&'static str, &'static [&'static str], &'static [&'static str], &'static [&'static str]);
+
 /// What the fields of each dialect are about, where their names differ.
-const SUBJECTS: [(&str, &[&str], &[&str], &[&str]); 10] = [
+const SUBJECTS: [Subject; 10] = [
     ("conversation", &["messages"], &["messages", "system"], &["contents", "systemInstruction"]),
     (
         "format",
@@ -325,7 +327,7 @@ const SUBJECTS: [(&str, &[&str], &[&str], &[&str]); 10] = [
 ];
 
 fn subjects(id: DialectId, field: &str) -> Vec<&'static str> {
-    let own = |row: &&(&'static str, &[&str], &[&str], &[&str])| match id {
+    let own = |row: &&Subject| match id {
         DialectId::OpenaiChat => row.1.contains(&field),
         DialectId::AnthropicMessages => row.2.contains(&field),
         DialectId::Gemini => row.3.contains(&field),

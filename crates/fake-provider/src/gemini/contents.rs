@@ -284,7 +284,7 @@ fn current_turn(contents: &[Value]) -> usize {
 /// The protocol reads both alphabets of base64.
 fn standard(data: &str) -> String {
     let mut out = data.trim_end_matches('=').replace('-', "+").replace('_', "/");
-    while out.len() % 4 != 0 {
+    while !out.len().is_multiple_of(4) {
         out.push('=');
     }
     out
