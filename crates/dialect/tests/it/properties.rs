@@ -235,7 +235,7 @@ fn what_a_round_trip_changes_is_reported() {
                 loss_over.losses().iter().any(|loss| covers(loss, near))
                     || loss_back.losses().iter().any(|loss| covers(loss, far))
             };
-            let (straight, back) = (fields_of(straight), fields_of(back));
+            let (straight, back) = (fields_of(&straight), fields_of(&back));
             for field in straight.keys().chain(back.keys()) {
                 // A field that says what would be so anyway is no loss.
                 let neutral =
@@ -254,7 +254,7 @@ fn what_a_round_trip_changes_is_reported() {
 }
 
 /// The fields at the top; those of Gemini's `generationConfig` are as good as that.
-fn fields_of(request: Value) -> serde_json::Map<String, Value> {
+fn fields_of(request: &Value) -> serde_json::Map<String, Value> {
     let mut fields = request.as_object().cloned().expect("an object");
     if let Some(Value::Object(inner)) = fields.remove("generationConfig") {
         let inner = inner.into_iter();
