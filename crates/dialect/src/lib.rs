@@ -17,6 +17,7 @@ pub mod anthropic_messages;
 pub mod count_tokens;
 mod cursor;
 pub mod embeddings;
+pub mod event_stream;
 pub mod exchange;
 mod fault;
 pub mod gate;
