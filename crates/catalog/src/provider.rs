@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use domain::Layer;
+use domain::{DialectId, Layer};
 
 use crate::Fact;
 
@@ -13,25 +13,40 @@ type Text = Cow<'static, str>;
 pub enum AuthStyle {
     /// `Authorization: Bearer KEY`.
     Bearer,
-    /// `x-api-key: KEY`.
-    XApiKey,
+    /// The key alone, under a name of the vendor's.
+    Header(&'static str),
     /// No key; one that is configured is sent as a bearer.
     None,
 }
 
 impl AuthStyle {
+    /// Names that vendors have keys sent under: Anthropic, Azure, Google.
+    const HEADERS: [&'static str; 3] = ["x-api-key", "api-key", "x-goog-api-key"];
+
     /// The word in data files and config.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Bearer => "bearer",
-            Self::XApiKey => "x-api-key",
+            Self::Header(name) => name,
             Self::None => "none",
         }
     }
 
     /// The style of that word.
     pub fn parse(word: &str) -> Option<Self> {
-        [Self::Bearer, Self::XApiKey, Self::None].into_iter().find(|style| style.as_str() == word)
+        match word {
+            "bearer" => Some(Self::Bearer),
+            "none" => Some(Self::None),
+            name => Self::HEADERS.into_iter().find(|it| *it == name).map(Self::Header),
+        }
+    }
+
+    /// The header that bears the key: its lower-case name and its value.
+    pub fn header(self, key: &str) -> (&'static str, String) {
+        match self {
+            Self::Header(name) => (name, key.to_owned()),
+            Self::Bearer | Self::None => ("authorization", format!("Bearer {key}")),
+        }
     }
 }
 
@@ -44,14 +59,14 @@ pub struct Preset {
     pub title: Text,
     /// Base URL that the dialect's paths are appended to; holds `{placeholders}`; empty when the user must say it.
     pub base_url: Text,
-    /// Base URL for the `anthropic-messages` dialect where it differs from `base_url`; else empty.
-    pub messages_base_url: Text,
+    /// Base URLs of dialects that are served elsewhere than at `base_url`.
+    pub base_urls: Vec<(DialectId, Text)>,
     /// How the key is sent.
     pub auth: AuthStyle,
     /// Headers sent on every request, lower-case names.
     pub headers: Vec<(Text, Text)>,
-    /// Dialects it speaks, best first: `openai-chat`, `anthropic-messages`.
-    pub dialects: Vec<Text>,
+    /// Dialects it speaks, best first.
+    pub dialects: Vec<DialectId>,
     /// Environment variables that hold its key, in the order they are looked at.
     pub key_env: Vec<Text>,
     /// Environment variable that holds its base URL or address; else empty.

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use domain::Layer;
+use domain::{DialectId, Layer};
 use serde::Deserialize;
 
 use crate::{AuthStyle, Equity, Fact, Grade, LayerFact, Maker, Preset, ProviderFacts};
@@ -24,7 +24,7 @@ struct PresetRow {
     title: String,
     base_url: String,
     #[serde(default)]
-    messages_base_url: String,
+    base_urls: BTreeMap<String, String>,
     auth: String,
     #[serde(default)]
     headers: BTreeMap<String, String>,
@@ -109,10 +109,14 @@ fn read_preset(row: PresetRow, equity: &[Equity]) -> Option<(Preset, ProviderFac
         name: text(row.name),
         title: text(row.title),
         base_url: text(row.base_url),
-        messages_base_url: text(row.messages_base_url),
+        base_urls: row
+            .base_urls
+            .into_iter()
+            .map(|(dialect, url)| Some((DialectId::parse(&dialect)?, text(url))))
+            .collect::<Option<_>>()?,
         auth: AuthStyle::parse(&row.auth)?,
         headers: row.headers.into_iter().map(|(name, value)| (text(name), text(value))).collect(),
-        dialects: texts(row.dialects),
+        dialects: row.dialects.iter().map(|word| DialectId::parse(word)).collect::<Option<_>>()?,
         key_env: texts(row.key_env),
         url_env: text(row.url_env),
         probe_ports: row.probe_ports,

@@ -42,9 +42,8 @@ pub use explain::{Explained, codes, explain};
 pub use load::{Loaded, load};
 pub use model::{
     Auth, Capability, Circuit, Config, Content, Disconnect, Durability, KeyPolicy, Ledger,
-    LogFormat, Network, PriceOverride, Prices, Provider, ProviderDialect, ProviderKind, RateLimit,
-    Retries, RoledOffer, Routing, Secret, Server, ServerLimits, Team, Telemetry, Timeouts, Tls,
-    Unpriced,
+    LogFormat, Network, PriceOverride, Prices, Provider, ProviderKind, RateLimit, Retries,
+    RoledOffer, Routing, Secret, Server, ServerLimits, Team, Telemetry, Timeouts, Tls, Unpriced,
 };
 pub use origin::{Leaf, Origin};
 pub use render::{render, to_json};
@@ -69,7 +68,7 @@ pub struct PresetFacts {
     /// Where it answers; none when every user has their own address.
     pub base_url: Option<String>,
     /// Formats it speaks, the preferred one first.
-    pub dialects: Vec<ProviderDialect>,
+    pub dialects: Vec<domain::DialectId>,
     /// Environment variables that usually hold its key, the first preferred.
     pub key_variables: Vec<String>,
     /// Whether it answers nobody without a key.

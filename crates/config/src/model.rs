@@ -4,7 +4,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use domain::{
-    CapabilityName, Layer, ModelName, OfferId, OnLoss, Price, ProviderName, Role, TeamName,
+    CapabilityName, DialectId, Layer, ModelName, OfferId, OnLoss, Price, ProviderName, Role,
+    TeamName,
 };
 use limits::units::Rate;
 use limits::{BudgetSpec, ScopeFilter};
@@ -145,25 +146,6 @@ impl ProviderKind {
     }
 }
 
-/// A wire format a provider is spoken to in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ProviderDialect {
-    /// OpenAI chat completions.
-    OpenaiChat,
-    /// Anthropic messages.
-    AnthropicMessages,
-}
-
-impl ProviderDialect {
-    /// The word used in the file, equal to the dialect crate's.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::OpenaiChat => "openai-chat",
-            Self::AnthropicMessages => "anthropic-messages",
-        }
-    }
-}
-
 /// A configured endpoint that serves models.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Provider {
@@ -176,7 +158,7 @@ pub struct Provider {
     /// Where it answers, without a trailing slash; empty for `demo`.
     pub base_url: String,
     /// Formats it speaks, the preferred one first. Never empty.
-    pub dialects: Vec<ProviderDialect>,
+    pub dialects: Vec<DialectId>,
     /// Its credentials, spread over requests; empty when it needs none.
     pub keys: Vec<Secret>,
     /// Whether its base URL may resolve to a private address.

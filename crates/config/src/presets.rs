@@ -2,7 +2,7 @@
 
 use catalog::{AuthStyle, Catalog, Preset};
 
-use crate::{PresetFacts, Presets, ProviderDialect, ProviderKind};
+use crate::{PresetFacts, Presets, ProviderKind};
 
 impl Presets for Catalog {
     fn facts(&self, name: &str) -> Option<PresetFacts> {
@@ -23,15 +23,10 @@ fn of(preset: &Preset) -> PresetFacts {
         "demo" => ProviderKind::Demo,
         _ => ProviderKind::OpenaiCompatible,
     };
-    let dialects = [ProviderDialect::OpenaiChat, ProviderDialect::AnthropicMessages];
     PresetFacts {
         kind,
         base_url: (!preset.base_url.is_empty()).then(|| preset.base_url.to_string()),
-        dialects: preset
-            .dialects
-            .iter()
-            .filter_map(|word| dialects.into_iter().find(|it| it.as_str() == word))
-            .collect(),
+        dialects: preset.dialects.clone(),
         key_variables: preset.key_env.iter().map(ToString::to_string).collect(),
         key_required: preset.auth != AuthStyle::None && !preset.key_env.is_empty(),
     }

@@ -1,14 +1,12 @@
 //! `providers`: endpoints that serve models, as a list of presets or by name.
 
-use domain::{Layer, ModelName, ProviderName};
+use domain::{DialectId, Layer, ModelName, ProviderName};
 
 use crate::check::{Problem, one_of};
 use crate::read::{Context, Section};
 use crate::spec::{Field, KeyForm, Kind, Scalar, defaulted, optional};
 use crate::tree::{Node, Place, Value};
-use crate::{
-    PresetFacts, Provider, ProviderDialect, ProviderKind, Secret, Timeouts, scalar, suggest,
-};
+use crate::{PresetFacts, Provider, ProviderKind, Secret, Timeouts, scalar, suggest};
 
 /// `[openai, anthropic]`, or a mapping of names.
 pub(crate) const KIND: Kind = Kind::OneOf(&[
@@ -58,7 +56,7 @@ pub(crate) static FIELDS: &[Field] = &[
     optional(
         "dialects",
         "Formats it speaks, the preferred one first.",
-        Kind::List(&Kind::Word(&["openai-chat", "anthropic-messages"])),
+        Kind::List(&Kind::Word(DialectId::WORDS)),
     ),
     optional(
         "models",
@@ -236,13 +234,10 @@ fn base_url(
     None
 }
 
-fn dialects(section: Section<'_>, facts: &PresetFacts) -> Vec<ProviderDialect> {
-    let mut dialects: Vec<ProviderDialect> = Vec::new();
+fn dialects(section: Section<'_>, facts: &PresetFacts) -> Vec<DialectId> {
+    let mut dialects: Vec<DialectId> = Vec::new();
     for word in texts(section.get("dialects")) {
-        let dialect = [ProviderDialect::OpenaiChat, ProviderDialect::AnthropicMessages]
-            .into_iter()
-            .find(|it| it.as_str() == word && !dialects.contains(it));
-        dialects.extend(dialect);
+        dialects.extend(DialectId::parse(word).filter(|it| !dialects.contains(it)));
     }
     if dialects.is_empty() { facts.dialects.clone() } else { dialects }
 }

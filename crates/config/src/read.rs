@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use domain::Price;
+use domain::{DialectId, Price};
 
 use crate::check::{Problem, Problems};
 use crate::spec::{Field, Need};
 use crate::tree::{Node, Place};
-use crate::{Env, PresetFacts, Presets, ProviderDialect, ProviderKind, Secret, scalar, units};
+use crate::{Env, PresetFacts, Presets, ProviderKind, Secret, scalar, units};
 
 /// What readers share.
 pub(crate) struct Context<'a> {
@@ -28,10 +28,10 @@ impl Context<'_> {
             key_variables: Vec::new(),
             key_required: false,
         };
-        let both = vec![ProviderDialect::OpenaiChat, ProviderDialect::AnthropicMessages];
+        let both = vec![DialectId::OpenaiChat, DialectId::AnthropicMessages];
         match name {
             "openai-compatible" => {
-                Some(bare(ProviderKind::OpenaiCompatible, vec![ProviderDialect::OpenaiChat]))
+                Some(bare(ProviderKind::OpenaiCompatible, vec![DialectId::OpenaiChat]))
             }
             "demo" => Some(bare(ProviderKind::Demo, both)),
             _ => self.presets.facts(name),

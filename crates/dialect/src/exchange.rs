@@ -6,13 +6,13 @@
 
 use std::collections::BTreeMap;
 
-use domain::RequestLimits;
+use domain::{DialectId, RequestLimits};
 use serde_json::Value;
 
 pub use crate::answer::{Answer, BlockKind, Choice, Delta, StreamEvent, StreamMerge};
 use crate::json::to_text;
 use crate::reasoning::Effort;
-use crate::registry::DialectId;
+use crate::wire::StreamForm;
 
 /// A request in no vendor's words.
 #[derive(Clone, Debug, PartialEq)]
@@ -60,6 +60,8 @@ pub struct Exchange {
     pub tier: Option<Tier>,
     /// Stream the answer.
     pub stream: bool,
+    /// In which form.
+    pub stream_form: StreamForm,
     /// The client asked for usage in the stream (always true where the dialect has it anyway).
     pub include_usage: bool,
     /// Fields of the client's dialect that no other dialect has.
@@ -395,6 +397,7 @@ impl Exchange {
             user: None,
             tier: None,
             stream: false,
+            stream_form: StreamForm::Events,
             include_usage: false,
             extras: BTreeMap::new(),
             unknown: Vec::new(),

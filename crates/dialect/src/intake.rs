@@ -7,7 +7,7 @@ use domain::{Feature, ImageDetail, ImageInput, RequestLimits};
 
 use crate::cursor::{Cursor, Text};
 use crate::media::Sizes;
-use crate::wire::{Edits, FieldError, Peek};
+use crate::wire::{Edits, FieldError, Incoming, Peek};
 
 /// Bytes allowed per message, part and tool for the markers around it; the longest role markers of known chat
 /// templates are below ten tokens.
@@ -217,14 +217,16 @@ impl Intake {
         let start = cursor.place();
         let text = cursor.text().ok_or_else(|| wrong("model", start, "expected a string"))?;
         self.peek.model = text.decode().into_owned();
-        self.peek.model_span = start..cursor.place_passed();
+        self.peek.model_span = Some(start..cursor.place_passed());
         Ok(())
     }
 
     /// The finished peek.
-    pub(crate) fn finish(mut self) -> Result<Peek, FieldError> {
-        if self.peek.model.is_empty() {
-            return Err(FieldError::new("model", "this field is required"));
+    pub(crate) fn finish(mut self, request: &Incoming<'_>) -> Result<Peek, FieldError> {
+        settle_model(&mut self.peek, request)?;
+        if let Some(form) = request.path.stream {
+            self.peek.stream = true;
+            self.peek.stream_form = form;
         }
         self.head.word(self.system.0);
         self.head.word(self.tools.0);
@@ -234,6 +236,22 @@ impl Intake {
         }
         Ok(self.peek)
     }
+}
+
+/// What the path says of the model goes before what the body says; where the body says nothing, a provider that reads
+/// it there gets it right after the opening brace, before the fields that are surely there.
+pub(crate) fn settle_model(peek: &mut Peek, request: &Incoming<'_>) -> Result<(), FieldError> {
+    if let Some(model) = request.path.model {
+        model.clone_into(&mut peek.model);
+        if peek.model_span.is_none() {
+            let brace = request.body.iter().position(|byte| *byte == b'{').unwrap_or_default();
+            peek.model_span = Some(brace + 1..brace + 1);
+        }
+    }
+    if peek.model.is_empty() {
+        return Err(FieldError::new("model", "this field is required"));
+    }
+    Ok(())
 }
 
 /// Where media is.
@@ -302,13 +320,27 @@ pub(crate) fn word_at<'a>(cursor: &mut Cursor<'a>, key: &str) -> Option<Text<'a>
     found
 }
 
+/// Whether that name stands there already, as it is: one that needs escapes never does.
+fn is_written(body: &[u8], place: &Range<usize>, model: &str) -> bool {
+    let inner = place.start + 1..place.end.saturating_sub(1);
+    body.get(inner).is_some_and(|text| text == model.as_bytes()) && !place.is_empty()
+}
+
 /// The body with the edits spliced in; the same `Bytes` when there is nothing to change.
 pub(crate) fn splice(body: &Bytes, peek: &Peek, edits: &Edits<'_>) -> Bytes {
     let mut changes: Vec<(Range<usize>, Vec<u8>)> = Vec::with_capacity(2);
-    if let Some(model) = edits.model.filter(|model| *model != peek.model) {
-        let mut name = Vec::with_capacity(model.len() + 2);
+    if let (Some(model), Some(place)) = (edits.model, &peek.model_span)
+        && !is_written(body, place, model)
+    {
+        let mut name = Vec::with_capacity(model.len() + 12);
+        if place.is_empty() {
+            name.extend_from_slice(b"\"model\":");
+        }
         crate::json::append(&mut name, model);
-        changes.push((peek.model_span.clone(), name));
+        if place.is_empty() {
+            name.push(b',');
+        }
+        changes.push((place.clone(), name));
     }
     if let Some((place, text)) = &peek.usage_edit
         && edits.ask_usage

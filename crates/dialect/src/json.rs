@@ -62,6 +62,13 @@ impl Fields {
         self.string(key)?.ok_or_else(|| self.wrong(key, "this field is required"))
     }
 
+    /// The model: what the path says goes before what the body says.
+    pub(crate) fn model(&mut self, path: Option<&str>) -> Result<String, FieldError> {
+        let Some(model) = path else { return self.required_string("model") };
+        self.string("model")?;
+        Ok(model.to_owned())
+    }
+
     pub(crate) fn boolean(&mut self, key: &str) -> Result<Option<bool>, FieldError> {
         match self.value(key) {
             None => Ok(None),

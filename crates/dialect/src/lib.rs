@@ -14,9 +14,7 @@
 
 mod answer;
 pub mod anthropic_messages;
-pub mod count_tokens;
 mod cursor;
-pub mod embeddings;
 pub mod event_stream;
 pub mod exchange;
 mod fault;
@@ -27,7 +25,6 @@ mod json;
 pub mod loss;
 mod measure;
 mod media;
-pub mod models;
 pub mod openai_chat;
 pub mod quirks;
 pub mod reasoning;
@@ -39,11 +36,13 @@ mod unwrap_input;
 mod watch;
 mod wire;
 
+pub use domain::DialectId;
 pub use exchange::{Answer, Choice, Exchange, StreamEvent, StreamMerge};
 pub use media::image_size;
 pub use quirks::{Quirks, UnknownQuirk};
-pub use registry::{Dialect, DialectId, StreamReader, StreamWriter, Tee, dialect};
+pub use registry::{Dialect, StreamReader, StreamWriter, Tee, dialect};
 pub use wire::{
     AnswerContext, BadAnswer, ClientError, Edits, FieldError, FinishReason, FirstEvent, Headers,
-    Peek, Seen, Target, TeeOptions, UpstreamFault, UpstreamRequest,
+    Incoming, ModelRow, PathFacts, Peek, Seen, StreamForm, Target, TeeOptions, UpstreamFault,
+    UpstreamRequest,
 };

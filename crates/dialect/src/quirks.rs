@@ -2,7 +2,7 @@
 
 use domain::{Feature, Features};
 
-use crate::registry::DialectId;
+use domain::DialectId;
 
 /// A word that names no quirk.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

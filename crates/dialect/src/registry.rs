@@ -1,48 +1,18 @@
 //! Which dialects there are. Adding one is its folder, a value of [`DialectId`] and one line in [`dialect`].
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
-use domain::{Endpoint, Features, LossReport};
+use domain::{DialectId, Endpoint, Features, LossReport};
 use smallvec::SmallVec;
 
 use crate::exchange::{Answer, Exchange, StreamEvent};
+use crate::loss::Corner;
 use crate::wire::{
-    AnswerContext, BadAnswer, ClientError, Edits, FieldError, FirstEvent, Headers, Peek, Seen,
-    Target, TeeOptions, UpstreamFault, UpstreamRequest,
+    AnswerContext, BadAnswer, ClientError, Edits, FieldError, FirstEvent, Headers, Incoming,
+    ModelRow, Peek, Seen, StreamForm, Target, TeeOptions, UpstreamFault, UpstreamRequest,
 };
 use crate::{anthropic_messages, openai_chat};
-
-/// A wire format. The discriminant is stored in the ledger: never reused.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, PartialOrd, Ord, Hash)]
-#[repr(u8)]
-pub enum DialectId {
-    /// OpenAI Chat Completions.
-    OpenaiChat = 0,
-    /// Anthropic Messages.
-    AnthropicMessages = 1,
-}
-
-impl DialectId {
-    /// Every dialect, in the order of its code.
-    pub const ALL: &'static [Self] = &[Self::OpenaiChat, Self::AnthropicMessages];
-
-    /// The word used in config, rows and metrics.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::OpenaiChat => "openai-chat",
-            Self::AnthropicMessages => "anthropic-messages",
-        }
-    }
-
-    /// The inverse of [`Self::as_str`].
-    pub fn parse(word: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|id| id.as_str() == word)
-    }
-
-    /// The inverse of the discriminant.
-    pub fn from_code(code: u8) -> Option<Self> {
-        Self::ALL.iter().copied().find(|id| *id as u8 == code)
-    }
-}
 
 /// The dialect of that id.
 pub fn dialect(id: DialectId) -> &'static dyn Dialect {
@@ -57,11 +27,42 @@ pub trait Dialect: Sync + Send {
     /// Which one.
     fn id(&self) -> DialectId;
 
-    /// Where the provider serves `endpoint`, relative to its base URL (which ends in `/v1`).
-    fn path(&self, endpoint: Endpoint) -> &'static str;
+    /// The path of the base URL at the vendor whose dialect it is.
+    fn usual_base(&self) -> &'static str {
+        "/v1"
+    }
+
+    /// Where the provider serves `endpoint` for `model`, relative to its base URL; may hold a query. `stream` says that
+    /// a stream is wanted, and in which form.
+    fn path(
+        &self,
+        endpoint: Endpoint,
+        model: &str,
+        stream: Option<StreamForm>,
+    ) -> Cow<'static, str>;
+
+    /// Client headers (lower-case names) that may go to a provider of the same dialect.
+    fn forwarded_headers(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// The header that names the dialect's version, if it has one, for a client that sent none.
+    fn version_header<'a>(&self, _version: &'a str) -> Option<(&'static str, &'a str)> {
+        None
+    }
+
+    /// Whether usage in a stream has to be asked for.
+    fn usage_is_asked_for(&self) -> bool {
+        false
+    }
+
+    /// The content type of a stream in that form.
+    fn stream_media_type(&self, _form: StreamForm) -> &'static str {
+        "text/event-stream; charset=utf-8"
+    }
 
     /// Types the few fields that we act on, without a tree. Runs after [`crate::gate::scan`] has passed.
-    fn peek(&self, body: &[u8], headers: &dyn Headers) -> Result<Peek, FieldError>;
+    fn peek(&self, endpoint: Endpoint, request: &Incoming<'_>) -> Result<Peek, FieldError>;
 
     /// The most input tokens that a provider of this dialect adds by itself to a request with these features.
     fn added_input(&self, features: Features) -> u64;
@@ -71,13 +72,23 @@ pub trait Dialect: Sync + Send {
     fn forward(&self, body: &Bytes, peek: &Peek, edits: &Edits<'_>) -> Bytes;
 
     /// A reader of the answer that passes.
-    fn tee(&self, options: TeeOptions) -> Box<dyn Tee>;
+    fn tee(&self, endpoint: Endpoint, options: TeeOptions) -> Box<dyn Tee>;
 
     /// The body of an error that we make, in the shape this dialect's clients expect.
     fn render_error(&self, error: &ClientError<'_>) -> Vec<u8>;
 
     /// The same as an event within a stream that has begun.
     fn render_error_event(&self, error: &ClientError<'_>) -> Vec<u8>;
+
+    /// The status that an error of ours travels with.
+    fn error_status(&self, error: &ClientError<'_>) -> u16 {
+        error.status
+    }
+
+    /// Headers that clients of this dialect read errors from.
+    fn error_headers(&self, _error: &ClientError<'_>) -> Vec<(&'static str, String)> {
+        Vec::new()
+    }
 
     /// Whether a provider's error answer has the shape that this dialect's clients read: a server may speak the dialect
     /// and word its errors in another.
@@ -86,8 +97,11 @@ pub trait Dialect: Sync + Send {
     /// What a provider's error answer means.
     fn classify(&self, status: u16, headers: &dyn Headers, body: &[u8]) -> UpstreamFault;
 
+    /// The field that a client of this dialect finds a corner of the loss table under.
+    fn spell(&self, corner: Corner) -> &'static str;
+
     /// A client's request as the canonical exchange. Never panics on any bytes.
-    fn read_request(&self, body: &[u8], headers: &dyn Headers) -> Result<Exchange, FieldError>;
+    fn read_request(&self, request: &Incoming<'_>) -> Result<Exchange, FieldError>;
 
     /// The exchange as a request to a provider of this dialect; notes in `loss` what isn't carried natively.
     /// Fails where dropping would falsify the request: input that the provider could never see.
@@ -114,6 +128,15 @@ pub trait Dialect: Sync + Send {
 
     /// Writes a client's stream.
     fn stream_writer(&self, context: &AnswerContext<'_>) -> Box<dyn StreamWriter>;
+
+    /// The list of models.
+    fn write_models(&self, rows: &[ModelRow]) -> Vec<u8>;
+
+    /// One model.
+    fn write_model(&self, row: &ModelRow) -> Vec<u8>;
+
+    /// The answer that says a request holds so many tokens.
+    fn write_token_count(&self, tokens: u64) -> Vec<u8>;
 }
 
 /// Watches an answer that is forwarded and reads what the ledger needs.

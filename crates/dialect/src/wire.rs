@@ -26,10 +26,64 @@ impl Headers for &[(&str, &str)] {
     }
 }
 
+/// How the pieces of a stream are put together, where a dialect knows more than one way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StreamForm {
+    /// The dialect's events.
+    #[default]
+    Events,
+    /// One JSON array that grows (Gemini without `alt=sse`).
+    Array,
+}
+
+/// What the path of a request said, where a dialect puts things there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PathFacts<'a> {
+    /// The model.
+    pub model: Option<&'a str>,
+    /// That a stream is wanted, and in which form.
+    pub stream: Option<StreamForm>,
+}
+
+/// A client's request as it came.
+#[derive(Clone, Copy)]
+pub struct Incoming<'a> {
+    /// Its body.
+    pub body: &'a [u8],
+    /// Its headers.
+    pub headers: &'a dyn Headers,
+    /// What its path said.
+    pub path: PathFacts<'a>,
+}
+
+impl<'a> Incoming<'a> {
+    /// A request whose path says nothing.
+    pub fn new(body: &'a [u8], headers: &'a dyn Headers) -> Self {
+        Self { body, headers, path: PathFacts::default() }
+    }
+}
+
+/// One model, or capability, as it is listed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModelRow {
+    /// What a request names it by.
+    pub id: String,
+    /// When it appeared, in seconds since the epoch.
+    pub created: i64,
+    /// Whose it is.
+    pub owned_by: String,
+    /// Its name for people.
+    pub display_name: String,
+    /// Most input tokens.
+    pub max_input: Option<u64>,
+    /// Most output tokens.
+    pub max_output: Option<u64>,
+}
+
 /// Changes to a forwarded body.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Edits<'a> {
-    /// The provider's name of the model, where it differs from what the client wrote.
+    /// The provider's name of the model.
     pub model: Option<&'a str>,
     /// Ask for usage in a stream whose client did not.
     pub ask_usage: bool,
@@ -38,8 +92,10 @@ pub struct Edits<'a> {
 /// How a [`crate::Tee`] reads.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct TeeOptions {
-    /// Server-sent events, not one body.
+    /// A stream, not one body.
     pub streamed: bool,
+    /// How the stream is put together.
+    pub form: StreamForm,
     /// Hold the usage chunk back: we asked for it, the client did not.
     pub strip_usage_chunk: bool,
 }
@@ -49,10 +105,13 @@ pub struct TeeOptions {
 pub struct Peek {
     /// The model as the client wrote it.
     pub model: String,
-    /// Where its JSON string stands in the body, quotes included.
-    pub model_span: Range<usize>,
+    /// Where its JSON string stands in the body, quotes included; the empty place to put it in, where the path named it
+    /// and providers want it in the body; nothing where it stays in the path.
+    pub model_span: Option<Range<usize>>,
     /// Whether a stream is asked for.
     pub stream: bool,
+    /// In which form.
+    pub stream_form: StreamForm,
     /// Whether usage is asked for in the stream.
     pub wants_stream_usage: bool,
     /// The splice that turns usage in the stream on; private to the dialect that made the peek.

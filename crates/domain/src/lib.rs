@@ -8,6 +8,7 @@
 #![deny(missing_docs)]
 
 mod calls;
+mod dialect_id;
 mod feature;
 mod ids;
 mod layer;
@@ -19,6 +20,7 @@ mod time;
 mod usage;
 
 pub use calls::{Endpoint, RateHint, RequestLimits, WorstCase};
+pub use dialect_id::DialectId;
 pub use feature::{Feature, Features};
 pub use ids::{
     AppName, CapabilityName, IdError, KeyPublicId, MakerName, ModelName, OfferId, ProviderName,

@@ -25,7 +25,7 @@ use crate::ensemble::{self, Ensemble};
 use crate::errors::{self, Failure};
 use crate::identify::{Caller, identify};
 use crate::listen::headers as allowed;
-use crate::listen::route::{self, Access, Action as RouteAction, Family, Match, NoRoute};
+use crate::listen::route::{self, Access, Action as RouteAction, Match, NoRoute};
 use crate::listen::{BodyFault, Pace, ReqBody, read_body};
 use crate::local;
 use crate::plan;
@@ -42,6 +42,7 @@ const ANSWER_BYTES_MAX: usize = 64 << 20;
 /// Most bytes that are held of a stream before its first event is whole.
 pub const FIRST_EVENT_BYTES_MAX: usize = 1 << 20;
 
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 const OUTRIGGER_REQUEST_ID: HeaderName = HeaderName::from_static("x-outrigger-request-id");
@@ -118,20 +119,11 @@ async fn answer(worker: Rc<Worker>, request: Request<ReqBody>) -> Response<RespB
     let snapshot = worker.gateway.snapshot.load_full();
     let (parts, body) = request.into_parts();
     let found = route::find(&parts.method, parts.uri.path(), parts.uri.query());
-    let family = match &found {
-        Ok(found) => found.route.family,
-        Err(_)
-            if parts.uri.path().contains("/messages")
-                || parts.uri.path().starts_with("/anthropic") =>
-        {
-            Family::Anthropic
-        }
-        Err(_) => Family::Either,
+    let speaks = match &found {
+        Ok(found) => found.route.speaks,
+        Err(_) => route::likely(parts.uri.path()),
     };
-    let client = match family.settle(&parts.headers) {
-        Family::Anthropic => DialectId::AnthropicMessages,
-        Family::Openai | Family::Either => DialectId::OpenaiChat,
-    };
+    let client = speaks.settle(&parts.headers);
     let mut cx = Cx {
         id,
         at: now,
@@ -204,7 +196,7 @@ async fn serve(
     let body =
         read_body(body, limit, Pace::default()).await.map_err(|fault| body_fault(fault, limit))?;
     planted::panic_at("read", headers);
-    let ask = read::read(cx.client, cx.endpoint, body, headers)?;
+    let ask = read::read(cx.client, cx.endpoint, body, headers, found.path_facts())?;
     cx.model = Some(ask.peek.model.clone());
     let resolved = resolve::resolve(&cx.snapshot, &ask.peek.model)?;
     let mut exchange = None;
@@ -483,11 +475,11 @@ async fn fly_together(
         let writer = cx.client.stream_writer(&context);
         let linger = cx.snapshot.on_client_disconnect();
         let begun = Ensemble::begin(worker, call, flights, writer, cx.client, linger).await?;
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
+        headers.insert(CONTENT_TYPE, stream_type(cx, run));
         RespBody::Ensemble(Box::new(begun))
     } else {
         let (answer, cost) = ensemble::whole(worker, call, flights).await?;
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(CONTENT_TYPE, JSON);
         if let Some(cost) = cost {
             insert(&mut headers, "x-outrigger-cost", &cost.to_string());
         }
@@ -499,7 +491,7 @@ async fn fly_together(
 
 /// A whole answer: held until it is complete and settled, so that it is delivered whole or not at all.
 async fn whole(cx: &Cx, run: &Run<'_>, mut flight: Flight, call: &Call, mut reply: Reply) -> Flown {
-    let tee = tee(call, run.ask.endpoint);
+    let tee = call.dialect.tee(run.ask.endpoint, TeeOptions::default());
     let (pieces, seen) = match read_whole(call, tee, &mut flight, &mut reply).await {
         Ok(read) => read,
         Err(fault) => return Err(failed(flight, fault)),
@@ -511,7 +503,7 @@ async fn whole(cx: &Cx, run: &Run<'_>, mut flight: Flight, call: &Call, mut repl
     };
     let cost = flight.cost_of(&seen);
     let settled = flight.settle(Ended::Whole, &seen);
-    let mut headers = answer_headers(cx, call, &reply.headers);
+    let mut headers = answer_headers(cx, call, &reply.headers, JSON);
     if let Some(cost) = cost {
         insert(&mut headers, "x-outrigger-cost", &cost.to_string());
     }
@@ -600,7 +592,12 @@ async fn streamed(
     started: Instant,
 ) -> Flown {
     let provider = &call.offer.provider;
-    let tee = call.dialect.tee(TeeOptions { streamed: true, strip_usage_chunk: call.strip_usage });
+    let options = TeeOptions {
+        streamed: true,
+        form: run.ask.peek.stream_form,
+        strip_usage_chunk: call.strip_usage,
+    };
+    let tee = call.dialect.tee(Endpoint::Chat, options);
     let translation = run.exchange.as_ref().filter(|_| call.translated).map(|exchange| {
         let request_id = cx.id.to_string();
         let context = AnswerContext {
@@ -643,7 +640,7 @@ async fn streamed(
                 }
                 let limits =
                     RelayLimits { idle: provider.idle, total_at: started + provider.total };
-                let headers = answer_headers(cx, call, &reply.headers);
+                let headers = answer_headers(cx, call, &reply.headers, stream_type(cx, run));
                 let linger = cx.snapshot.on_client_disconnect();
                 let relay =
                     Relay::new(reply.source, pipe, ready, limits, flight, cx.client, linger);
@@ -669,26 +666,17 @@ fn failed(flight: Flight, fault: Fault) -> (Fault, Option<Admission>) {
     (fault, admission)
 }
 
-/// The reader of a whole answer.
-fn tee(call: &Call, endpoint: Endpoint) -> Box<dyn dialect::Tee> {
-    match endpoint {
-        Endpoint::Embeddings => dialect::embeddings::tee(),
-        Endpoint::CountTokens => dialect::count_tokens::tee(),
-        Endpoint::Chat | Endpoint::Models => {
-            call.dialect.tee(TeeOptions { streamed: false, strip_usage_chunk: false })
-        }
-    }
+/// The content type of a stream as the client asked for it.
+fn stream_type(cx: &Cx, run: &Run<'_>) -> HeaderValue {
+    HeaderValue::from_static(cx.client.stream_media_type(run.ask.peek.stream_form))
 }
 
-fn answer_headers(cx: &Cx, call: &Call, upstream: &HeaderMap) -> HeaderMap {
+/// The head of an answer; `written` is the content type of one that we write.
+fn answer_headers(cx: &Cx, call: &Call, upstream: &HeaderMap, written: HeaderValue) -> HeaderMap {
     let mut headers = HeaderMap::with_capacity(16);
     allowed::to_client(upstream, &mut headers);
     if call.translated {
-        let stream = upstream
-            .get(CONTENT_TYPE)
-            .is_some_and(|it| it.as_bytes().starts_with(b"text/event-stream"));
-        let value = if stream { "text/event-stream; charset=utf-8" } else { "application/json" };
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static(value));
+        headers.insert(CONTENT_TYPE, written);
     }
     offer_headers(cx, call, &mut headers);
     headers
@@ -798,10 +786,14 @@ fn refuse(worker: &Worker, cx: &Cx, failure: &Failure) -> Response<RespBody> {
 /// The error answer of a request whose attempts have rows of their own.
 fn refuse_attempted(cx: &Cx, failure: &Failure) -> Response<RespBody> {
     let request_id = cx.id.to_string();
-    let body = cx.client.render_error(&failure.as_client_error(&request_id));
-    let status = failure.status(cx.client.id() == DialectId::AnthropicMessages);
+    let error = failure.as_client_error(&request_id);
+    let body = cx.client.render_error(&error);
+    let status = cx.client.error_status(&error);
     let mut headers = HeaderMap::new();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(CONTENT_TYPE, JSON);
+    for (name, value) in cx.client.error_headers(&error) {
+        insert(&mut headers, name, &value);
+    }
     insert(&mut headers, "x-should-retry", if failure.kind.retry { "true" } else { "false" });
     if let Some(millis) = failure.retry_after_ms {
         insert(&mut headers, "retry-after-ms", &millis.to_string());

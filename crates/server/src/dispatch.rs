@@ -1,20 +1,21 @@
 //! dispatch: one attempt as it leaves: our headers, our framing, the provider's dialect.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use catalog::AuthStyle;
 use config::ProviderKind;
-use dialect::{Dialect, DialectId, Edits, Exchange, Target as DialectTarget, UpstreamFault};
+use dialect::{
+    Dialect, DialectId, Edits, Exchange, StreamForm, Target as DialectTarget, UpstreamFault,
+};
 use domain::{Endpoint, ErrorClass, LossReport, RateHint};
-use http::header::{ACCEPT, AUTHORIZATION};
+use http::header::ACCEPT;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use upstream::{Outgoing, Target};
 
 use crate::errors::Failure;
 use crate::listen::headers as allowed;
-use crate::listen::route::Family;
 use crate::read::{Ask, HeaderView, bad_field};
 use crate::snapshot::Offer;
 use crate::source::{DemoBody, Source};
@@ -22,7 +23,6 @@ use crate::trace::TraceParent;
 use crate::worker::Worker;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
-const EVENTS: HeaderValue = HeaderValue::from_static("text/event-stream");
 
 /// An attempt, ready to leave.
 pub struct Call {
@@ -33,7 +33,7 @@ pub struct Call {
     target: Option<Target>,
     body: Bytes,
     headers: HeaderMap,
-    path: &'static str,
+    path: Cow<'static, str>,
     /// Whether the answer must be converted for the client.
     pub translated: bool,
     /// Whether we asked for the usage chunk that the client did not ask for.
@@ -105,7 +105,11 @@ pub fn prepare(
         target: target.cloned(),
         body: Bytes::new(),
         headers: HeaderMap::new(),
-        path: dialect.path(ask.endpoint),
+        path: dialect.path(
+            ask.endpoint,
+            offer.id.model().as_str(),
+            ask.peek.stream.then_some(form(ask, id)),
+        ),
         translated: id != ask.client.id(),
         strip_usage: false,
         losses: LossReport::default(),
@@ -123,23 +127,19 @@ pub fn prepare(
 /// Same dialect: the client's bytes, but for the model's name and the one exception for usage.
 fn forward(call: &mut Call, ask: &Ask, client_headers: &HeaderMap) {
     let model = call.offer.id.model().as_str();
-    let asks_usage = ask.client.id() == DialectId::OpenaiChat
+    let asks_usage = call.dialect.usage_is_asked_for()
         && ask.endpoint == Endpoint::Chat
         && ask.peek.stream
         && !ask.peek.wants_stream_usage
         && !call.offer.quirks.no_stream_options;
-    let edits = Edits { model: (model != ask.peek.model).then_some(model), ask_usage: asks_usage };
+    let edits = Edits { model: Some(model), ask_usage: asks_usage };
     call.strip_usage = asks_usage;
     call.body = ask.client.forward(&ask.body, &ask.peek, &edits);
-    let family = match ask.client.id() {
-        DialectId::OpenaiChat => Family::Openai,
-        DialectId::AnthropicMessages => Family::Anthropic,
-    };
-    call.headers = allowed::to_provider(family, client_headers);
-    if call.dialect.id() == DialectId::AnthropicMessages
-        && !call.headers.contains_key("anthropic-version")
+    call.headers = allowed::to_provider(call.dialect.forwarded_headers(), client_headers);
+    if let Some((name, value)) = call.dialect.version_header(&call.offer.provider.anthropic_version)
+        && !call.headers.contains_key(name)
     {
-        set(&mut call.headers, "anthropic-version", &call.offer.provider.anthropic_version);
+        set(&mut call.headers, name, value);
     }
 }
 
@@ -152,7 +152,7 @@ fn translate(
 ) -> Result<(), Failure> {
     if exchange.is_none() {
         let headers = HeaderView(client_headers);
-        *exchange = Some(ask.client.read_request(&ask.body, &headers).map_err(bad_field)?);
+        *exchange = Some(ask.client.read_request(&ask.incoming(&headers)).map_err(bad_field)?);
     }
     let Some(exchange) = exchange else { return Ok(()) };
     let provider = &call.offer.provider;
@@ -179,12 +179,23 @@ fn own_headers(call: &mut Call, ask: &Ask, client_headers: &HeaderMap) {
     for (name, value) in &call.offer.provider.headers {
         call.headers.insert(name.clone(), value.clone());
     }
-    call.headers.insert(ACCEPT, if ask.peek.stream { EVENTS } else { JSON });
+    let accept = if ask.peek.stream {
+        let media = call.dialect.stream_media_type(form(ask, call.dialect.id()));
+        HeaderValue::from_static(media.split(';').next().unwrap_or(media))
+    } else {
+        JSON
+    };
+    call.headers.insert(ACCEPT, accept);
     for name in ["traceparent", "tracestate"] {
         if let Some(value) = client_headers.get(name) {
             call.headers.insert(HeaderName::from_static(name), value.clone());
         }
     }
+}
+
+/// The form in which a provider is asked for a stream: the client's own where its bytes pass, else the usual one.
+fn form(ask: &Ask, provider: DialectId) -> StreamForm {
+    if provider == ask.client.id() { ask.peek.stream_form } else { StreamForm::Events }
 }
 
 fn set(headers: &mut HeaderMap, name: &str, value: &str) {
@@ -226,7 +237,7 @@ async fn http(worker: &Worker, call: &Call) -> Result<Reply, Fault> {
     let key = credential(&mut headers, call)?;
     trace(&mut headers, worker);
     let outgoing =
-        Outgoing { method: Method::POST, path: call.path, headers, body: call.body.clone() };
+        Outgoing { method: Method::POST, path: &call.path, headers, body: call.body.clone() };
     match worker.pool.send(target, outgoing, &provider.deadlines).await {
         Ok(incoming) => {
             if let Some(index) = key {
@@ -260,14 +271,7 @@ fn credential(headers: &mut HeaderMap, call: &Call) -> Result<Option<usize>, Fau
             "every key of the provider was refused and rests",
         ));
     };
-    let (name, text) = match provider.auth {
-        AuthStyle::XApiKey => {
-            (HeaderName::from_static("x-api-key"), picked.secret.reveal().to_owned())
-        }
-        AuthStyle::Bearer | AuthStyle::None => {
-            (AUTHORIZATION, format!("Bearer {}", picked.secret.reveal()))
-        }
-    };
+    let (name, text) = provider.auth.header(picked.secret.reveal());
     let Ok(mut value) = HeaderValue::from_str(&text) else {
         return Err(Fault::silent(
             ErrorClass::Auth,
@@ -276,7 +280,7 @@ fn credential(headers: &mut HeaderMap, call: &Call) -> Result<Option<usize>, Fau
         ));
     };
     value.set_sensitive(true);
-    headers.insert(name, value);
+    headers.insert(HeaderName::from_static(name), value);
     Ok(Some(picked.index))
 }
 
@@ -299,7 +303,7 @@ async fn demo(worker: &Worker, call: &Call) -> Result<Reply, Fault> {
         .iter()
         .filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)))
         .collect();
-    let path = format!("/v1{}", call.path);
+    let path = format!("{}{}", call.dialect.usual_base(), call.path);
     let reply = worker.gateway.demo.respond(&fake_provider::Call {
         method: "POST",
         path: &path,

@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use config::Disconnect;
 use dialect::{Answer, Dialect, FirstEvent, Seen, StreamWriter, Tee, TeeOptions};
-use domain::{ErrorClass, Money};
+use domain::{Endpoint, ErrorClass, Money};
 use flow::Ended;
 use smallvec::SmallVec;
 use tokio::time::Instant;
@@ -124,7 +124,7 @@ async fn read_leg(
     flight.dispatched();
     let mut reply = dispatch::send(worker, call).await?;
     flight.head(&reply);
-    let tee = call.dialect.tee(TeeOptions::default());
+    let tee = call.dialect.tee(Endpoint::Chat, TeeOptions::default());
     let (pieces, seen) = read_whole(call, tee, flight, &mut reply).await?;
     match call.dialect.read_answer(&pieces.concat()) {
         Ok(answer) => Ok((answer, seen)),
@@ -143,7 +143,8 @@ async fn open_leg(worker: &Worker, call: &Call, flight: &mut Flight) -> Result<O
     flight.dispatched();
     let mut reply = dispatch::send(worker, call).await?;
     flight.head(&reply);
-    let mut tee = call.dialect.tee(TeeOptions { streamed: true, strip_usage_chunk: false });
+    let options = TeeOptions { streamed: true, ..TeeOptions::default() };
+    let mut tee = call.dialect.tee(Endpoint::Chat, options);
     let wait = call.offer.provider.deadlines.first_byte;
     let (mut chunks, mut held) = (Vec::new(), 0);
     let (class, why) = loop {

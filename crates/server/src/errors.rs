@@ -165,12 +165,6 @@ impl Failure {
             field: self.field.as_deref(),
         }
     }
-
-    /// The status to send; the Anthropic routes have one of their own for an overloaded server.
-    pub fn status(&self, anthropic: bool) -> u16 {
-        let shed = self.kind == &OVERLOADED || self.kind == &DRAINING;
-        if anthropic && shed { 529 } else { self.kind.status }
-    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use dialect::models::{self, ModelRow};
+use dialect::ModelRow;
 use domain::{Money, RequestId};
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
@@ -66,7 +66,7 @@ pub fn answer(
     found: &Match<'_>,
 ) -> Result<Option<Response<RespBody>>, Failure> {
     match found.route.action {
-        Action::Models => Ok(Some(json(cx, models::list(cx.client.id(), &rows(cx))))),
+        Action::Models => Ok(Some(json(cx, cx.client.write_models(&rows(cx))))),
         Action::Model => one_model(cx, found.id.as_deref().unwrap_or_default()).map(Some),
         Action::RequestInfo => {
             request(worker, cx, found.id.as_deref().unwrap_or_default()).map(Some)
@@ -122,7 +122,7 @@ fn rows(cx: &Cx) -> Vec<ModelRow> {
 fn one_model(cx: &Cx, id: &str) -> Result<Response<RespBody>, Failure> {
     let known = rows(cx).into_iter().find(|row| row.id == id);
     if let Some(row) = known {
-        return Ok(json(cx, models::one(cx.client.id(), &row)));
+        return Ok(json(cx, cx.client.write_model(&row)));
     }
     // Names that resolve without being listed (a bare model id, a model that the catalog does not know) exist too.
     let resolved = crate::resolve::resolve(&cx.snapshot, id)?;
@@ -142,7 +142,7 @@ fn one_model(cx: &Cx, id: &str) -> Result<Response<RespBody>, Failure> {
         max_input: resolved.offers.iter().filter_map(|(offer, _)| offer.max_input).min(),
         max_output: resolved.offers.iter().filter_map(|(offer, _)| offer.max_output).min(),
     };
-    Ok(json(cx, models::one(cx.client.id(), &row)))
+    Ok(json(cx, cx.client.write_model(&row)))
 }
 
 /// What the ledger says about one request, to the key that made it.
@@ -165,7 +165,7 @@ fn request(worker: &Worker, cx: &Cx, id: &str) -> Result<Response<RespBody>, Fai
 /// An estimate where the offer's provider does not count: an upper bound would mislead a client that plans with it.
 pub fn count_tokens(cx: &Cx, ask: &Ask) -> Response<RespBody> {
     let tokens = flow::estimate_tokens(ask.peek.text_bytes);
-    json(cx, dialect::count_tokens::answer(tokens))
+    json(cx, cx.client.write_token_count(tokens))
 }
 
 /// What would be done with the request and what it could cost at most; nobody is called and nothing reserved.

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use dialect::gate::{self, GateErrorKind};
-use dialect::{Dialect, FieldError, Headers, Peek};
+use dialect::{Dialect, FieldError, Headers, Incoming, PathFacts, Peek};
 use domain::Endpoint;
 use http::HeaderMap;
 
@@ -16,6 +16,8 @@ pub struct Ask {
     pub endpoint: Endpoint,
     /// The body as it came.
     pub body: Bytes,
+    /// The model that the path named.
+    pub path_model: Option<String>,
     /// The fields we act on.
     pub peek: Peek,
 }
@@ -35,18 +37,26 @@ pub fn read(
     endpoint: Endpoint,
     body: Bytes,
     headers: &HeaderMap,
+    path: PathFacts<'_>,
 ) -> Result<Ask, Failure> {
     gate::scan(&body, gate::GateLimits::default()).map_err(|error| refused(&error))?;
     let view = HeaderView(headers);
-    let peek = match endpoint {
-        Endpoint::Embeddings => dialect::embeddings::peek(&body),
-        Endpoint::Chat | Endpoint::CountTokens | Endpoint::Models => client.peek(&body, &view),
-    };
-    let peek = peek.map_err(bad_field)?;
+    let request = Incoming { body: &body, headers: &view, path };
+    let peek = client.peek(endpoint, &request).map_err(bad_field)?;
     if peek.model.is_empty() {
         return Err(Failure::new(&errors::BAD_FIELD, "`model` is missing").field("model"));
     }
-    Ok(Ask { client, endpoint, body, peek })
+    let path_model = path.model.map(str::to_owned);
+    Ok(Ask { client, endpoint, body, path_model, peek })
+}
+
+impl Ask {
+    /// The request as its dialect reads it.
+    pub fn incoming<'a>(&'a self, headers: &'a HeaderView<'a>) -> Incoming<'a> {
+        let stream = self.peek.stream.then_some(self.peek.stream_form);
+        let path = PathFacts { model: self.path_model.as_deref(), stream };
+        Incoming { body: &self.body, headers, path }
+    }
 }
 
 fn refused(error: &gate::GateError) -> Failure {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use catalog::{AuthStyle, Catalog, Mode, Preset, PriceSheet, PriceTimeline, Rates};
-use config::{Capability, Config, Disconnect, ProviderDialect, ProviderKind, Unpriced};
+use config::{Capability, Config, Disconnect, ProviderKind, Unpriced};
 use dialect::{DialectId, Quirks};
 use domain::{CapabilityName, ModelName, OfferId, OnLoss, ProviderName, Role, UnixMicros};
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -385,7 +385,7 @@ fn provider(from: &config::Provider, catalog: &Catalog) -> Result<Provider, Snap
         ca_pem.map_err(|source| SnapshotError::Secret { provider: name.clone(), source })?;
     let mut dialects: SmallVec<[(DialectId, Option<Target>); 2]> = SmallVec::new();
     for dialect in &from.dialects {
-        let id = dialect_id(*dialect);
+        let id = *dialect;
         let target = target(from, preset, id, ca_pem.as_deref(), &name)?;
         // Connections are pooled by target: two dialects at one address share them.
         let same = |other: &&Target| target.as_ref().is_some_and(|it| same_place(it, other));
@@ -421,13 +421,6 @@ fn same_place(left: &Target, right: &Target) -> bool {
         && left.base_path() == right.base_path()
 }
 
-fn dialect_id(word: ProviderDialect) -> DialectId {
-    match word {
-        ProviderDialect::OpenaiChat => DialectId::OpenaiChat,
-        ProviderDialect::AnthropicMessages => DialectId::AnthropicMessages,
-    }
-}
-
 fn target(
     from: &config::Provider,
     preset: Option<&Preset>,
@@ -438,11 +431,11 @@ fn target(
     if from.kind == ProviderKind::Demo {
         return Ok(None);
     }
-    // A preset may serve the second dialect at another address; an address of the user's own serves both.
-    let own = preset.is_none_or(|preset| preset.base_url != from.base_url);
-    let messages = preset.map_or("", |preset| preset.messages_base_url.as_ref());
-    let apart = dialect == DialectId::AnthropicMessages && !own && !messages.is_empty();
-    let url = if apart { messages } else { from.base_url.as_str() };
+    // A preset may serve a dialect at another address; an address of the user's own serves all.
+    let apart = preset
+        .filter(|preset| preset.base_url == from.base_url)
+        .and_then(|preset| preset.base_urls.iter().find(|(id, _)| *id == dialect));
+    let url = apart.map_or(from.base_url.as_str(), |(_, url)| url.as_ref());
     let options = TargetOptions {
         allow_private_address: from.allow_private_address,
         ca_pem: ca_pem.map(<[u8]>::to_vec),

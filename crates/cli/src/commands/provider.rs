@@ -190,12 +190,8 @@ fn ask_with(provider: &Provider, key: Option<&Secret>, name: &str) -> Outcome {
         ..TargetOptions::default()
     };
     let preset = provider.preset.as_deref().and_then(|name| catalog::builtin().preset(name));
-    let by_header = preset.is_some_and(|it| it.auth == catalog::AuthStyle::XApiKey);
-    match (secret, by_header) {
-        (Some(secret), true) => call.headers.push(("x-api-key", secret)),
-        (Some(secret), false) => call = call.bearer(&secret),
-        (None, _) => {}
-    }
+    let style = preset.map_or(catalog::AuthStyle::Bearer, |it| it.auth);
+    call.headers.extend(secret.map(|secret| style.header(&secret)));
     if provider.kind == ProviderKind::Anthropic {
         let version = provider.anthropic_version.clone().unwrap_or_else(|| "2023-06-01".into());
         call.headers.push(("anthropic-version", version));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use config::{Disconnect, KeyPolicy, ProviderDialect, ProviderKind, Secret, Unpriced};
+use config::{Disconnect, KeyPolicy, ProviderKind, Secret, Unpriced};
 use domain::{CapabilityName, OnLoss, PICO_PER_USD, Role};
 use limits::windows::Period;
 use limits::{Quantity, Unit};
@@ -50,7 +50,7 @@ fn providers_take_what_their_preset_knows() {
     let openai = by_name("openai");
     assert_eq!(openai.kind, ProviderKind::Openai);
     assert_eq!(openai.keys, [Secret::Env("OPENAI_API_KEY".into())]);
-    assert_eq!(by_name("anthropic").dialects, [ProviderDialect::AnthropicMessages]);
+    assert_eq!(by_name("anthropic").dialects, [domain::DialectId::AnthropicMessages]);
     assert_eq!(by_name("anthropic").keys.len(), 2);
     let house = by_name("house");
     assert!(house.keys.is_empty() && house.allow_private_address);

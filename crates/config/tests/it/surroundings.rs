@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use config::{Env, PresetFacts, Presets, ProviderDialect, ProviderKind};
+use config::{Env, PresetFacts, Presets, ProviderKind};
 
 /// Variables, and whether files can be read.
 #[derive(Default)]
@@ -50,13 +50,13 @@ pub(crate) struct FewPresets;
 
 impl Presets for FewPresets {
     fn facts(&self, name: &str) -> Option<PresetFacts> {
-        let chat = vec![ProviderDialect::OpenaiChat];
+        let chat = vec![domain::DialectId::OpenaiChat];
         let (kind, base_url, dialects, variable) = match name {
             "openai" => (ProviderKind::Openai, "https://api.openai.com/v1", chat, "OPENAI_API_KEY"),
             "anthropic" => (
                 ProviderKind::Anthropic,
                 "https://api.anthropic.com/v1",
-                vec![ProviderDialect::AnthropicMessages],
+                vec![domain::DialectId::AnthropicMessages],
                 "ANTHROPIC_API_KEY",
             ),
             "groq" => (

@@ -1,20 +1,26 @@
 //! Anthropic Messages (protocols A4).
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
-use domain::{Endpoint, Feature, Features, LossReport};
+use domain::{DialectId, Endpoint, Feature, Features, LossReport};
 
 use crate::exchange::{Answer, Exchange};
-use crate::registry::{Dialect, DialectId, StreamReader, StreamWriter, Tee};
+use crate::loss::Corner;
+use crate::registry::{Dialect, StreamReader, StreamWriter, Tee};
 use crate::wire::{
-    AnswerContext, BadAnswer, ClientError, Edits, FieldError, Headers, Peek, Target, TeeOptions,
-    UpstreamFault, UpstreamRequest,
+    AnswerContext, BadAnswer, ClientError, Edits, FieldError, Headers, Incoming, ModelRow, Peek,
+    StreamForm, Target, TeeOptions, UpstreamFault, UpstreamRequest,
 };
 
+mod count_tokens;
 mod errors;
+mod models;
 mod peek;
 mod read_answer;
 mod read_blocks;
 mod read_request;
+mod spelling;
 mod stream_in;
 mod stream_out;
 mod tee;
@@ -36,17 +42,30 @@ impl Dialect for AnthropicMessages {
         DialectId::AnthropicMessages
     }
 
-    fn path(&self, endpoint: Endpoint) -> &'static str {
-        match endpoint {
+    fn path(
+        &self,
+        endpoint: Endpoint,
+        _model: &str,
+        _stream: Option<StreamForm>,
+    ) -> Cow<'static, str> {
+        Cow::Borrowed(match endpoint {
             Endpoint::Chat => "/messages",
             Endpoint::Embeddings => "/embeddings",
             Endpoint::CountTokens => "/messages/count_tokens",
             Endpoint::Models => "/models",
-        }
+        })
     }
 
-    fn peek(&self, body: &[u8], headers: &dyn Headers) -> Result<Peek, FieldError> {
-        peek::peek(body, headers)
+    fn forwarded_headers(&self) -> &'static [&'static str] {
+        &["anthropic-beta", "anthropic-version"]
+    }
+
+    fn version_header<'a>(&self, version: &'a str) -> Option<(&'static str, &'a str)> {
+        Some(("anthropic-version", version))
+    }
+
+    fn peek(&self, _endpoint: Endpoint, request: &Incoming<'_>) -> Result<Peek, FieldError> {
+        peek::peek(request)
     }
 
     fn added_input(&self, features: Features) -> u64 {
@@ -58,12 +77,20 @@ impl Dialect for AnthropicMessages {
         peek::forward(body, peek, edits)
     }
 
-    fn tee(&self, options: TeeOptions) -> Box<dyn Tee> {
-        tee::tee(options)
+    fn tee(&self, endpoint: Endpoint, options: TeeOptions) -> Box<dyn Tee> {
+        match endpoint {
+            Endpoint::CountTokens => count_tokens::tee(),
+            Endpoint::Chat | Endpoint::Embeddings | Endpoint::Models => tee::tee(options),
+        }
     }
 
     fn render_error(&self, error: &ClientError<'_>) -> Vec<u8> {
         errors::render(error)
+    }
+
+    /// Anthropic has a status of its own for a server that is overloaded or goes away.
+    fn error_status(&self, error: &ClientError<'_>) -> u16 {
+        if matches!(error.code, "overloaded" | "draining") { 529 } else { error.status }
     }
 
     fn is_own_error(&self, body: &[u8]) -> bool {
@@ -78,8 +105,12 @@ impl Dialect for AnthropicMessages {
         errors::classify(status, headers, body)
     }
 
-    fn read_request(&self, body: &[u8], headers: &dyn Headers) -> Result<Exchange, FieldError> {
-        read_request::read(body, headers)
+    fn spell(&self, corner: Corner) -> &'static str {
+        spelling::spell(corner)
+    }
+
+    fn read_request(&self, request: &Incoming<'_>) -> Result<Exchange, FieldError> {
+        read_request::read(request)
     }
 
     fn write_request(
@@ -109,6 +140,18 @@ impl Dialect for AnthropicMessages {
 
     fn stream_writer(&self, context: &AnswerContext<'_>) -> Box<dyn StreamWriter> {
         Box::new(stream_out::Writer::new(context))
+    }
+
+    fn write_models(&self, rows: &[ModelRow]) -> Vec<u8> {
+        models::list(rows)
+    }
+
+    fn write_model(&self, row: &ModelRow) -> Vec<u8> {
+        models::one(row)
+    }
+
+    fn write_token_count(&self, tokens: u64) -> Vec<u8> {
+        count_tokens::answer(tokens)
     }
 }
 

@@ -5,13 +5,13 @@ use domain::{Feature, ImageDetail};
 
 use crate::cursor::Cursor;
 use crate::intake::{Intake, Place, boolean, is_set, splice, unsigned, word_at, wrong};
-use crate::wire::{Edits, FieldError, Headers, Peek};
+use crate::wire::{Edits, FieldError, Incoming, Peek};
 
-pub(super) fn peek(body: &[u8], headers: &dyn Headers) -> Result<Peek, FieldError> {
+pub(super) fn peek(request: &Incoming<'_>) -> Result<Peek, FieldError> {
     let mut reader = Reader { intake: Intake::new(), has_messages: false };
-    let betas = headers.get("anthropic-beta").unwrap_or_default();
+    let betas = request.headers.get("anthropic-beta").unwrap_or_default();
     reader.intake.has_if(betas.bytes().any(|byte| byte != b' ' && byte != b','), Feature::Beta);
-    let mut cursor = Cursor::new(body);
+    let mut cursor = Cursor::new(request.body);
     let mut top = cursor.object();
     while let Some(key) = cursor.key(&mut top) {
         reader.field(&key.decode(), &mut cursor)?;
@@ -21,7 +21,7 @@ pub(super) fn peek(body: &[u8], headers: &dyn Headers) -> Result<Peek, FieldErro
     }
     // Usage is always part of the stream.
     reader.intake.peek.wants_stream_usage = true;
-    reader.intake.finish()
+    reader.intake.finish(request)
 }
 
 pub(super) fn forward(body: &Bytes, peek: &Peek, edits: &Edits<'_>) -> Bytes {

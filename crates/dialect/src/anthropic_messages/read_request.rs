@@ -11,8 +11,8 @@ use crate::exchange::{
 };
 use crate::json::{Fields, str_at};
 use crate::reasoning::Effort;
-use crate::registry::DialectId;
-use crate::wire::{FieldError, Headers};
+use crate::wire::{FieldError, Headers, Incoming};
+use domain::DialectId;
 
 /// Fields that no other dialect has: carried verbatim to Messages providers, noted elsewhere.
 const EXTRAS: [&str; 8] = [
@@ -30,9 +30,10 @@ const EXTRAS: [&str; 8] = [
 const TOOL_EXTRAS: [&str; 4] =
     ["defer_loading", "allowed_callers", "eager_input_streaming", "input_examples"];
 
-pub(super) fn read(body: &[u8], headers: &dyn Headers) -> Result<Exchange, FieldError> {
-    let mut fields = Fields::parse(body)?;
-    let model = fields.required_string("model")?;
+pub(super) fn read(request: &Incoming<'_>) -> Result<Exchange, FieldError> {
+    let headers = request.headers;
+    let mut fields = Fields::parse(request.body)?;
+    let model = fields.model(request.path.model)?;
     let mut exchange = Exchange::new(DialectId::AnthropicMessages, model);
     exchange.anthropic_version = headers.get("anthropic-version").map(str::to_owned);
     exchange.betas = read_betas(headers);

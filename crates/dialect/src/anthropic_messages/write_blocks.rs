@@ -10,11 +10,11 @@ use crate::exchange::{
 };
 use crate::json::{Object, str_at};
 use crate::loss::{self, Corner};
-use crate::registry::DialectId;
 use crate::signature::is_foreign;
 use crate::tool_ids;
 use crate::unwrap_input;
 use crate::wire::{FieldError, Target};
+use domain::DialectId;
 
 /// A `cache_control` of that lifetime.
 pub(super) fn cache_control(hint: CacheHint) -> Value {

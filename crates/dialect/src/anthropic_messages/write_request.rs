@@ -13,10 +13,10 @@ use crate::json::Object;
 use crate::loss::{self, Corner};
 use crate::quirks::ThinkingForm;
 use crate::reasoning::{BUDGET_MIN, Effort};
-use crate::registry::DialectId;
 use crate::signature::is_foreign;
 use crate::unwrap_input;
 use crate::wire::{FieldError, Target, UpstreamRequest};
+use domain::DialectId;
 
 /// The output limit where neither the request nor the catalog has one: every Claude model takes it.
 const OUTPUT_FALLBACK: u64 = 4_096;

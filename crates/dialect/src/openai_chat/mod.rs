@@ -1,21 +1,27 @@
 //! OpenAI Chat Completions (protocols A1).
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
-use domain::{Endpoint, Features, LossReport};
+use domain::{DialectId, Endpoint, Features, LossReport};
 
 use crate::exchange::{Answer, Exchange};
-use crate::registry::{Dialect, DialectId, StreamReader, StreamWriter, Tee};
+use crate::loss::Corner;
+use crate::registry::{Dialect, StreamReader, StreamWriter, Tee};
 use crate::wire::{
-    AnswerContext, BadAnswer, ClientError, Edits, FieldError, Headers, Peek, Target, TeeOptions,
-    UpstreamFault, UpstreamRequest,
+    AnswerContext, BadAnswer, ClientError, Edits, FieldError, Headers, Incoming, ModelRow, Peek,
+    StreamForm, Target, TeeOptions, UpstreamFault, UpstreamRequest,
 };
 
+mod embeddings;
 mod errors;
+mod models;
 mod peek;
 mod read_answer;
 mod read_messages;
 mod read_request;
 mod reasoning_fields;
+mod spelling;
 mod stream_in;
 mod stream_out;
 mod strict_schema;
@@ -34,17 +40,33 @@ impl Dialect for OpenaiChat {
         DialectId::OpenaiChat
     }
 
-    fn path(&self, endpoint: Endpoint) -> &'static str {
-        match endpoint {
+    fn path(
+        &self,
+        endpoint: Endpoint,
+        _model: &str,
+        _stream: Option<StreamForm>,
+    ) -> Cow<'static, str> {
+        Cow::Borrowed(match endpoint {
             Endpoint::Chat => "/chat/completions",
             Endpoint::Embeddings => "/embeddings",
             Endpoint::CountTokens => "/messages/count_tokens",
             Endpoint::Models => "/models",
-        }
+        })
     }
 
-    fn peek(&self, body: &[u8], headers: &dyn Headers) -> Result<Peek, FieldError> {
-        peek::peek(body, headers)
+    fn forwarded_headers(&self) -> &'static [&'static str] {
+        &["openai-beta", "x-client-request-id"]
+    }
+
+    fn usage_is_asked_for(&self) -> bool {
+        true
+    }
+
+    fn peek(&self, endpoint: Endpoint, request: &Incoming<'_>) -> Result<Peek, FieldError> {
+        match endpoint {
+            Endpoint::Embeddings => embeddings::peek(request),
+            Endpoint::Chat | Endpoint::CountTokens | Endpoint::Models => peek::peek(request),
+        }
     }
 
     /// Nothing but markers, which the peek allows for.
@@ -56,8 +78,11 @@ impl Dialect for OpenaiChat {
         peek::forward(body, peek, edits)
     }
 
-    fn tee(&self, options: TeeOptions) -> Box<dyn Tee> {
-        tee::tee(options)
+    fn tee(&self, endpoint: Endpoint, options: TeeOptions) -> Box<dyn Tee> {
+        match endpoint {
+            Endpoint::Embeddings => embeddings::tee(),
+            Endpoint::Chat | Endpoint::CountTokens | Endpoint::Models => tee::tee(options),
+        }
     }
 
     fn render_error(&self, error: &ClientError<'_>) -> Vec<u8> {
@@ -76,8 +101,12 @@ impl Dialect for OpenaiChat {
         errors::classify(status, headers, body)
     }
 
-    fn read_request(&self, body: &[u8], headers: &dyn Headers) -> Result<Exchange, FieldError> {
-        read_request::read(body, headers)
+    fn spell(&self, corner: Corner) -> &'static str {
+        spelling::spell(corner)
+    }
+
+    fn read_request(&self, request: &Incoming<'_>) -> Result<Exchange, FieldError> {
+        read_request::read(request)
     }
 
     fn write_request(
@@ -107,5 +136,17 @@ impl Dialect for OpenaiChat {
 
     fn stream_writer(&self, context: &AnswerContext<'_>) -> Box<dyn StreamWriter> {
         Box::new(stream_out::Writer::new(context))
+    }
+
+    fn write_models(&self, rows: &[ModelRow]) -> Vec<u8> {
+        models::list(rows)
+    }
+
+    fn write_model(&self, row: &ModelRow) -> Vec<u8> {
+        models::one(row)
+    }
+
+    fn write_token_count(&self, tokens: u64) -> Vec<u8> {
+        format!(r#"{{"input_tokens":{tokens}}}"#).into_bytes()
     }
 }

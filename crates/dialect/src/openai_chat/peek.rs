@@ -6,14 +6,14 @@ use domain::{Feature, ImageDetail};
 
 use crate::cursor::Cursor;
 use crate::intake::{Intake, Place, boolean, is_set, splice, unsigned, word_at, wrong};
-use crate::wire::{Edits, FieldError, Headers, Peek};
+use crate::wire::{Edits, FieldError, Incoming, Peek};
 
 /// Most answers a request may ask for: OpenAI's own bound.
 const ANSWERS_MAX: u64 = 128;
 
-pub(super) fn peek(body: &[u8], _headers: &dyn Headers) -> Result<Peek, FieldError> {
+pub(super) fn peek(request: &Incoming<'_>) -> Result<Peek, FieldError> {
     let mut reader = Reader { intake: Intake::new(), has_messages: false };
-    let mut cursor = Cursor::new(body);
+    let mut cursor = Cursor::new(request.body);
     // Where `stream_options` can be put in: right after the brace, before the fields that are surely there.
     let inside = cursor.place() + 1;
     reader.intake.peek.usage_edit =
@@ -25,7 +25,7 @@ pub(super) fn peek(body: &[u8], _headers: &dyn Headers) -> Result<Peek, FieldErr
     if !reader.has_messages {
         return Err(FieldError::new("messages", "at least one message is required"));
     }
-    reader.intake.finish()
+    reader.intake.finish(request)
 }
 
 pub(super) fn forward(body: &Bytes, peek: &Peek, edits: &Edits<'_>) -> Bytes {

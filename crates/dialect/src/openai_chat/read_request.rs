@@ -6,8 +6,8 @@ use super::read_messages::read_messages;
 use crate::exchange::{CacheHint, Exchange, OutputFormat, Tier, Tool, ToolChoice};
 use crate::json::{Fields, str_at};
 use crate::reasoning::Effort;
-use crate::registry::DialectId;
-use crate::wire::{FieldError, Headers};
+use crate::wire::{FieldError, Incoming};
+use domain::DialectId;
 
 /// Most answers a request may ask for: OpenAI's own bound.
 const ANSWERS_MAX: u64 = 128;
@@ -29,9 +29,10 @@ const EXTRAS: [&str; 13] = [
     "thinking",
 ];
 
-pub(super) fn read(body: &[u8], _headers: &dyn Headers) -> Result<Exchange, FieldError> {
-    let mut fields = Fields::parse(body)?;
-    let mut exchange = Exchange::new(DialectId::OpenaiChat, fields.required_string("model")?);
+pub(super) fn read(request: &Incoming<'_>) -> Result<Exchange, FieldError> {
+    let mut fields = Fields::parse(request.body)?;
+    let model = fields.model(request.path.model)?;
+    let mut exchange = Exchange::new(DialectId::OpenaiChat, model);
     let long = read_cache_options(&mut fields, &mut exchange)?;
     let messages = fields
         .array("messages")?

@@ -10,10 +10,10 @@ use crate::exchange::{
 use crate::json::{Object, str_at};
 use crate::loss::{self, Corner};
 use crate::quirks::ReasoningField;
-use crate::registry::DialectId;
 use crate::tool_ids;
 use crate::unwrap_input;
 use crate::wire::{FieldError, Target};
+use domain::DialectId;
 
 pub(super) fn write(
     exchange: &Exchange,

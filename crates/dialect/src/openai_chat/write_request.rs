@@ -12,9 +12,9 @@ use crate::json::Object;
 use crate::loss::{self, Corner};
 use crate::quirks::EffortForm;
 use crate::reasoning::Effort;
-use crate::registry::DialectId;
 use crate::unwrap_input;
 use crate::wire::{FieldError, Target, UpstreamRequest};
+use domain::DialectId;
 
 /// Most stop sequences that OpenAI takes.
 const STOP_MAX: usize = 4;

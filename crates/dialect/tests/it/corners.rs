@@ -1,12 +1,12 @@
 //! Single corners of the translation (protocols C1 and C2), each with what is said about it.
 
-use dialect::{BadAnswer, DialectId, Exchange, Quirks, dialect as find};
+use dialect::{BadAnswer, DialectId, Exchange, Incoming, Quirks, dialect as find};
 use serde_json::{Value, json};
 
 use crate::support::{NEW, OLD, asked, context, events, fixtures, target, write_request, written};
 
 fn read(id: DialectId, body: &Value) -> Exchange {
-    find(id).read_request(body.to_string().as_bytes(), &()).expect("a good request")
+    find(id).read_request(&Incoming::new(body.to_string().as_bytes(), &())).expect("a good request")
 }
 
 /// Generation that failed in the middle is no answer and no clean end, whatever word the host has for it.
@@ -163,4 +163,26 @@ fn blank_text_is_not_sent_to_messages() {
         .to_string()
     );
     assert_eq!(body.get("system"), None);
+}
+
+#[test]
+fn models_are_listed_with_the_fields_that_each_sdk_requires() {
+    let row = dialect::ModelRow {
+        id: "chat".to_owned(),
+        created: 1_700_000_000,
+        owned_by: "outrigger".to_owned(),
+        display_name: "chat".to_owned(),
+        max_input: Some(8_000),
+        max_output: None,
+    };
+    let list = |id| -> Value {
+        serde_json::from_slice(&find(id).write_models(std::slice::from_ref(&row))).unwrap()
+    };
+    let openai = list(DialectId::OpenaiChat);
+    assert_eq!(openai["object"], "list");
+    assert_eq!(openai["data"][0]["object"], "model");
+    let anthropic = list(DialectId::AnthropicMessages);
+    assert_eq!(anthropic["first_id"], "chat");
+    assert_eq!(anthropic["data"][0]["created_at"], "2023-11-14T22:13:20.000Z");
+    assert_eq!(anthropic["data"][0]["lifecycle"], "active");
 }

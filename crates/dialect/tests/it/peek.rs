@@ -1,7 +1,7 @@
 //! The peek and the exchange are two readers of one request: they must not disagree.
 
 use bytes::Bytes;
-use dialect::{DialectId, Edits, Peek, Quirks, dialect as find, gate};
+use dialect::{DialectId, Edits, Incoming, Peek, Quirks, dialect as find, gate};
 use domain::Feature;
 
 use crate::support::{BOTH, OLD, fixtures, read_request, target, write_request};
@@ -11,7 +11,7 @@ fn peek(id: DialectId, body: &[u8]) -> Peek {
     let headers: &[(&str, &str)] =
         &[("anthropic-version", OLD), ("anthropic-beta", "context-management-2025-06-27")];
     let headers = if id == DialectId::AnthropicMessages { headers } else { &[] };
-    find(id).peek(body, &headers).expect("a good fixture")
+    find(id).peek(domain::Endpoint::Chat, &Incoming::new(body, &headers)).expect("a good fixture")
 }
 
 #[test]
@@ -68,9 +68,10 @@ fn what_is_forwarded_is_what_came() {
 
             let edits = Edits { model: Some("provider/other"), ask_usage: false };
             let out = find(id).forward(&body, &peek, &edits);
-            let (before, after) = (peek.model_span.start, body.len() - peek.model_span.end);
+            let span = peek.model_span.clone().expect("the model is in the body");
+            let (before, after) = (span.start, body.len() - span.end);
             assert_eq!(out[..before], body[..before], "{name}");
-            assert_eq!(out[out.len() - after..], body[peek.model_span.end..], "{name}");
+            assert_eq!(out[out.len() - after..], body[span.end..], "{name}");
             assert_eq!(&out[before..out.len() - after], b"\"provider/other\"", "{name}");
 
             let asked = find(id).forward(&body, &peek, &Edits { model: None, ask_usage: true });

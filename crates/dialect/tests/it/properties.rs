@@ -1,6 +1,6 @@
 //! What holds for every chunking, every mutation and every way round.
 
-use dialect::{BadAnswer, DialectId, Quirks, StreamEvent, StreamMerge, dialect as find};
+use dialect::{BadAnswer, DialectId, Incoming, Quirks, StreamEvent, StreamMerge, dialect as find};
 use domain::{Fate, LossReport, Usage};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -95,7 +95,7 @@ fn replace(tree: &mut Value, at: &mut usize, with: &Value) -> bool {
 fn survive(body: &[u8]) {
     let quirks = Quirks::default();
     for id in BOTH {
-        if let Ok(exchange) = find(id).read_request(body, &()) {
+        if let Ok(exchange) = find(id).read_request(&Incoming::new(body, &())) {
             let _ = (exchange.features(), exchange.limits());
             for to in BOTH {
                 for version in [OLD, NEW] {
@@ -469,10 +469,10 @@ fn the_new_version_takes_no_sampling() {
     let (body, _, _) = write_request(messages, &exchange, &target(&quirks, OLD));
     assert_eq!(body["temperature"], 0.0);
     let headers: &[(&str, &str)] = &[("anthropic-version", NEW)];
-    let refused = find(messages).read_request(
+    let refused = find(messages).read_request(&Incoming::new(
         br#"{"model":"m","max_tokens":1,"messages":[{"role":"user","content":"x"}],"temperature":0}"#,
         &headers,
-    );
+    ));
     assert_eq!(refused.expect_err("refused").field, "temperature");
 }
 

@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use dialect::{AnswerContext, DialectId, Exchange, Quirks, StreamEvent, Target, dialect as find};
+use dialect::{
+    AnswerContext, DialectId, Exchange, Incoming, Quirks, StreamEvent, Target, dialect as find,
+};
 use domain::{LossReport, UnixMicros};
 
 pub(crate) const BOTH: [DialectId; 2] = [DialectId::OpenaiChat, DialectId::AnthropicMessages];
@@ -31,7 +33,7 @@ pub(crate) fn read_request(id: DialectId, body: &[u8]) -> Exchange {
     let headers: &[(&str, &str)] =
         &[("anthropic-version", OLD), ("anthropic-beta", "context-management-2025-06-27")];
     let headers = if id == DialectId::AnthropicMessages { headers } else { &[] };
-    find(id).read_request(body, &headers).expect("a good fixture")
+    find(id).read_request(&Incoming::new(body, &headers)).expect("a good fixture")
 }
 
 pub(crate) fn target<'a>(quirks: &'a Quirks, version: &'a str) -> Target<'a> {

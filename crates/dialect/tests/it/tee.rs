@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use dialect::{DialectId, FirstEvent, Seen, StreamEvent, Tee, TeeOptions, dialect as find};
-use domain::Usage;
+use domain::{Endpoint, Usage};
 use proptest::prelude::*;
 use smallvec::SmallVec;
 
@@ -50,9 +50,9 @@ proptest! {
         let (id, name, bytes) = &streams[which % streams.len()];
         let text = String::from_utf8(bytes.clone()).unwrap();
         let bytes = if crlf { text.replace('\n', "\r\n").into_bytes() } else { text.into_bytes() };
-        let options = TeeOptions { streamed: true, strip_usage_chunk };
-        let (whole, first, seen) = pass(find(*id).tee(options), &[&bytes]);
-        let (out, first_cut, seen_cut) = pass(find(*id).tee(options), &cut(&bytes, &cuts));
+        let options = TeeOptions { streamed: true, strip_usage_chunk, ..TeeOptions::default() };
+        let (whole, first, seen) = pass(find(*id).tee(Endpoint::Chat, options), &[&bytes]);
+        let (out, first_cut, seen_cut) = pass(find(*id).tee(Endpoint::Chat, options), &cut(&bytes, &cuts));
         prop_assert_eq!(facts(&seen), facts(&seen_cut), "{}", name);
         prop_assert_eq!(first, first_cut);
         if strip_usage_chunk {
@@ -84,15 +84,15 @@ proptest! {
             let place = place % body.len();
             body[place] = byte;
         }
-        let options = TeeOptions { streamed, strip_usage_chunk: false };
+        let options = TeeOptions { streamed, ..TeeOptions::default() };
         let pieces = cut(body, &cuts);
-        for tee in [find(*id).tee(options), dialect::embeddings::tee(), dialect::count_tokens::tee()] {
+        for tee in [find(*id).tee(Endpoint::Chat, options), find(*id).tee(Endpoint::Embeddings, options), find(*id).tee(Endpoint::CountTokens, options)] {
             let (out, _, seen) = pass(tee, &pieces);
             prop_assert_eq!(&out, &*body);
             prop_assert!(!(seen.complete && seen.error.is_some()));
         }
-        let stripping = TeeOptions { streamed: true, strip_usage_chunk: true };
-        let (out, ..) = pass(find(*id).tee(stripping), &pieces);
+        let stripping = TeeOptions { streamed: true, strip_usage_chunk: true, ..TeeOptions::default() };
+        let (out, ..) = pass(find(*id).tee(Endpoint::Chat, stripping), &pieces);
         prop_assert!(out.len() <= body.len());
         for status in [200, 400, 429, 500] {
             let fault = find(*id).classify(status, &(), body);
@@ -105,8 +105,9 @@ proptest! {
 #[test]
 fn both_readers_see_the_same_answer() {
     for (id, name, bytes) in streams() {
-        let options = TeeOptions { streamed: true, strip_usage_chunk: false };
-        let (_, _, seen) = pass(find(id).tee(options), &[&bytes]);
+        let options =
+            TeeOptions { streamed: true, strip_usage_chunk: false, ..TeeOptions::default() };
+        let (_, _, seen) = pass(find(id).tee(Endpoint::Chat, options), &[&bytes]);
         let (events, result) = events(id, [bytes.as_slice()]);
         let usage: Option<Usage> = events.iter().rev().find_map(|event| match event {
             StreamEvent::Usage(usage) => Some(*usage),
@@ -125,7 +126,8 @@ fn both_readers_see_the_same_answer() {
     }
     for id in BOTH {
         for (name, body) in fixtures(id, "answer") {
-            let (out, _, seen) = pass(find(id).tee(TeeOptions::default()), &[&body]);
+            let (out, _, seen) =
+                pass(find(id).tee(Endpoint::Chat, TeeOptions::default()), &[&body]);
             assert_eq!(out, body, "{name}");
             let answer = find(id).read_answer(&body).expect("a good fixture");
             assert!(seen.complete, "{name}");

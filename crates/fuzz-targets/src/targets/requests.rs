@@ -5,8 +5,8 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use catalog::image_rule;
 use dialect::gate::{GateErrorKind, GateLimits, scan};
-use dialect::{DialectId, Edits, Exchange, Quirks, Target, dialect};
-use domain::{Feature, ImageDetail, ImageInput, LossReport};
+use dialect::{DialectId, Edits, Exchange, Incoming, Quirks, Target, dialect};
+use domain::{Endpoint, Feature, ImageDetail, ImageInput, LossReport};
 use serde_json::{Value, json};
 
 use crate::reference::is_unique_json;
@@ -41,7 +41,7 @@ fn peek(id: DialectId, data: &[u8]) {
     let side = dialect(id);
     let through = scan(data, GateLimits::default()).is_ok();
     // On anything at all, no panic; what it says counts only behind the gate.
-    let Ok(peek) = side.peek(data, &()) else { return };
+    let Ok(peek) = side.peek(Endpoint::Chat, &Incoming::new(data, &())) else { return };
     if !through {
         return;
     }
@@ -75,7 +75,7 @@ fn peek(id: DialectId, data: &[u8]) {
     }
     assert_eq!(before, after, "nothing but the edits changed");
 
-    if let Ok(exchange) = side.read_request(data, &()) {
+    if let Ok(exchange) = side.read_request(&Incoming::new(data, &())) {
         assert_eq!(exchange.model, peek.model);
         assert_eq!(exchange.stream, peek.stream);
         assert_eq!(exchange.answers, peek.limits.answers);
@@ -94,7 +94,9 @@ pub fn image_size(data: &[u8]) {
     let url = format!("data:image/png;base64,{}", STANDARD.encode(data));
     let part = json!({"type": "image_url", "image_url": {"url": url, "detail": "high"}});
     let body = json!({"model": "m", "messages": [{"role": "user", "content": [part]}]}).to_string();
-    let Ok(peek) = dialect(DialectId::OpenaiChat).peek(body.as_bytes(), &()) else {
+    let Ok(peek) =
+        dialect(DialectId::OpenaiChat).peek(Endpoint::Chat, &Incoming::new(body.as_bytes(), &()))
+    else {
         unreachable!("a whole request is read");
     };
     assert_eq!(peek.images, [ImageInput { size, detail: ImageDetail::High }]);
@@ -122,7 +124,7 @@ fn translate(from: DialectId, to: DialectId, data: &[u8]) {
     if scan(data, GateLimits::default()).is_err() {
         return;
     }
-    let Ok(exchange) = dialect(from).read_request(data, &()) else { return };
+    let Ok(exchange) = dialect(from).read_request(&Incoming::new(data, &())) else { return };
     for version in ["2023-06-01", "2026-10-21"] {
         for side in [to, from] {
             written(side, &exchange, version);
@@ -146,7 +148,7 @@ fn written(to: DialectId, exchange: &Exchange, version: &str) {
     let wide =
         GateLimits { depth: 80, keys_per_object: 100_000, keys: 1_000_000, key_bytes: 1 << 20 };
     assert_eq!(scan(&request.body, wide), Ok(()), "a written request is JSON");
-    let peek = dialect(to).peek(&request.body, &());
+    let peek = dialect(to).peek(Endpoint::Chat, &Incoming::new(&request.body, &()));
     assert!(peek.is_ok(), "a written request can be read: {peek:?}");
     if let Ok(peek) = peek {
         assert_eq!(peek.model, "provider-model");

@@ -65,7 +65,7 @@ pub fn usage_anthropic_messages(data: &[u8]) {
 fn usage(id: DialectId, data: &[u8]) {
     let (whole, pieces) = pieces(data);
     for (streamed, strip_usage_chunk) in [(true, false), (true, true), (false, false)] {
-        let options = TeeOptions { streamed, strip_usage_chunk };
+        let options = TeeOptions { streamed, strip_usage_chunk, ..TeeOptions::default() };
         let (one, one_out) = tee(id, options, &[whole]);
         let (many, many_out) = tee(id, options, &pieces);
         assert_eq!(format!("{one:?}"), format!("{many:?}"), "{options:?}");
@@ -84,7 +84,7 @@ fn shown(one: &[u8], other: &[u8]) -> String {
 }
 
 fn tee(id: DialectId, options: TeeOptions, pieces: &[&[u8]]) -> ((FirstEvent, Seen), Vec<u8>) {
-    let mut tee = dialect(id).tee(options);
+    let mut tee = dialect(id).tee(domain::Endpoint::Chat, options);
     let mut out = Vec::new();
     for piece in pieces {
         let mut now = SmallVec::new();

@@ -6,9 +6,8 @@ use axum::Json;
 use axum::extract::Path;
 use catalog::AuthStyle;
 use config::ProviderKind;
-use dialect::DialectId;
 use domain::Endpoint;
-use http::header::{ACCEPT, AUTHORIZATION};
+use http::header::ACCEPT;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use serde_json::{Value, json};
 use upstream::{Deadlines, Outgoing, Pool, PoolOptions};
@@ -90,12 +89,13 @@ async fn ask(provider: &Provider, key: Option<&str>, secret: Option<&str>) -> Va
     {
         return outcome(key, false, "its key holds characters that no header can have", None);
     }
-    if *dialect == DialectId::AnthropicMessages
-        && let Ok(version) = HeaderValue::from_str(&provider.anthropic_version)
+    let dialect = dialect::dialect(*dialect);
+    if let Some((name, version)) = dialect.version_header(&provider.anthropic_version)
+        && let Ok(version) = HeaderValue::from_str(version)
     {
-        headers.insert(HeaderName::from_static("anthropic-version"), version);
+        headers.insert(HeaderName::from_static(name), version);
     }
-    let path = dialect::dialect(*dialect).path(Endpoint::Models);
+    let path = &dialect.path(Endpoint::Models, "", None);
     let outgoing = Outgoing { method: Method::GET, path, headers, body: bytes::Bytes::new() };
     let began = Instant::now();
     match Pool::new(PoolOptions::default()).send(target, outgoing, &PATIENCE).await {
@@ -108,13 +108,10 @@ async fn ask(provider: &Provider, key: Option<&str>, secret: Option<&str>) -> Va
 }
 
 fn authorize(headers: &mut HeaderMap, style: AuthStyle, secret: &str) -> bool {
-    let (name, text) = match style {
-        AuthStyle::XApiKey => (HeaderName::from_static("x-api-key"), secret.to_owned()),
-        AuthStyle::Bearer | AuthStyle::None => (AUTHORIZATION, format!("Bearer {secret}")),
-    };
+    let (name, text) = style.header(secret);
     let Ok(mut value) = HeaderValue::from_str(&text) else { return false };
     value.set_sensitive(true);
-    headers.insert(name, value);
+    headers.insert(HeaderName::from_static(name), value);
     true
 }
 

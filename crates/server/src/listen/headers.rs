@@ -8,8 +8,6 @@
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT};
 use http::{HeaderMap, header};
 
-use super::route::Family;
-
 /// Where a provider's own request id stands in our answers; `x-request-id` and `request-id` are ours.
 pub const UPSTREAM_REQUEST_ID: HeaderName =
     HeaderName::from_static("x-outrigger-upstream-request-id");
@@ -17,22 +15,14 @@ pub const UPSTREAM_REQUEST_ID: HeaderName =
 /// Longest header value that is passed on, in bytes.
 const VALUE_MAX: usize = 1024;
 
-/// Client headers that go to a provider of the OpenAI family.
-const TO_OPENAI: &[&str] = &["openai-beta", "x-client-request-id"];
-/// Client headers that go to a provider of the Anthropic family.
-const TO_ANTHROPIC: &[&str] = &["anthropic-beta", "anthropic-version"];
 /// Headers of which two would be a contradiction; then neither passes.
 const SINGLE: &[&str] = &["anthropic-version", "x-client-request-id"];
 
-/// The headers of an upstream request, but for the credential: what the client may say to a provider that is
+/// The headers of an upstream request, but for the credential: what the client may say (`names`) to a provider that is
 /// spoken to in the client's own dialect, and what we say ourselves. The pool adds `host`, `content-length` and
 /// `accept-encoding`.
-pub fn to_provider(family: Family, client: &HeaderMap) -> HeaderMap {
+pub fn to_provider(names: &'static [&'static str], client: &HeaderMap) -> HeaderMap {
     let mut headers = ours();
-    let names = match family {
-        Family::Openai | Family::Either => TO_OPENAI,
-        Family::Anthropic => TO_ANTHROPIC,
-    };
     for name in names {
         let values = client.get_all(*name);
         if SINGLE.contains(name) && values.iter().count() > 1 {
@@ -99,7 +89,13 @@ pub fn body_coding(client: &HeaderMap) -> Option<&HeaderValue> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Family, HeaderMap, HeaderName, HeaderValue, body_coding, to_client, to_provider};
+    use dialect::{DialectId, dialect};
+
+    use super::{HeaderMap, HeaderName, HeaderValue, body_coding, to_client};
+
+    fn to_provider(id: DialectId, client: &HeaderMap) -> HeaderMap {
+        super::to_provider(dialect(id).forwarded_headers(), client)
+    }
 
     fn shown(headers: &HeaderMap) -> Vec<String> {
         let mut lines: Vec<_> = headers
@@ -175,7 +171,7 @@ mod tests {
     #[test]
     fn a_provider_sees_the_allow_list_only() {
         assert_eq!(
-            shown(&to_provider(Family::Openai, &hostile())),
+            shown(&to_provider(DialectId::OpenaiChat, &hostile())),
             [
                 "content-type: application/json",
                 "openai-beta: assistants=v2",
@@ -183,7 +179,7 @@ mod tests {
             ]
         );
         assert_eq!(
-            shown(&to_provider(Family::Anthropic, &hostile())),
+            shown(&to_provider(DialectId::AnthropicMessages, &hostile())),
             [
                 "anthropic-beta: a,b",
                 "anthropic-beta: c",
@@ -202,7 +198,7 @@ mod tests {
             ("anthropic-beta", &long),
         ]);
         assert_eq!(
-            shown(&to_provider(Family::Anthropic, &client)),
+            shown(&to_provider(DialectId::AnthropicMessages, &client)),
             ["content-type: application/json"]
         );
     }

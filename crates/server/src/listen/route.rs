@@ -6,26 +6,27 @@
 
 use std::borrow::Cow;
 
+use dialect::{DialectId, PathFacts, StreamForm};
 use http::{HeaderMap, Method, header};
 
-/// Whose shape the answers of a route have, errors above all.
+/// Whose shape a route's requests and answers have, errors above all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Family {
-    /// OpenAI's.
-    Openai,
-    /// Anthropic's.
-    Anthropic,
-    /// Both know this route; the headers of the request tell ([`Family::settle`]).
-    Either,
+pub enum Speaks {
+    /// That dialect's.
+    One(DialectId),
+    /// Several know this route; the headers of the request tell ([`Speaks::settle`]).
+    ByHeaders,
 }
 
-impl Family {
-    /// Decides [`Family::Either`]: Anthropic's clients always send `anthropic-version` and their key as `x-api-key`.
-    pub fn settle(self, headers: &HeaderMap) -> Self {
+impl Speaks {
+    /// Decides [`Speaks::ByHeaders`]: Anthropic's clients always send `anthropic-version`.
+    pub fn settle(self, headers: &HeaderMap) -> DialectId {
         match self {
-            Self::Either if headers.contains_key("anthropic-version") => Self::Anthropic,
-            Self::Either => Self::Openai,
-            settled => settled,
+            Self::One(dialect) => dialect,
+            Self::ByHeaders if headers.contains_key("anthropic-version") => {
+                DialectId::AnthropicMessages
+            }
+            Self::ByHeaders => DialectId::OpenaiChat,
         }
     }
 }
@@ -42,11 +43,11 @@ pub enum Access {
 /// What a route does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Generate an answer, asked in the family's dialect.
+    /// Generate an answer, asked in the route's dialect.
     Chat,
-    /// Count tokens (Anthropic).
+    /// Count tokens.
     CountTokens,
-    /// Embed (OpenAI).
+    /// Embed.
     Embeddings,
     /// List models.
     Models,
@@ -65,14 +66,16 @@ pub enum Action {
 /// A row of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Route {
-    /// The path; `*` at its end stands for an id.
+    /// The path. Its last `*` stands for an id, any other for one segment of no importance.
     pub path: &'static str,
     /// The one method (and `HEAD` where it is `GET`).
     pub method: Verb,
     /// What it does.
     pub action: Action,
     /// Whose shape it has.
-    pub family: Family,
+    pub speaks: Speaks,
+    /// That the path asks for a stream, and in which form.
+    pub stream: Option<StreamForm>,
     /// Who may call it.
     pub access: Access,
     queries: &'static [&'static str],
@@ -104,7 +107,11 @@ impl Verb {
     }
 }
 
+const OPENAI: Speaks = Speaks::One(DialectId::OpenaiChat);
+const ANTHROPIC: Speaks = Speaks::One(DialectId::AnthropicMessages);
 const NONE: &[&str] = &[];
+/// Azure's way to say which version of its API is spoken.
+const VERSION: &[&str] = &["api-version"];
 /// Anthropic's SDK marks its beta methods so.
 const BETA: &[&str] = &["beta"];
 /// Paging, as Anthropic's SDK asks for it.
@@ -113,19 +120,19 @@ const PAGE: &[&str] = &["beta", "limit", "after_id", "before_id"];
 const fn get(
     path: &'static str,
     action: Action,
-    family: Family,
+    speaks: Speaks,
     queries: &'static [&'static str],
 ) -> Route {
-    Route { path, method: Verb::Get, action, family, access: Access::Key, queries }
+    Route { path, method: Verb::Get, action, speaks, stream: None, access: Access::Key, queries }
 }
 
 const fn post(
     path: &'static str,
     action: Action,
-    family: Family,
+    speaks: Speaks,
     queries: &'static [&'static str],
 ) -> Route {
-    Route { path, method: Verb::Post, action, family, access: Access::Key, queries }
+    Route { path, method: Verb::Post, action, speaks, stream: None, access: Access::Key, queries }
 }
 
 const fn open(path: &'static str, action: Action) -> Route {
@@ -133,7 +140,8 @@ const fn open(path: &'static str, action: Action) -> Route {
         path,
         method: Verb::Get,
         action,
-        family: Family::Openai,
+        speaks: OPENAI,
+        stream: None,
         access: Access::Open,
         queries: NONE,
     }
@@ -141,23 +149,25 @@ const fn open(path: &'static str, action: Action) -> Route {
 
 /// Every route of the data plane. The busiest come first.
 pub const ROUTES: &[Route] = &[
-    post("/v1/chat/completions", Action::Chat, Family::Openai, NONE),
-    post("/v1/messages", Action::Chat, Family::Anthropic, BETA),
-    post("/v1/embeddings", Action::Embeddings, Family::Openai, NONE),
-    post("/v1/messages/count_tokens", Action::CountTokens, Family::Anthropic, BETA),
-    get("/v1/models", Action::Models, Family::Either, PAGE),
-    get("/v1/models/*", Action::Model, Family::Either, BETA),
-    get("/v1/outrigger/requests/*", Action::RequestInfo, Family::Openai, NONE),
-    post("/openai/v1/chat/completions", Action::Chat, Family::Openai, NONE),
-    post("/openai/v1/embeddings", Action::Embeddings, Family::Openai, NONE),
-    get("/openai/v1/models", Action::Models, Family::Openai, NONE),
-    get("/openai/v1/models/*", Action::Model, Family::Openai, NONE),
-    get("/openai/v1/outrigger/requests/*", Action::RequestInfo, Family::Openai, NONE),
-    post("/anthropic/v1/messages", Action::Chat, Family::Anthropic, BETA),
-    post("/anthropic/v1/messages/count_tokens", Action::CountTokens, Family::Anthropic, BETA),
-    get("/anthropic/v1/models", Action::Models, Family::Anthropic, PAGE),
-    get("/anthropic/v1/models/*", Action::Model, Family::Anthropic, BETA),
-    get("/anthropic/v1/outrigger/requests/*", Action::RequestInfo, Family::Anthropic, NONE),
+    post("/v1/chat/completions", Action::Chat, OPENAI, NONE),
+    post("/v1/messages", Action::Chat, ANTHROPIC, BETA),
+    post("/v1/embeddings", Action::Embeddings, OPENAI, NONE),
+    post("/v1/messages/count_tokens", Action::CountTokens, ANTHROPIC, BETA),
+    get("/v1/models", Action::Models, Speaks::ByHeaders, PAGE),
+    get("/v1/models/*", Action::Model, Speaks::ByHeaders, BETA),
+    get("/v1/outrigger/requests/*", Action::RequestInfo, OPENAI, NONE),
+    post("/openai/v1/chat/completions", Action::Chat, OPENAI, NONE),
+    post("/openai/v1/embeddings", Action::Embeddings, OPENAI, NONE),
+    get("/openai/v1/models", Action::Models, OPENAI, NONE),
+    get("/openai/v1/models/*", Action::Model, OPENAI, NONE),
+    get("/openai/v1/outrigger/requests/*", Action::RequestInfo, OPENAI, NONE),
+    post("/anthropic/v1/messages", Action::Chat, ANTHROPIC, BETA),
+    post("/anthropic/v1/messages/count_tokens", Action::CountTokens, ANTHROPIC, BETA),
+    post("/openai/deployments/*/chat/completions", Action::Chat, OPENAI, VERSION),
+    post("/openai/deployments/*/embeddings", Action::Embeddings, OPENAI, VERSION),
+    get("/anthropic/v1/models", Action::Models, ANTHROPIC, PAGE),
+    get("/anthropic/v1/models/*", Action::Model, ANTHROPIC, BETA),
+    get("/anthropic/v1/outrigger/requests/*", Action::RequestInfo, ANTHROPIC, NONE),
     open("/livez", Action::Live),
     open("/readyz", Action::Ready),
     open("/", Action::Start),
@@ -168,8 +178,15 @@ pub const ROUTES: &[Route] = &[
 pub struct Match<'a> {
     /// The row.
     pub route: &'static Route,
-    /// The id at the end of the path, decoded, where the route has one.
+    /// The id in the path, decoded, where the route has one.
     pub id: Option<Cow<'a, str>>,
+}
+
+impl Match<'_> {
+    /// What the path says about a request.
+    pub fn path_facts(&self) -> PathFacts<'_> {
+        PathFacts { model: self.id.as_deref(), stream: self.route.stream }
+    }
 }
 
 /// No route.
@@ -197,39 +214,58 @@ pub enum NoRoute {
 /// See [`NoRoute`].
 pub fn find<'a>(method: &Method, path: &'a str, query: Option<&str>) -> Result<Match<'a>, NoRoute> {
     // An exact path needs no further look: the table holds nothing doubtful.
-    let (route, id) = match ROUTES.iter().find(|it| it.path == path && !it.path.ends_with('*')) {
-        Some(route) => (route, None),
-        None => with_id(path)?,
+    let exact = ROUTES.iter().find(|it| it.path == path && !it.path.contains('*'));
+    let found = match exact {
+        Some(route) if route.method.is(method) => Match { route, id: None },
+        Some(route) => return Err(NoRoute::WrongMethod { allow: route.method.allow() }),
+        None => with_id(method, path)?,
     };
-    if !route.method.is(method) {
-        return Err(NoRoute::WrongMethod { allow: route.method.allow() });
-    }
-    if query.is_some_and(|it| !query_ok(it, route.queries)) {
+    if query.is_some_and(|it| !query_ok(it, found.route.queries)) {
         return Err(NoRoute::Query);
     }
-    Ok(Match { route, id })
+    Ok(found)
 }
 
-fn with_id(path: &str) -> Result<(&'static Route, Option<Cow<'_, str>>), NoRoute> {
-    let rows = ROUTES.iter().filter_map(|it| it.path.strip_suffix('*').map(|prefix| (it, prefix)));
-    let found = rows
-        .into_iter()
-        .find_map(|(route, prefix)| path.strip_prefix(prefix).map(|tail| (route, tail)));
-    let Some((route, tail)) = found else {
+fn with_id<'a>(method: &Method, path: &'a str) -> Result<Match<'a>, NoRoute> {
+    let rows = || ROUTES.iter().filter_map(|it| id_in(it.path, path).map(|id| (it, id)));
+    let Some((route, id)) = rows().find(|(it, _)| it.method.is(method)).or_else(|| rows().next())
+    else {
         sound(path)?;
         return Err(NoRoute::Unknown { nearest: nearest(path) });
     };
+    let before = path.len() - path.trim_start_matches('/').len();
+    let head = path.get(before..).and_then(|it| it.split_once(id)).map_or("", |(head, _)| head);
+    sound_relative(head.trim_end_matches('/'))?;
     // Clients encode ids; after this one decoding it holds what ids hold, and no path is made of it any more.
     let id = match route.action {
-        Action::Model => decode(tail)?,
-        _ => Cow::Borrowed(tail),
+        Action::RequestInfo => Cow::Borrowed(id),
+        _ => decode(id)?,
     };
     sound_relative(&id)?;
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._:/@-".contains(&byte);
     if id.is_empty() || id.len() > 256 || !id.bytes().all(plain) {
         return Err(NoRoute::Unknown { nearest: route.path });
     }
-    Ok((route, Some(id)))
+    if !route.method.is(method) {
+        return Err(NoRoute::WrongMethod { allow: route.method.allow() });
+    }
+    Ok(Match { route, id: Some(id) })
+}
+
+/// What stands for the last `*` of a pattern; each other `*` takes one segment that is not empty.
+fn id_in<'a>(pattern: &str, path: &'a str) -> Option<&'a str> {
+    let (head, tail) = pattern.rsplit_once('*')?;
+    let mut rest = path.strip_suffix(tail)?;
+    let mut parts = head.split('*');
+    rest = rest.strip_prefix(parts.next()?)?;
+    for part in parts {
+        let (segment, after) = rest.split_once('/')?;
+        if segment.is_empty() {
+            return None;
+        }
+        rest = after.strip_prefix(part.strip_prefix('/')?)?;
+    }
+    Some(rest)
 }
 
 /// Decodes `%2F`, `%3A` and `%40`, which ids hold and SDKs encode; any other percent sign is refused.
@@ -297,6 +333,15 @@ fn query_ok(query: &str, allowed: &[&str]) -> bool {
                 && value.bytes().all(plain)
                 && (name != "beta" || value == "true")
         })
+}
+
+/// Whose shape the refusal of a path has that no route serves.
+pub fn likely(path: &str) -> Speaks {
+    if path.contains("/messages") || path.starts_with("/anthropic") {
+        ANTHROPIC
+    } else {
+        Speaks::ByHeaders
+    }
 }
 
 fn nearest(path: &str) -> &'static str {

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use super::*;
 
 fn of(body: &Value) -> Peek {
-    peek(body.to_string().as_bytes(), &()).unwrap()
+    peek(&Incoming::new(body.to_string().as_bytes(), &())).unwrap()
 }
 
 fn features(all: &[Feature]) -> Features {
@@ -15,9 +15,9 @@ fn features(all: &[Feature]) -> Features {
 fn types_what_we_act_on() {
     let body = r#"{"max_tokens":9,"model":"claude-x","system":[{"type":"text","text":"s",
         "cache_control":{"type":"ephemeral"}}],"messages":[{"role":"user","content":"u"}],"stream":true}"#;
-    let peek = peek(body.as_bytes(), &()).unwrap();
+    let peek = peek(&Incoming::new(body.as_bytes(), &())).unwrap();
     assert_eq!(peek.model, "claude-x");
-    assert_eq!(&body.as_bytes()[peek.model_span.clone()], b"\"claude-x\"");
+    assert_eq!(&body.as_bytes()[peek.model_span.clone().unwrap()], b"\"claude-x\"");
     assert!(peek.stream && peek.wants_stream_usage);
     assert_eq!(peek.limits.max_output, Some(9));
     assert_eq!(peek.limits.answers, 1);
@@ -122,7 +122,7 @@ fn only_the_model_is_spliced() {
     let body = Bytes::from_static(
         br#"{"model":"a","max_tokens":1,"stream":true,"messages":[{"role":"user","content":"x"}]}"#,
     );
-    let peek = peek(&body, &()).unwrap();
+    let peek = peek(&Incoming::new(&body, &())).unwrap();
     let out = forward(&body, &peek, &Edits { model: Some("b"), ask_usage: true });
     assert_eq!(
         std::str::from_utf8(&out).unwrap(),

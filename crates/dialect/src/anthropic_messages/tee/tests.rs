@@ -17,7 +17,7 @@ fn run(options: TeeOptions, pieces: &[&str]) -> (Seen, FirstEvent) {
 }
 
 fn streamed(pieces: &[&str]) -> (Seen, FirstEvent) {
-    run(TeeOptions { streamed: true, strip_usage_chunk: true }, pieces)
+    run(TeeOptions { streamed: true, strip_usage_chunk: true, ..TeeOptions::default() }, pieces)
 }
 
 fn whole(body: &str) -> Seen {

@@ -5,11 +5,11 @@ use serde_json::{Value, json};
 use super::*;
 
 fn of(body: &Value) -> Peek {
-    peek(body.to_string().as_bytes(), &()).unwrap()
+    peek(&Incoming::new(body.to_string().as_bytes(), &())).unwrap()
 }
 
 fn refused(body: &Value) -> (String, Option<usize>) {
-    let error = peek(body.to_string().as_bytes(), &()).unwrap_err();
+    let error = peek(&Incoming::new(body.to_string().as_bytes(), &())).unwrap_err();
     (error.field, error.offset)
 }
 
@@ -21,9 +21,9 @@ fn features(all: &[Feature]) -> Features {
 fn types_what_we_act_on() {
     let body = r#"{ "messages":[{"role":"system","content":"be brief"},{"role":"user","content":"h\u00e9"}],
         "model" : "gpt-\u0035", "stream":true, "max_tokens":7, "n":2, "unknown":{"deep":[1,2,{}]} }"#;
-    let peek = peek(body.as_bytes(), &()).unwrap();
+    let peek = peek(&Incoming::new(body.as_bytes(), &())).unwrap();
     assert_eq!(peek.model, "gpt-5");
-    assert_eq!(&body.as_bytes()[peek.model_span.clone()], br#""gpt-\u0035""#);
+    assert_eq!(&body.as_bytes()[peek.model_span.clone().unwrap()], br#""gpt-\u0035""#);
     assert!(peek.stream && !peek.wants_stream_usage);
     assert_eq!(peek.limits, RequestLimits { max_output: Some(7), answers: 2 });
     assert_eq!(peek.message_count, 2);
@@ -136,10 +136,10 @@ fn the_prefix_key_is_that_of_system_tools_and_first_message() {
     assert_ne!(key(json!([system, {"role": "user", "content": "w"}]), json!([])), base);
     assert_ne!(key(json!([user]), json!([])), base);
     assert_ne!(key(json!([system, user]), json!([{"type": "function"}])), base);
-    let swapped = peek(
+    let swapped = peek(&Incoming::new(
         br#"{"messages":[{"content":"s","role":"system"},{"content":"u","role":"user"}],"tools":[],"model":"x"}"#,
         &(),
-    );
+    ));
     assert_eq!(swapped.unwrap().prefix_key, base);
     // Stored in the ledger: the same in every version.
     assert_eq!(base, 0x3477_4fa6_bf53_1c4d);
@@ -147,7 +147,7 @@ fn the_prefix_key_is_that_of_system_tools_and_first_message() {
 
 fn forwarded(body: &str, model: Option<&str>, ask_usage: bool) -> String {
     let bytes = Bytes::from(body.to_owned());
-    let peek = peek(&bytes, &()).unwrap();
+    let peek = peek(&Incoming::new(&bytes, &())).unwrap();
     let out = forward(&bytes, &peek, &Edits { model, ask_usage });
     String::from_utf8(out.to_vec()).unwrap()
 }
@@ -206,7 +206,7 @@ fn only_the_model_and_the_usage_option_are_spliced() {
 #[test]
 fn without_an_edit_the_same_bytes_go_on() {
     let bytes = Bytes::from_static(br#"{"model":"a","stream":true,"messages":[{}]}"#);
-    let peek = peek(&bytes, &()).unwrap();
+    let peek = peek(&Incoming::new(&bytes, &())).unwrap();
     let out = forward(&bytes, &peek, &Edits { model: Some("a"), ask_usage: false });
     assert_eq!(out.as_ptr(), bytes.as_ptr());
     assert_eq!(out, bytes);
@@ -254,5 +254,20 @@ proptest! {
             expected["stream_options"] = options;
         }
         prop_assert_eq!(out, expected);
+    }
+}
+
+#[test]
+fn a_model_in_the_path_is_put_into_the_body() {
+    let bodies: [(&[u8], &[u8]); 2] = [
+        (br#" {"messages":[{}]}"#, br#" {"model":"gpt-5","messages":[{}]}"#),
+        (br#"{"model":"other","messages":[{}]}"#, br#"{"model":"gpt-5","messages":[{}]}"#),
+    ];
+    for (body, expected) in bodies {
+        let path = crate::PathFacts { model: Some("deployed"), stream: None };
+        let peek = peek(&Incoming { body, headers: &(), path }).unwrap();
+        assert_eq!(peek.model, "deployed");
+        let edits = Edits { model: Some("gpt-5"), ask_usage: false };
+        assert_eq!(forward(&Bytes::copy_from_slice(body), &peek, &edits), expected);
     }
 }

@@ -17,7 +17,7 @@ fn run(options: TeeOptions, pieces: &[&str]) -> (String, Seen, FirstEvent) {
 }
 
 fn streamed(pieces: &[&str]) -> Seen {
-    let options = TeeOptions { streamed: true, strip_usage_chunk: false };
+    let options = TeeOptions { streamed: true, strip_usage_chunk: false, ..TeeOptions::default() };
     let (out, seen, _) = run(options, pieces);
     assert_eq!(out, pieces.concat());
     seen
@@ -106,7 +106,7 @@ fn every_kind_of_output_is_counted_once() {
 
 #[test]
 fn errors_in_a_stream_are_seen_and_the_first_event_decides() {
-    let options = TeeOptions { streamed: true, strip_usage_chunk: false };
+    let options = TeeOptions { streamed: true, strip_usage_chunk: false, ..TeeOptions::default() };
     let error = "data: {\"error\":{\"message\":\"no room\",\"type\":\"overloaded_error\"}}\n\n";
     let (_, seen, first) = run(options, &[": processing\n\n", error]);
     assert_eq!(seen.error.clone().map(|it| it.class), Some(ErrorClass::Overloaded));
@@ -128,7 +128,7 @@ fn errors_in_a_stream_are_seen_and_the_first_event_decides() {
 
 #[test]
 fn only_the_usage_chunk_is_cut_out_in_any_chunking() {
-    let options = TeeOptions { streamed: true, strip_usage_chunk: true };
+    let options = TeeOptions { streamed: true, strip_usage_chunk: true, ..TeeOptions::default() };
     let filter = "data: {\"choices\":[],\"prompt_filter_results\":[]}\n\n";
     let text = [filter, HELLO, ": ping\n\n", STOP, USAGE, DONE].concat();
     let expected = [filter, HELLO, ": ping\n\n", STOP, DONE].concat();
@@ -147,7 +147,7 @@ fn only_the_usage_chunk_is_cut_out_in_any_chunking() {
 
 #[test]
 fn cutting_keeps_what_has_no_end_and_uncut_events_of_other_shapes() {
-    let options = TeeOptions { streamed: true, strip_usage_chunk: true };
+    let options = TeeOptions { streamed: true, strip_usage_chunk: true, ..TeeOptions::default() };
     // No blank line follows the terminator.
     let (out, ..) = run(options, &[HELLO, USAGE, "data", ": [DO", "NE]\n"]);
     assert_eq!(out, [HELLO, "data: [DONE]\n"].concat());
@@ -164,7 +164,7 @@ fn cutting_keeps_what_has_no_end_and_uncut_events_of_other_shapes() {
 
 #[test]
 fn an_event_that_goes_on_for_ever_is_not_held() {
-    let options = TeeOptions { streamed: true, strip_usage_chunk: true };
+    let options = TeeOptions { streamed: true, strip_usage_chunk: true, ..TeeOptions::default() };
     let mut tee = tee(options);
     let mut out: SmallVec<[Bytes; 2]> = SmallVec::new();
     let piece = Bytes::from(vec![b'x'; 16 * 1024]);
@@ -178,7 +178,8 @@ fn an_event_that_goes_on_for_ever_is_not_held() {
 #[test]
 fn pieces_pass_without_a_copy() {
     for strip_usage_chunk in [false, true] {
-        let mut tee = tee(TeeOptions { streamed: true, strip_usage_chunk });
+        let mut tee =
+            tee(TeeOptions { streamed: true, strip_usage_chunk, ..TeeOptions::default() });
         let mut out: SmallVec<[Bytes; 2]> = SmallVec::new();
         let piece = Bytes::from([HELLO, HELLO].concat());
         tee.feed(piece.clone(), &mut out);

@@ -1,8 +1,9 @@
 //! The table of paths (T-H5) and the keyless guard (U19).
 
+use dialect::DialectId;
 use http::{HeaderMap, HeaderValue, Method};
 
-use super::{Access, Action, Family, NoRoute, ROUTES, find, keyless_allowed};
+use super::{Access, Action, NoRoute, ROUTES, Speaks, find, keyless_allowed};
 
 fn seek(path: &str) -> Result<(&'static str, Option<String>), NoRoute> {
     let mut last = Err(NoRoute::Query);
@@ -272,10 +273,10 @@ fn queries_pass_only_where_they_mean_something() {
 #[test]
 fn a_shared_route_answers_in_the_shape_of_its_caller() {
     let mut headers = HeaderMap::new();
-    assert_eq!(Family::Either.settle(&headers), Family::Openai);
+    assert_eq!(Speaks::ByHeaders.settle(&headers), DialectId::OpenaiChat);
     headers.insert("anthropic-version", HeaderValue::from_static("2023-06-01"));
-    assert_eq!(Family::Either.settle(&headers), Family::Anthropic);
-    assert_eq!(Family::Openai.settle(&headers), Family::Openai);
+    assert_eq!(Speaks::ByHeaders.settle(&headers), DialectId::AnthropicMessages);
+    assert_eq!(super::OPENAI.settle(&headers), DialectId::OpenaiChat);
 }
 
 fn keyless(host: Option<&str>, headers: &[(&'static str, &str)]) -> bool {
@@ -353,4 +354,37 @@ fn the_keyless_mode_serves_this_machine_only() {
         Some("localhost"),
         &[("origin", "http://localhost"), ("origin", "http://evil.example")]
     ));
+}
+
+#[test]
+fn the_deployment_in_an_azure_path_is_the_model() {
+    let path = "/openai/deployments/chat/chat/completions";
+    let found = find(&Method::POST, path, Some("api-version=2025-04-01-preview")).unwrap();
+    assert_eq!(found.route.action, Action::Chat);
+    assert_eq!(found.path_facts().model, Some("chat"));
+    let path = "/openai/deployments/azure%2Fgpt-5.1/embeddings";
+    let found = find(&Method::POST, path, None).unwrap();
+    assert_eq!(found.path_facts().model, Some("azure/gpt-5.1"));
+    assert_eq!(find(&Method::GET, path, None), Err(NoRoute::WrongMethod { allow: "POST" }));
+    for bad in [
+        "/openai/deployments//chat/completions",
+        "/openai/deployments/../chat/completions",
+        "/openai/deployments/a%2e%2e/chat/completions",
+        "/openai/deployments/a/../b/chat/completions",
+    ] {
+        assert!(find(&Method::POST, bad, None).is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn every_star_but_the_last_is_one_segment() {
+    let pattern = "/v1/projects/*/locations/*/models/*:go";
+    assert_eq!(super::id_in(pattern, "/v1/projects/p/locations/l/models/a/b:go"), Some("a/b"));
+    for other in [
+        "/v1/projects//locations/l/models/m:go",
+        "/v1/projects/p/q/locations/l/models/m:go",
+        "/v1/projects/p/locations/l/models/m:stop",
+    ] {
+        assert_eq!(super::id_in(pattern, other), None, "{other}");
+    }
 }

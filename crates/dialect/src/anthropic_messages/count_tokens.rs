@@ -10,12 +10,12 @@ use crate::watch::{self, Reader, Step};
 use crate::wire::{Seen, TeeOptions};
 
 /// A reader of the whole answer. Counting uses nothing: its usage is zero, not unknown.
-pub fn tee() -> Box<dyn Tee> {
+pub(super) fn tee() -> Box<dyn Tee> {
     watch::tee::<Counted>(TeeOptions::default())
 }
 
 /// The answer that says `tokens`.
-pub fn answer(tokens: u64) -> Vec<u8> {
+pub(super) fn answer(tokens: u64) -> Vec<u8> {
     let mut out = Vec::with_capacity(40);
     out.extend_from_slice(br#"{"input_tokens":"#);
     out.extend_from_slice(itoa::Buffer::new().format(tokens).as_bytes());

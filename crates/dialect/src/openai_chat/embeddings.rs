@@ -2,31 +2,31 @@
 
 use domain::RequestLimits;
 
+use super::usage::WireUsage;
 use crate::cursor::Cursor;
 use crate::fault;
-use crate::openai_chat::usage::WireUsage;
 use crate::registry::Tee;
 use crate::sse::SseEvent;
 use crate::watch::{self, Reader, Step};
-use crate::wire::{FieldError, Peek, Seen, TeeOptions};
+use crate::wire::{FieldError, Incoming, Peek, Seen, TeeOptions};
 
 /// Bytes allowed per input for the markers that a tokenizer puts around it.
 const ALLOWANCE: u64 = 16;
 
 /// The fields that we act on. Runs after [`crate::gate::scan`] has passed. An input given as token ids counts
 /// one byte an id: ids are tokens already.
-pub fn peek(body: &[u8]) -> Result<Peek, FieldError> {
+pub(super) fn peek(request: &Incoming<'_>) -> Result<Peek, FieldError> {
     let mut peek =
         Peek { limits: RequestLimits { max_output: Some(0), answers: 1 }, ..Peek::default() };
     let mut has_input = false;
-    let mut cursor = Cursor::new(body);
+    let mut cursor = Cursor::new(request.body);
     let mut top = cursor.object();
     while let Some(key) = cursor.key(&mut top) {
         if key.is("model") {
             let start = cursor.place();
             let name = cursor.text().ok_or_else(|| wrong("model", start, "expected a string"))?;
             peek.model = name.decode().into_owned();
-            peek.model_span = start..start + name.raw.len() + 2;
+            peek.model_span = Some(start..start + name.raw.len() + 2);
         } else if key.is("input") {
             has_input = true;
             input(&mut cursor, &mut peek)?;
@@ -34,9 +34,7 @@ pub fn peek(body: &[u8]) -> Result<Peek, FieldError> {
             cursor.skip();
         }
     }
-    if peek.model.is_empty() {
-        return Err(FieldError::new("model", "this field is required"));
-    }
+    crate::intake::settle_model(&mut peek, request)?;
     if !has_input {
         return Err(FieldError::new("input", "this field is required"));
     }
@@ -97,7 +95,7 @@ fn count(peek: &mut Peek, bytes: u64) {
 }
 
 /// A reader of the whole answer.
-pub fn tee() -> Box<dyn Tee> {
+pub(super) fn tee() -> Box<dyn Tee> {
     watch::tee::<Embedded>(TeeOptions::default())
 }
 
@@ -154,8 +152,8 @@ mod tests {
     fn every_form_of_input_is_bounded() {
         let bytes = |input: &str| {
             let body = format!(r#"{{"input":{input},"model":"m"}}"#);
-            let peek = peek(body.as_bytes()).unwrap();
-            assert_eq!(body.get(peek.model_span.clone()), Some("\"m\""));
+            let peek = peek(&Incoming::new(body.as_bytes(), &())).unwrap();
+            assert_eq!(body.get(peek.model_span.clone().unwrap()), Some("\"m\""));
             (peek.text_bytes, peek.message_count)
         };
         assert_eq!(bytes(r#""hello""#), (5 + 16, 1));
@@ -173,7 +171,7 @@ mod tests {
             (r#"{"model":1}"#, "model"),
             (r#"{"model":"m","input":1}"#, "input"),
         ] {
-            assert_eq!(peek(body.as_bytes()).unwrap_err().field, field);
+            assert_eq!(peek(&Incoming::new(body.as_bytes(), &())).unwrap_err().field, field);
         }
     }
 
