@@ -14,6 +14,8 @@
 
 mod answer;
 pub mod anthropic_messages;
+pub mod bedrock_converse;
+mod closed_schema;
 mod cursor;
 pub mod event_stream;
 pub mod exchange;

@@ -8,20 +8,23 @@ pub enum DialectId {
     OpenaiChat = 0,
     /// Anthropic Messages.
     AnthropicMessages = 1,
+    /// Amazon Bedrock's Converse.
+    BedrockConverse = 4,
 }
 
 impl DialectId {
     /// Every dialect, in the order of its code.
-    pub const ALL: &'static [Self] = &[Self::OpenaiChat, Self::AnthropicMessages];
+    pub const ALL: &'static [Self] = &[Self::OpenaiChat, Self::AnthropicMessages, Self::BedrockConverse];
 
     /// Their words, in the same order.
-    pub const WORDS: &'static [&'static str] = &["openai-chat", "anthropic-messages"];
+    pub const WORDS: &'static [&'static str] = &["openai-chat", "anthropic-messages", "bedrock-converse"];
 
     /// The word used in config, rows and metrics.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::OpenaiChat => "openai-chat",
             Self::AnthropicMessages => "anthropic-messages",
+            Self::BedrockConverse => "bedrock-converse",
         }
     }
 

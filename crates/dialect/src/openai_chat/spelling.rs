@@ -13,7 +13,7 @@ pub(super) fn spell(corner: Corner) -> &'static str {
         C::VendorBlocks => "messages[].content[].type",
         C::SearchResults => "messages[].content[].search_result",
         C::Citations => "messages[].content[].annotations",
-        C::ToolChoice => "tool_choice",
+        C::ToolChoice | C::ToolChoiceNone => "tool_choice",
         C::ToolFields => "tools[].function",
         C::StrictTools | C::StrictSubset => "tools[].function.strict",
         C::StrictFormat => "response_format.json_schema.strict",
@@ -51,6 +51,7 @@ pub(super) fn spell(corner: Corner) -> &'static str {
         C::DocumentText | C::DocumentFields => "messages[].content[].file",
         C::ImageDetail => "messages[].content[].image_url.detail",
         C::Betas => "anthropic-beta",
+        C::DocumentName => "messages[].content[].file.filename",
         C::Unknown => "unknown_fields",
     }
 }

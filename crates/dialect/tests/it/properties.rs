@@ -6,8 +6,8 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use crate::support::{
-    BOTH, NEW, OLD, asked, context, cut, events, fixtures, read_request, target, write_request,
-    written,
+    ALL, NEW, OLD, asked, context, cut, events, fixtures, path, read_request, read_request_as,
+    target, write_request, written,
 };
 
 fn last_usage(events: &[StreamEvent]) -> Option<Usage> {
@@ -22,7 +22,7 @@ proptest! {
     /// sets PROPTEST_CASES=10000.
     #[test]
     fn chunking_changes_nothing(cuts in prop::collection::vec(any::<usize>(), 0..60)) {
-        for id in BOTH {
+        for id in ALL {
             for (name, body) in fixtures(id, "stream") {
                 let whole = events(id, [body.as_slice()]);
                 let pieces = events(id, cut(&body, &cuts));
@@ -38,7 +38,7 @@ proptest! {
         length in 0usize..40,
         junk in prop::collection::vec(any::<u8>(), 0..12),
     ) {
-        for id in BOTH {
+        for id in ALL {
             for kind in ["request", "answer", "stream"] {
                 for (_, mut body) in fixtures(id, kind) {
                     let start = at.index(body.len());
@@ -56,7 +56,7 @@ proptest! {
         let values = [
             json!(null), json!(true), json!(-1), json!(1.5), json!("x"), json!([]), json!({}), json!([[{}]]),
         ];
-        for id in BOTH {
+        for id in ALL {
             for kind in ["request", "answer"] {
                 for (_, body) in fixtures(id, kind) {
                     let mut tree: Value = serde_json::from_slice(&body).expect("JSON");
@@ -94,10 +94,11 @@ fn replace(tree: &mut Value, at: &mut usize, with: &Value) -> bool {
 /// Gives bytes to everything that reads, and what could be read to everything that writes.
 fn survive(body: &[u8]) {
     let quirks = Quirks::default();
-    for id in BOTH {
-        if let Ok(exchange) = find(id).read_request(&Incoming::new(body, &())) {
+    for id in ALL {
+        let request = Incoming { body, headers: &(), path: path(id, true) };
+        if let Ok(exchange) = find(id).read_request(&request) {
             let _ = (exchange.features(), exchange.limits());
-            for to in BOTH {
+            for to in ALL {
                 for version in [OLD, NEW] {
                     let mut loss = LossReport::default();
                     let target = target(&quirks, version);
@@ -110,7 +111,7 @@ fn survive(body: &[u8]) {
             }
         }
         if let Ok(answer) = find(id).read_answer(body) {
-            for to in BOTH {
+            for to in ALL {
                 let exchange = asked(to);
                 let body = find(to).write_answer(&answer, &context(&exchange));
                 serde_json::from_slice::<Value>(&body).expect("JSON");
@@ -126,7 +127,7 @@ fn survive(body: &[u8]) {
 /// A stream cut at any byte before its terminator is whole for nobody.
 #[test]
 fn a_cut_stream_gets_no_terminator() {
-    for from in BOTH {
+    for from in ALL {
         for (name, body) in fixtures(from, "stream") {
             if name == "error" {
                 continue;
@@ -134,14 +135,20 @@ fn a_cut_stream_gets_no_terminator() {
             let terminator: &[u8] = match from {
                 DialectId::OpenaiChat => b"data: [DONE]",
                 DialectId::AnthropicMessages => b"data: {\"type\":\"message_stop\"}",
+                // What the message after it begins with: all of the frame must be there.
+                DialectId::BedrockConverse => b":event-type\x07\x00\x08metadata",
             };
             let last = body.windows(terminator.len()).rposition(|it| it == terminator);
-            for length in 0..last.expect("a whole stream") {
+            let last = last.expect("a whole stream");
+            // Before the header stand its length and the twelve bytes that begin the frame.
+            let last = if from == DialectId::BedrockConverse { last - 13 } else { last };
+            for length in 0..last {
                 let (events, result) = events(from, [&body[..length]]);
                 assert_eq!(result, Err(BadAnswer::Cut.to_string()), "{name} cut at {length}");
-                for to in BOTH {
+                for to in ALL {
                     let text = written(to, &events);
                     assert!(!text.contains("[DONE]") && !text.contains("message_stop"));
+                    assert!(!text.contains("messageStop"));
                     assert!(!text.contains("message_delta"));
                 }
             }
@@ -217,13 +224,13 @@ fn what_a_round_trip_changes_is_reported() {
     let mut quirks = Quirks::from_words(["cache_breakpoints", "reasoning_details"]).expect("words");
     quirks.mid_system = true;
     let target = target(&quirks, OLD);
-    for near in BOTH {
-        let far = BOTH.into_iter().find(|id| *id != near).expect("another");
+    let pairs = ALL.into_iter().flat_map(|near| ALL.map(|far| (near, far)));
+    for (near, far) in pairs.filter(|(near, far)| near != far) {
         for (name, body) in fixtures(near, "request") {
             let first = read_request(near, &body);
             let (straight, _, _) = write_request(near, &first, &target);
             let (over, _, loss_over) = write_request(far, &first, &target);
-            let second = read_request(far, over.to_string().as_bytes());
+            let second = read_request_as(far, over.to_string().as_bytes(), first.stream);
             let (back, _, loss_back) = write_request(near, &second, &target);
             let noted = |field: &str| {
                 let covers = |loss: &domain::Loss, id: DialectId| {
@@ -294,11 +301,38 @@ fn stands_for(id: DialectId, field: &str, other: &str) -> bool {
         ("logprobs", "top_logprobs"),
         ("thinking", "output_config"),
     ];
+    // Of Converse, with the field of either other dialect, or of its own.
+    let converse = [
+        ("inferenceConfig", "max_completion_tokens"),
+        ("inferenceConfig", "max_tokens"),
+        ("inferenceConfig", "stop"),
+        ("inferenceConfig", "stop_sequences"),
+        ("inferenceConfig", "temperature"),
+        ("inferenceConfig", "top_p"),
+        ("outputConfig", "reasoning_effort"),
+        ("outputConfig", "response_format"),
+        ("outputConfig", "output_config"),
+        ("additionalModelRequestFields", "reasoning_effort"),
+        ("additionalModelRequestFields", "thinking"),
+        ("additionalModelRequestFields", "top_k"),
+        ("additionalModelRequestFields", "outputConfig"),
+        ("toolConfig", "tools"),
+        ("toolConfig", "tool_choice"),
+        ("toolConfig", "parallel_tool_calls"),
+        ("cachePoint", "system"),
+        ("cachePoint", "messages"),
+        ("cachePoint", "toolConfig"),
+        ("cachePoint", "tools"),
+        ("serviceTier", "service_tier"),
+    ];
     own.contains(&(field, other))
         || match id {
             DialectId::OpenaiChat => pairs.contains(&(field, other)),
             DialectId::AnthropicMessages => pairs.contains(&(other, field)),
+            DialectId::BedrockConverse => false,
         }
+        || converse.contains(&(field, other))
+        || converse.contains(&(other, field))
 }
 
 /// A chat client that returns what it got gives Anthropic its signed thinking back; the stream's pieces too.
@@ -427,7 +461,7 @@ fn what_would_falsify_the_request_is_refused() {
 /// Every loss of the fixtures is spelled as a field of the client's own request, or stands for one.
 #[test]
 fn unknown_fields_are_reported_and_nothing_is_reported_twice() {
-    for from in BOTH {
+    for from in ALL {
         let body = fixtures(from, "request").into_iter().find(|(name, _)| name == "agent");
         let exchange = read_request(from, &body.expect("fixture").1);
         let mut unknown = exchange.unknown.clone();
@@ -443,9 +477,14 @@ fn unknown_fields_are_reported_and_nothing_is_reported_twice() {
                 "messages[2].content[2].brand_new_mark",
                 "tools[0].brand_new_option",
             ],
+            DialectId::BedrockConverse => &[
+                "brand_new_field",
+                "inferenceConfig.brand_new_knob",
+                "toolConfig.tools[0].toolSpec.brand_new_option",
+            ],
         };
         assert_eq!(unknown, expected);
-        for to in BOTH {
+        for to in ALL {
             let quirks = Quirks::default();
             let (_, _, loss) = write_request(to, &exchange, &target(&quirks, OLD));
             let unknown = loss.losses().iter().find(|loss| loss.field == "unknown_fields");
