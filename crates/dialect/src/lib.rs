@@ -20,6 +20,7 @@ mod cursor;
 pub mod event_stream;
 pub mod exchange;
 mod fault;
+mod foreign_blocks;
 pub mod gate;
 mod http_date;
 mod intake;

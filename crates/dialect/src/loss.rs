@@ -42,6 +42,8 @@ corners! {
     VendorBlocks => Dropped "a block that only its vendor knows is left out",
     /// Search results given as blocks.
     SearchResults => Approximated "search results are sent as text",
+    /// Text marked for a guardrail.
+    GuardedText => Approximated "text that is marked for a guardrail is sent unmarked",
     /// Citations within earlier answers.
     Citations => Approximated "citations of earlier answers are left out",
     /// A forced choice of a tool that isn't sent.
@@ -133,7 +135,7 @@ corners! {
     /// A text document.
     DocumentText => Emulated "a text document is sent as text",
     /// A document's name.
-    DocumentName => Approximated "the provider takes names of letters, digits and blanks, each once",
+    DocumentName => Emulated "the provider takes names of letters, digits and blanks, each once",
     /// Options of a document.
     DocumentFields => Dropped "context and citations of documents are left out",
     /// Detail of an image.

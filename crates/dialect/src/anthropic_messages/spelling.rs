@@ -10,7 +10,7 @@ pub(super) fn spell(corner: Corner) -> &'static str {
         C::AllowedTools | C::ToolChoice | C::ToolChoiceNone => "tool_choice",
         C::CustomTools => "tools[]",
         C::HostedTools => "tools[].type",
-        C::VendorBlocks => "messages[].content[].type",
+        C::VendorBlocks | C::GuardedText => "messages[].content[].type",
         C::SearchResults => "messages[].content[].search_result",
         C::Citations | C::DocumentFields => "messages[].content[].citations",
         C::ToolFields => "tools[].defer_loading",

@@ -7,6 +7,7 @@ use super::errors;
 use super::read_blocks::read_block;
 use super::usage::WireUsage;
 use crate::exchange::{Answer, Choice, Part, PartKind};
+use crate::foreign_blocks;
 use crate::json::{str_at, to_bytes};
 use crate::wire::{BadAnswer, FinishReason, UpstreamFault};
 
@@ -47,7 +48,7 @@ pub(super) fn read(body: &[u8]) -> Result<Answer, BadAnswer> {
 /// Cited text is text; what else only this vendor knows has no place at another dialect's client.
 fn read_part(raw: Value, index: usize) -> Result<Option<PartKind>, BadAnswer> {
     if let Some(cited) = raw.get("citationsContent") {
-        return Ok(Some(PartKind::Text(cited_text(cited))));
+        return Ok(Some(PartKind::Text(foreign_blocks::texts(cited).concat())));
     }
     let mut unknown = Vec::new();
     let part = read_block(raw, format!("output.message.content[{index}]"), &mut unknown);
@@ -55,12 +56,6 @@ fn read_part(raw: Value, index: usize) -> Result<Option<PartKind>, BadAnswer> {
         PartKind::Vendor(_) => Ok(None),
         part => Ok(Some(part)),
     }
-}
-
-/// The text of a `citationsContent`.
-pub(super) fn cited_text(cited: &Value) -> String {
-    let pieces = cited.get("content").and_then(Value::as_array);
-    pieces.into_iter().flatten().filter_map(|piece| str_at(piece, "text")).collect()
 }
 
 /// The stop reason (protocols C2).

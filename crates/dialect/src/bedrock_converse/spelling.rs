@@ -6,6 +6,7 @@ use crate::loss::Corner;
 pub(super) fn spell(corner: Corner) -> &'static str {
     use Corner as C;
     match corner {
+        C::GuardedText => "messages[].content[].guardContent",
         C::MidSystem | C::DeveloperRole => "messages[].role",
         C::AllowedTools | C::ToolChoice | C::ToolChoiceNone => "toolConfig.toolChoice",
         C::CustomTools => "toolConfig.tools[]",

@@ -11,6 +11,7 @@ use super::media_words::{document_format, image_format};
 use crate::exchange::{
     CacheHint, Document, Exchange, Media, Message, Part, PartKind, Speaker, ToolResult, ToolUse,
 };
+use crate::foreign_blocks;
 use crate::json::{Object, str_at};
 use crate::loss::{self, Corner};
 use crate::signature::is_foreign;
@@ -113,6 +114,9 @@ impl<'a, 'l> Writer<'a, 'l> {
             self.note(Corner::Name);
         }
         let mut blocks = self.blocks(&message.parts, path)?;
+        if message.speaker == Speaker::Assistant && !self.is_same() {
+            self.leave_out_media(&mut blocks);
+        }
         let takes_system = self.target.quirks.mid_system || self.is_same();
         let role = match message.speaker {
             Speaker::User => "user",
@@ -125,6 +129,17 @@ impl<'a, 'l> Writer<'a, 'l> {
             }
         };
         Ok((role, blocks))
+    }
+
+    /// The provider takes images and documents from users only.
+    fn leave_out_media(&mut self, blocks: &mut Vec<Value>) {
+        let before = blocks.len();
+        blocks.retain(|block| {
+            !["image", "document", "audio"].iter().any(|kind| block.get(kind).is_some())
+        });
+        if blocks.len() < before {
+            self.note(Corner::AssistantMedia);
+        }
     }
 
     fn blocks(&mut self, parts: &[Part], path: &str) -> Result<Vec<Value>, FieldError> {
@@ -199,8 +214,7 @@ impl<'a, 'l> Writer<'a, 'l> {
     /// What another dialect alone knows, where it has a counterpart here.
     fn vendor(&mut self, raw: &Value) -> Option<Value> {
         if str_at(raw, "type") == Some("search_result") {
-            let content = raw.get("content").and_then(Value::as_array);
-            let texts = content.into_iter().flatten().filter_map(|block| str_at(block, "text"));
+            let texts = foreign_blocks::texts(raw).into_iter();
             let texts: Vec<Value> = texts.map(|text| json!({"text": text})).collect();
             return Some(json!({"searchResult": {
                 "source": str_at(raw, "source").unwrap_or_default(),
@@ -208,12 +222,9 @@ impl<'a, 'l> Writer<'a, 'l> {
                 "content": texts,
             }}));
         }
-        if let (Some("text"), Some(text)) = (str_at(raw, "type"), str_at(raw, "text")) {
-            self.note(Corner::Citations);
-            return Some(json!({"text": text}));
-        }
-        self.note(Corner::VendorBlocks);
-        None
+        let (corner, text) = foreign_blocks::as_text(raw).unzip();
+        self.note(corner.unwrap_or(Corner::VendorBlocks));
+        text.filter(|text| !text.trim().is_empty()).map(|text| json!({"text": text}))
     }
 
     fn document(&mut self, document: &Document, path: &str) -> Result<Value, FieldError> {

@@ -10,7 +10,7 @@ pub(super) fn spell(corner: Corner) -> &'static str {
         C::AllowedTools => "tool_choice.allowed_tools",
         C::CustomTools => "tools[].custom",
         C::HostedTools => "tools[].type",
-        C::VendorBlocks => "messages[].content[].type",
+        C::VendorBlocks | C::GuardedText => "messages[].content[].type",
         C::SearchResults => "messages[].content[].search_result",
         C::Citations => "messages[].content[].annotations",
         C::ToolChoice | C::ToolChoiceNone => "tool_choice",
