@@ -14,10 +14,12 @@ pub enum DialectId {
 
 impl DialectId {
     /// Every dialect, in the order of its code.
-    pub const ALL: &'static [Self] = &[Self::OpenaiChat, Self::AnthropicMessages, Self::BedrockConverse];
+    pub const ALL: &'static [Self] =
+        &[Self::OpenaiChat, Self::AnthropicMessages, Self::BedrockConverse];
 
     /// Their words, in the same order.
-    pub const WORDS: &'static [&'static str] = &["openai-chat", "anthropic-messages", "bedrock-converse"];
+    pub const WORDS: &'static [&'static str] =
+        &["openai-chat", "anthropic-messages", "bedrock-converse"];
 
     /// The word used in config, rows and metrics.
     pub fn as_str(self) -> &'static str {

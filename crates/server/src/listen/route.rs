@@ -109,6 +109,7 @@ impl Verb {
 
 const OPENAI: Speaks = Speaks::One(DialectId::OpenaiChat);
 const ANTHROPIC: Speaks = Speaks::One(DialectId::AnthropicMessages);
+const CONVERSE: Speaks = Speaks::One(DialectId::BedrockConverse);
 const NONE: &[&str] = &[];
 /// Azure's way to say which version of its API is spoken.
 const VERSION: &[&str] = &["api-version"];
@@ -133,6 +134,12 @@ const fn post(
     queries: &'static [&'static str],
 ) -> Route {
     Route { path, method: Verb::Post, action, speaks, stream: None, access: Access::Key, queries }
+}
+
+/// The same where the path asks for a stream.
+const fn stream(path: &'static str, action: Action, speaks: Speaks) -> Route {
+    let stream = Some(StreamForm::Events);
+    Route { path, method: Verb::Post, action, speaks, stream, access: Access::Key, queries: NONE }
 }
 
 const fn open(path: &'static str, action: Action) -> Route {
@@ -163,6 +170,9 @@ pub const ROUTES: &[Route] = &[
     get("/openai/v1/outrigger/requests/*", Action::RequestInfo, OPENAI, NONE),
     post("/anthropic/v1/messages", Action::Chat, ANTHROPIC, BETA),
     post("/anthropic/v1/messages/count_tokens", Action::CountTokens, ANTHROPIC, BETA),
+    post("/model/*/converse", Action::Chat, CONVERSE, NONE),
+    stream("/model/*/converse-stream", Action::Chat, CONVERSE),
+    post("/model/*/count-tokens", Action::CountTokens, CONVERSE, NONE),
     post("/openai/deployments/*/chat/completions", Action::Chat, OPENAI, VERSION),
     post("/openai/deployments/*/embeddings", Action::Embeddings, OPENAI, VERSION),
     get("/anthropic/v1/models", Action::Models, ANTHROPIC, PAGE),
@@ -339,6 +349,8 @@ fn query_ok(query: &str, allowed: &[&str]) -> bool {
 pub fn likely(path: &str) -> Speaks {
     if path.contains("/messages") || path.starts_with("/anthropic") {
         ANTHROPIC
+    } else if path.starts_with("/model/") {
+        CONVERSE
     } else {
         Speaks::ByHeaders
     }
