@@ -31,11 +31,17 @@ impl Outcome {
 
 /// An error with a status that a test asked for, in the shape of the route's dialect unless a body is given.
 pub(crate) fn told_error(request: &Request, status: u16, b: &Behaviour) -> Reply {
+    let bedrock = request.path().starts_with("/model/");
     let anthropic =
         request.path().starts_with("/v1/messages") || request.header("anthropic-version").is_some();
     let refused = Refused::new(status, format!("status {status}, as told"));
-    let mut reply =
-        if anthropic { crate::anthropic::error(&refused) } else { crate::openai::error(&refused) };
+    let mut reply = if bedrock {
+        crate::bedrock::error(&refused)
+    } else if anthropic {
+        crate::anthropic::error(&refused)
+    } else {
+        crate::openai::error(&refused)
+    };
     if let Some(body) = &b.body {
         reply.body = Body::Whole(Bytes::from(body.clone()));
     }
