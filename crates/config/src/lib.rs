@@ -39,7 +39,7 @@ mod yaml;
 mod zero;
 
 pub use diagnostic::{Diagnostic, Severity};
-pub use explain::{Explained, codes, explain};
+pub use explain::{Explained, codes, data_plane, explain};
 pub use load::{Loaded, load};
 pub use model::{
     Auth, Aws, AwsKeys, Capability, Circuit, Config, Content, Disconnect, Durability, KeyPolicy,
