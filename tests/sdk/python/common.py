@@ -41,6 +41,10 @@ def needs_provider(dialect):
     return unittest.skipUnless(PROVIDER == dialect, f"only a provider that speaks {dialect} can do this")
 
 
+def unless_provider(dialect, why):
+    return unittest.skipIf(PROVIDER == dialect, why)
+
+
 def gateway_only(test):
     return unittest.skipUnless(GATEWAY, "a promise of the gateway, not of the mock")(test)
 

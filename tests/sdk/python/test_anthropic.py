@@ -9,7 +9,7 @@ from anthropic import Anthropic, AsyncAnthropic
 from pydantic import BaseModel
 
 from common import API_KEY, BASE_URL, CLOCK, PNG, PREFIX, PROVIDER, SPENT_KEY, WEATHER
-from common import Marked, gateway_only, model, needs_provider
+from common import Marked, gateway_only, model, needs_provider, unless_provider
 
 # This SDK adds /v1 by itself.
 ROOT = BASE_URL.removesuffix("/v1")
@@ -91,7 +91,11 @@ class AnthropicSuite(Marked):
         self.assertEqual(answer.content[0].text, "before ")
         # OpenAI does not tell which sequence stopped it, nor that one did.
         expected = ("stop_sequence", "STOP") if PROVIDER == "anthropic" else ("end_turn", None)
-        self.assertIn((answer.stop_reason, answer.stop_sequence), [expected, ("stop_sequence", "STOP")])
+        # Converse tells that one did.
+        self.assertIn(
+            (answer.stop_reason, answer.stop_sequence),
+            [expected, ("stop_sequence", "STOP"), ("stop_sequence", None)],
+        )
 
     def test_refusal(self):
         self.assertEqual(self.create("refusal").stop_reason, "refusal")
@@ -198,6 +202,7 @@ class AnthropicSuite(Marked):
         self.assertEqual(final.content[0].text, "weather: rain\nclock: noon")
         self.assertEqual(final.stop_reason, "end_turn")
 
+    @unless_provider("bedrock", "Converse has no such choice")
     def test_parallel_can_be_forbidden(self):
         answer = self.create(
             "tools", tools=TOOLS, tool_choice={"type": "auto", "disable_parallel_tool_use": True}
