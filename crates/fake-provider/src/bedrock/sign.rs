@@ -50,9 +50,8 @@ fn canonical(call: &Call<'_>, names: &str) -> String {
 /// The path as it is on the wire, encoded once more.
 fn encode(path: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte);
-    let one = |byte: u8| match plain(byte) {
-        true => char::from(byte).to_string(),
-        false => format!("%{byte:02X}"),
+    let one = |byte: u8| {
+        if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }
     };
     path.bytes().map(one).collect::<Vec<_>>().concat()
 }

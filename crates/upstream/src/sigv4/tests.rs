@@ -206,7 +206,7 @@ fn check(
     presented.verify(&request, &Secret::new(SECRET.to_owned()), now)
 }
 
-fn bedrock<'a>(body: Option<&'a [u8]>) -> (Signable<'a>, Vec<(&'static str, String)>) {
+fn bedrock(body: Option<&[u8]>) -> (Signable<'_>, Vec<(&'static str, String)>) {
     let headers: &[(&str, &str)] = &[("host", "localhost:1"), ("content-type", "application/json")];
     let request = Signable { method: "POST", path: MODEL, query: "", headers, body };
     let scope = Scope { region: "us-east-1", service: "bedrock" };
@@ -295,7 +295,7 @@ fn other_schemes_are_no_signatures() {
     ] {
         assert_eq!(Presented::read(text), None, "{text}");
     }
-    assert_eq!(format!("{:?}", keys(Some("token"))).contains("token\""), false);
+    assert!(!format!("{:?}", keys(Some("token"))).contains("token\""));
 }
 
 proptest! {
