@@ -8,6 +8,8 @@ pub enum DialectId {
     OpenaiChat = 0,
     /// Anthropic Messages.
     AnthropicMessages = 1,
+    /// OpenAI Responses.
+    OpenaiResponses = 2,
     /// Amazon Bedrock's Converse.
     BedrockConverse = 4,
 }
@@ -15,17 +17,18 @@ pub enum DialectId {
 impl DialectId {
     /// Every dialect, in the order of its code.
     pub const ALL: &'static [Self] =
-        &[Self::OpenaiChat, Self::AnthropicMessages, Self::BedrockConverse];
+        &[Self::OpenaiChat, Self::AnthropicMessages, Self::OpenaiResponses, Self::BedrockConverse];
 
     /// Their words, in the same order.
     pub const WORDS: &'static [&'static str] =
-        &["openai-chat", "anthropic-messages", "bedrock-converse"];
+        &["openai-chat", "anthropic-messages", "openai-responses", "bedrock-converse"];
 
     /// The word used in config, rows and metrics.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::OpenaiChat => "openai-chat",
             Self::AnthropicMessages => "anthropic-messages",
+            Self::OpenaiResponses => "openai-responses",
             Self::BedrockConverse => "bedrock-converse",
         }
     }

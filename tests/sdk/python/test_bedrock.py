@@ -9,7 +9,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError, EventStreamError
 
 from common import API_KEY, BASE_URL, CLOCK, GATEWAY, PNG, PREFIX, PROVIDER, SPENT_KEY, WEATHER
-from common import Marked, gateway_only, model, needs_provider
+from common import Marked, gateway_only, model, needs_provider, not_at_provider
 
 import base64
 
@@ -109,6 +109,7 @@ class BedrockSuite(Marked):
         answer = self.converse("lorem", user(f"90 {self.mark}"), max_tokens=7)
         self.assertEqual((answer["stopReason"], answer["usage"]["outputTokens"]), ("max_tokens", 7))
 
+    @not_at_provider("responses")
     def test_stop_sequence(self):
         answer = self.converse(
             messages=user(f"before STOP after {self.mark}"), inferenceConfig={"stopSequences": ["STOP"]}
@@ -219,7 +220,7 @@ class BedrockSuite(Marked):
 
     # -- reasoning
 
-    @unittest.skipIf(PROVIDER == "openai", "bound to the vendor that signs")
+    @unittest.skipIf(PROVIDER in ("openai", "responses"), "bound to the vendor that signs")
     def test_reasoning_goes_back_with_tool_results(self):
         turns = user(self.mark)
         fields = {"thinking": {"type": "enabled", "budget_tokens": 1024}}

@@ -69,8 +69,7 @@ impl<'a, 'l> Writer<'a, 'l> {
     pub(super) fn messages(&mut self) -> Result<Vec<Value>, FieldError> {
         let mut turns: Vec<(&'static str, Vec<Value>)> = Vec::new();
         for message in &self.exchange.messages {
-            let (role, blocks) =
-                self.turn(message, &format!("messages[{}].content", message.at))?;
+            let (role, blocks) = self.turn(message, &self.exchange.place(message))?;
             match turns.last_mut() {
                 Some((last, said)) if *last == role => said.extend(blocks),
                 _ if blocks.is_empty() => {}

@@ -10,8 +10,12 @@ use dialect::{
 };
 use domain::{LossReport, UnixMicros};
 
-pub(crate) const ALL: [DialectId; 3] =
-    [DialectId::OpenaiChat, DialectId::AnthropicMessages, DialectId::BedrockConverse];
+pub(crate) const ALL: [DialectId; 4] = [
+    DialectId::OpenaiChat,
+    DialectId::AnthropicMessages,
+    DialectId::OpenaiResponses,
+    DialectId::BedrockConverse,
+];
 pub(crate) const OLD: &str = "2023-06-01";
 pub(crate) const NEW: &str = "2026-10-21";
 
@@ -39,7 +43,7 @@ pub(crate) fn headers(id: DialectId) -> &'static [(&'static str, &'static str)] 
         DialectId::AnthropicMessages => {
             &[("anthropic-version", OLD), ("anthropic-beta", "context-management-2025-06-27")]
         }
-        DialectId::OpenaiChat | DialectId::BedrockConverse => &[],
+        DialectId::OpenaiChat | DialectId::OpenaiResponses | DialectId::BedrockConverse => &[],
     }
 }
 
@@ -50,7 +54,9 @@ pub(crate) fn path(id: DialectId, stream: bool) -> PathFacts<'static> {
             model: Some("provider-model"),
             stream: stream.then_some(StreamForm::Events),
         },
-        DialectId::OpenaiChat | DialectId::AnthropicMessages => PathFacts::default(),
+        DialectId::OpenaiChat | DialectId::AnthropicMessages | DialectId::OpenaiResponses => {
+            PathFacts::default()
+        }
     }
 }
 
@@ -122,6 +128,10 @@ pub(crate) fn asked(client: DialectId) -> Exchange {
         DialectId::AnthropicMessages => {
             br#"{"model":"m","max_tokens":9000,"messages":[{"role":"user","content":"x"}],
                  "stream":true,"thinking":{"type":"enabled","budget_tokens":2000}}"#
+        }
+        DialectId::OpenaiResponses => {
+            br#"{"model":"m","input":"x","stream":true,"reasoning":{"effort":"low","summary":"auto"},
+                 "tools":[{"type":"custom","name":"shell"}]}"#
         }
         DialectId::BedrockConverse => {
             br#"{"messages":[{"role":"user","content":[{"text":"x"}]}],"inferenceConfig":{"maxTokens":9000},

@@ -11,13 +11,13 @@ fn of(body: &Value) -> Peek {
     read(&body.to_string(), PathFacts { model: Some("m"), stream: None }).unwrap()
 }
 
-fn asking(fields: Value) -> Peek {
+fn asking(fields: &Value) -> Peek {
     let mut body = json!({"messages": [{"role": "user", "content": [{"text": "x"}]}]});
     body.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
     of(&body)
 }
 
-fn saying(block: Value) -> Peek {
+fn saying(block: &Value) -> Peek {
     of(&json!({"messages": [{"role": "user", "content": [block]}]}))
 }
 
@@ -55,10 +55,10 @@ fn features_are_those_of_the_fields() {
         ),
         (json!({"additionalModelRequestFields": {"anthropic_beta": ["x"]}}), Feature::Beta),
     ] {
-        assert!(asking(fields.clone()).features.contains(feature), "{fields}");
+        assert!(asking(&fields).features.contains(feature), "{fields}");
     }
     let none = asking(
-        json!({"toolConfig": {"toolChoice": {"auto": {}}}, "system": [], "serviceTier": null,
+        &json!({"toolConfig": {"toolChoice": {"auto": {}}}, "system": [], "serviceTier": null,
         "additionalModelRequestFields": {"thinking": {"type": "disabled"}, "anthropic_beta": []}}),
     );
     assert_eq!(none.features.to_string(), "");
@@ -67,14 +67,14 @@ fn features_are_those_of_the_fields() {
 #[test]
 fn features_are_those_of_the_blocks() {
     let png = "iVBORw0KGgoAAAANSUhEUgAAAAIAAAADCAIAAAA2iEnWAAAAAElFTkSuQmCC";
-    let image = saying(json!({"image": {"format": "png", "source": {"bytes": png}}}));
+    let image = saying(&json!({"image": {"format": "png", "source": {"bytes": png}}}));
     assert_eq!(image.images[0].size, Some((2, 3)));
     let placed = saying(
-        json!({"image": {"format": "png", "source": {"s3Location": {"uri": "s3://b/k.png"}}}}),
+        &json!({"image": {"format": "png", "source": {"s3Location": {"uri": "s3://b/k.png"}}}}),
     );
     assert!(placed.features.contains(Feature::FileIds) && placed.images.len() == 1);
     let document = |format: &str| {
-        saying(json!({"document": {"format": format, "name": "n", "source": {"bytes": "QUJD"}}}))
+        saying(&json!({"document": {"format": format, "name": "n", "source": {"bytes": "QUJD"}}}))
     };
     assert_eq!(document("pdf").paged_documents, 1);
     // Compressed: what is in it can't be told.
@@ -82,16 +82,16 @@ fn features_are_those_of_the_blocks() {
     let text = document("md");
     assert_eq!(text.paged_documents, 0);
     assert!(text.text_bytes >= 4 && text.features.contains(Feature::Documents));
-    let audio = saying(json!({"audio": {"format": "mp3", "source": {"bytes": "QUJD"}}}));
+    let audio = saying(&json!({"audio": {"format": "mp3", "source": {"bytes": "QUJD"}}}));
     assert!(audio.features.contains(Feature::AudioInput) && audio.audio_bytes == 4);
     let result = saying(
-        json!({"toolResult": {"toolUseId": "t", "content": [{"text": "four"}, {"json": {"a": 1}}]}}),
+        &json!({"toolResult": {"toolUseId": "t", "content": [{"text": "four"}, {"json": {"a": 1}}]}}),
     );
     assert!(result.features.contains(Feature::ToolResults));
     let signed = json!({"reasoningContent": {"reasoningText": {"text": "t", "signature": "s"}}});
-    assert!(saying(signed).features.contains(Feature::SignedReasoning));
+    assert!(saying(&signed).features.contains(Feature::SignedReasoning));
     let plain = json!({"reasoningContent": {"reasoningText": {"text": "t"}}});
-    assert!(!saying(plain).features.contains(Feature::SignedReasoning));
+    assert!(!saying(&plain).features.contains(Feature::SignedReasoning));
 }
 
 /// Text wherever it may stand is counted: a reservation must never be too small.
@@ -108,8 +108,8 @@ fn whatever_becomes_input_is_counted() {
         json!({"additionalModelRequestFields": {"tools": [{"name": marker}]}}),
         json!({"brand_new": marker}),
     ] {
-        let base = asking(json!({})).text_bytes;
-        assert!(asking(fields.clone()).text_bytes >= base + 16, "{fields}");
+        let base = asking(&json!({})).text_bytes;
+        assert!(asking(&fields).text_bytes >= base + 16, "{fields}");
     }
     for block in [
         json!({"text": marker}),
@@ -124,8 +124,8 @@ fn whatever_becomes_input_is_counted() {
         json!({"video": {"format": "mp4", "source": {"bytes": marker}}}),
         json!({"brandNew": {"text": marker}}),
     ] {
-        let base = saying(json!({"text": ""})).text_bytes;
-        assert!(saying(block.clone()).text_bytes >= base + 16, "{block}");
+        let base = saying(&json!({"text": ""})).text_bytes;
+        assert!(saying(&block).text_bytes >= base + 16, "{block}");
     }
 }
 
