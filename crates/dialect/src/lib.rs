@@ -14,6 +14,7 @@
 
 mod answer;
 pub mod anthropic_messages;
+pub mod cohere_chat;
 mod cursor;
 pub mod exchange;
 mod fault;

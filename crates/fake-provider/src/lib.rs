@@ -1,7 +1,8 @@
 //! A fake AI partner, deterministic and strict, for the demo, the tests and the load runs.
 //!
 //! It speaks OpenAI chat completions, embeddings and models, and Anthropic messages, token counting and models
-//! in both API versions (2023-06-01 and 2026-10-21), and refuses what the real ones refuse. It shares no code
+//! in both API versions (2023-06-01 and 2026-10-21), Cohere's v2 chat and embed, and refuses what the real ones refuse.
+//! It shares no code
 //! with the gateway's own dialects: it is the oracle they are held against.
 //!
 //! # Models
@@ -28,6 +29,7 @@
 
 mod anthropic;
 mod ask;
+mod cohere;
 mod demo;
 mod lorem;
 mod media;

@@ -11,8 +11,9 @@ mod targets;
 
 pub use targets::{
     answer_and_stream, canary, config_yaml, error_body, image_size, json_gate, key_parse,
-    ledger_record, peek_anthropic_messages, peek_openai_chat, retry_after, sse_bytes, sse_rechunk,
-    translate_chat_to_messages, translate_messages_to_chat, usage_anthropic_messages,
+    ledger_record, peek_anthropic_messages, peek_cohere_chat, peek_openai_chat, retry_after,
+    sse_bytes, sse_rechunk, translate_chat_to_messages, translate_from_cohere,
+    translate_messages_to_chat, translate_to_cohere, usage_anthropic_messages, usage_cohere_chat,
     usage_openai_chat,
 };
 
@@ -63,6 +64,8 @@ const JSON: &[&str] = &[
     "\"tools\":[]",
     "\"tool_calls\":[]",
     "\"text\":\"x\"",
+    "\"documents\":[\"x\"],",
+    "\"thinking\":{\"type\":\"enabled\"},",
     "\u{e9}",
     "\u{1f600}",
 ];
@@ -90,6 +93,8 @@ const STREAM: &[&str] = &[
     "\"finish_reason\":\"stop\"",
     "\"input_tokens\":3,",
     "data: {\"type\":\"message_stop\"}\n\n",
+    "data: {\"type\":\"message-end\",\"delta\":{\"finish_reason\":\"COMPLETE\"}}\n\n",
+    "\"billed_units\":{\"input_tokens\":1.0},",
     "id: 1\n",
     "18446744073709551616",
     "-1",
@@ -194,9 +199,13 @@ pub const TARGETS: &[Target] = &[
     Target { name: "sse_rechunk", run: sse_rechunk, words: STREAM },
     Target { name: "peek_openai_chat", run: peek_openai_chat, words: JSON },
     Target { name: "peek_anthropic_messages", run: peek_anthropic_messages, words: JSON },
+    Target { name: "peek_cohere_chat", run: peek_cohere_chat, words: JSON },
     Target { name: "image_size", run: image_size, words: IMAGE },
     Target { name: "usage_openai_chat", run: usage_openai_chat, words: STREAM },
     Target { name: "usage_anthropic_messages", run: usage_anthropic_messages, words: STREAM },
+    Target { name: "usage_cohere_chat", run: usage_cohere_chat, words: STREAM },
+    Target { name: "translate_from_cohere", run: translate_from_cohere, words: JSON },
+    Target { name: "translate_to_cohere", run: translate_to_cohere, words: JSON },
     Target { name: "translate_chat_to_messages", run: translate_chat_to_messages, words: JSON },
     Target { name: "translate_messages_to_chat", run: translate_messages_to_chat, words: JSON },
     Target { name: "answer_and_stream", run: answer_and_stream, words: STREAM },

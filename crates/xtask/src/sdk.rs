@@ -11,17 +11,20 @@ use crate::report::{Outcome, Tally};
 use crate::{install, tools};
 
 /// (suite, client dialect)
-const SUITES: [(&str, &str); 6] = [
+const SUITES: [(&str, &str); 7] = [
     ("test_openai", "openai"),
     ("openai.test.mjs", "openai"),
     ("ai-sdk-openai.test.mjs", "openai"),
     ("test_anthropic", "anthropic"),
     ("anthropic.test.mjs", "anthropic"),
     ("ai-sdk-anthropic.test.mjs", "anthropic"),
+    ("test_cohere", "cohere"),
 ];
 
 struct Installed {
     python: PathBuf,
+    /// With Cohere's SDK, whose dependencies are its own.
+    cohere: PathBuf,
     node: PathBuf,
     js: PathBuf,
 }
@@ -80,7 +83,7 @@ fn through_gateway(installed: &Installed, partner: &Partner, tally: &mut Tally) 
         Ok(Outcome::Pass(String::new()))
     });
     let Some((gateway, key, spent)) = started else { return };
-    for provider in ["openai", "anthropic"] {
+    for provider in ["openai", "anthropic", "cohere"] {
         for (suite, client) in SUITES {
             let target = Target {
                 base_url: gateway.base_url(),
@@ -104,14 +107,16 @@ fn through_gateway(installed: &Installed, partner: &Partner, tally: &mut Tally) 
     }
 }
 
-/// Two providers that are one fake partner in its two dialects; breakers that the suites' faults don't open.
+/// Three providers that are one fake partner in its three dialects; breakers that the suites' faults don't open.
 fn config(base_url: &str) -> String {
+    let root = base_url.trim_end_matches("/v1");
     let models = "models: [echo, lorem, slow, flaky, tools, json, refusal, embed, status-429, status-500, status-503, status-529]";
     format!(
         "auth: {{keys: required}}
 providers:
   mock-openai: {{type: openai, base_url: \"{base_url}\", key: env:PARTNER_KEY, {models}}}
   mock-anthropic: {{type: anthropic, base_url: \"{base_url}\", key: env:PARTNER_KEY, anthropic_version: \"2026-10-21\", {models}}}
+  mock-cohere: {{type: cohere, base_url: \"{root}/v2\", key: env:PARTNER_KEY, {models}}}
 budgets:
   spent: {{app: spent, limit: 1 requests, per: month}}
 prices: {{unpriced: allow}}
@@ -136,7 +141,9 @@ fn run(installed: &Installed, suite: &str, target: &Target<'_>) -> Result<Outcom
         command.args(["--test", "--test-reporter=tap", suite]).current_dir(&installed.js);
         command
     } else {
-        let mut command = Command::new(&installed.python);
+        let is_cohere = suite == "test_cohere";
+        let python = if is_cohere { &installed.cohere } else { &installed.python };
+        let mut command = Command::new(python);
         command.args(["-m", "unittest", suite]).current_dir(source("python"));
         command.env("PYTHONDONTWRITEBYTECODE", "1");
         command
@@ -164,8 +171,10 @@ fn source(language: &str) -> PathBuf {
 
 fn install() -> Result<Installed> {
     let python = install::python("sdk-python", &source("python").join("requirements.txt"), &[])?;
+    let needs = source("python").join("cohere-requirements.txt");
+    let cohere = install::python("sdk-cohere", &needs, &["--no-deps"])?;
     let (node, js) = javascript()?;
-    Ok(Installed { python, node, js })
+    Ok(Installed { python, cohere, node, js })
 }
 
 /// Node 24 comes as a package, so that the machine's own (which runs npm) may be older.

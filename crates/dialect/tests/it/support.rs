@@ -2,12 +2,14 @@
 
 use std::path::PathBuf;
 
+use dialect::exchange::{Media, PartKind};
 use dialect::{
     AnswerContext, DialectId, Exchange, Incoming, Quirks, StreamEvent, Target, dialect as find,
 };
 use domain::{LossReport, UnixMicros};
 
-pub(crate) const BOTH: [DialectId; 2] = [DialectId::OpenaiChat, DialectId::AnthropicMessages];
+pub(crate) const ALL: [DialectId; 3] =
+    [DialectId::OpenaiChat, DialectId::AnthropicMessages, DialectId::CohereChat];
 pub(crate) const OLD: &str = "2023-06-01";
 pub(crate) const NEW: &str = "2026-10-21";
 
@@ -46,15 +48,26 @@ pub(crate) fn target<'a>(quirks: &'a Quirks, version: &'a str) -> Target<'a> {
     }
 }
 
-/// Writes for a provider; the body as a tree.
+/// Writes for a provider; the body as a tree. Pages go only where the protocol has them: elsewhere they are refused.
 pub(crate) fn write_request(
     id: DialectId,
     exchange: &Exchange,
     target: &Target<'_>,
 ) -> (serde_json::Value, Vec<(&'static str, String)>, LossReport) {
     let mut loss = LossReport::default();
-    let request = find(id).write_request(exchange, target, &mut loss).expect("writable");
+    let mut exchange = exchange.clone();
+    if id == DialectId::CohereChat {
+        for message in &mut exchange.messages {
+            message.parts.retain(|part| !has_pages(&part.kind));
+        }
+    }
+    let request = find(id).write_request(&exchange, target, &mut loss).expect("writable");
     (serde_json::from_slice(&request.body).expect("JSON"), request.headers, loss)
+}
+
+fn has_pages(kind: &PartKind) -> bool {
+    let PartKind::Document(document) = kind else { return false };
+    matches!(&document.source, Media::Base64 { media_type, .. } if media_type == "application/pdf")
 }
 
 pub(crate) fn context(exchange: &Exchange) -> AnswerContext<'_> {
@@ -78,6 +91,10 @@ pub(crate) fn asked(client: DialectId) -> Exchange {
         DialectId::AnthropicMessages => {
             br#"{"model":"m","max_tokens":9000,"messages":[{"role":"user","content":"x"}],
                  "stream":true,"thinking":{"type":"enabled","budget_tokens":2000}}"#
+        }
+        DialectId::CohereChat => {
+            br#"{"model":"m","messages":[{"role":"user","content":"x"}],"stream":true,
+                 "thinking":{"type":"enabled"}}"#
         }
     };
     read_request(client, body)

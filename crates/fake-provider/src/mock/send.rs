@@ -34,8 +34,13 @@ pub(crate) fn told_error(request: &Request, status: u16, b: &Behaviour) -> Reply
     let anthropic =
         request.path().starts_with("/v1/messages") || request.header("anthropic-version").is_some();
     let refused = Refused::new(status, format!("status {status}, as told"));
-    let mut reply =
-        if anthropic { crate::anthropic::error(&refused) } else { crate::openai::error(&refused) };
+    let mut reply = if anthropic {
+        crate::anthropic::error(&refused)
+    } else if request.path().starts_with("/v2/") {
+        crate::cohere::error(&refused)
+    } else {
+        crate::openai::error(&refused)
+    };
     if let Some(body) = &b.body {
         reply.body = Body::Whole(Bytes::from(body.clone()));
     }

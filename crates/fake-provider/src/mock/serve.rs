@@ -156,9 +156,14 @@ fn fingerprint(request: &Request) -> u64 {
     for part in [&request.method, &request.target] {
         id = lorem::mix(id ^ lorem::hash(part.as_bytes()));
     }
-    for name in
-        ["anthropic-version", "anthropic-beta", "authorization", "x-api-key", "content-type"]
-    {
+    for name in [
+        "anthropic-version",
+        "anthropic-beta",
+        "authorization",
+        "x-api-key",
+        "content-type",
+        "x-fern-sdk-name",
+    ] {
         id = lorem::mix(id ^ lorem::hash(request.header(name).unwrap_or_default().as_bytes()));
     }
     id

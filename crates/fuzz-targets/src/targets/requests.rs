@@ -37,6 +37,11 @@ pub fn peek_anthropic_messages(data: &[u8]) {
     peek(DialectId::AnthropicMessages, data);
 }
 
+/// Peek and forward of Cohere's v2 chat.
+pub fn peek_cohere_chat(data: &[u8]) {
+    peek(DialectId::CohereChat, data);
+}
+
 fn peek(id: DialectId, data: &[u8]) {
     let side = dialect(id);
     let through = scan(data, GateLimits::default()).is_ok();
@@ -118,6 +123,18 @@ pub fn translate_chat_to_messages(data: &[u8]) {
 /// A message request as a chat request.
 pub fn translate_messages_to_chat(data: &[u8]) {
     translate(DialectId::AnthropicMessages, DialectId::OpenaiChat, data);
+}
+
+/// A v2 chat request of Cohere's as a request of either other dialect.
+pub fn translate_from_cohere(data: &[u8]) {
+    translate(DialectId::CohereChat, DialectId::OpenaiChat, data);
+    translate(DialectId::CohereChat, DialectId::AnthropicMessages, data);
+}
+
+/// A chat or message request as a v2 chat request of Cohere's.
+pub fn translate_to_cohere(data: &[u8]) {
+    translate(DialectId::OpenaiChat, DialectId::CohereChat, data);
+    translate(DialectId::AnthropicMessages, DialectId::CohereChat, data);
 }
 
 fn translate(from: DialectId, to: DialectId, data: &[u8]) {

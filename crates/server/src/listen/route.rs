@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 
 use dialect::{DialectId, PathFacts, StreamForm};
-use http::{HeaderMap, Method, header};
+use http::{HeaderMap, HeaderValue, Method, header};
 
 /// Whose shape a route's requests and answers have, errors above all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,16 +19,24 @@ pub enum Speaks {
 }
 
 impl Speaks {
-    /// Decides [`Speaks::ByHeaders`]: Anthropic's clients always send `anthropic-version`.
+    /// Decides [`Speaks::ByHeaders`]: Anthropic's clients always send `anthropic-version`, Cohere's the name of their SDK.
     pub fn settle(self, headers: &HeaderMap) -> DialectId {
         match self {
             Self::One(dialect) => dialect,
             Self::ByHeaders if headers.contains_key("anthropic-version") => {
                 DialectId::AnthropicMessages
             }
+            Self::ByHeaders if headers.get("x-fern-sdk-name").is_some_and(is_cohere) => {
+                DialectId::CohereChat
+            }
             Self::ByHeaders => DialectId::OpenaiChat,
         }
     }
+}
+
+/// Python's SDK calls itself `cohere`, JavaScript's `cohere-ai`.
+fn is_cohere(name: &HeaderValue) -> bool {
+    name.as_bytes().starts_with(b"cohere")
 }
 
 /// Who may call a route.
@@ -109,13 +117,23 @@ impl Verb {
 
 const OPENAI: Speaks = Speaks::One(DialectId::OpenaiChat);
 const ANTHROPIC: Speaks = Speaks::One(DialectId::AnthropicMessages);
+const COHERE: Speaks = Speaks::One(DialectId::CohereChat);
 const NONE: &[&str] = &[];
 /// Azure's way to say which version of its API is spoken.
 const VERSION: &[&str] = &["api-version"];
 /// Anthropic's SDK marks its beta methods so.
 const BETA: &[&str] = &["beta"];
-/// Paging, as Anthropic's SDK asks for it.
-const PAGE: &[&str] = &["beta", "limit", "after_id", "before_id"];
+/// Paging, as Anthropic's and Cohere's SDKs ask for it.
+const PAGE: &[&str] = &[
+    "beta",
+    "limit",
+    "after_id",
+    "before_id",
+    "page_size",
+    "page_token",
+    "endpoint",
+    "default_only",
+];
 
 const fn get(
     path: &'static str,
@@ -153,6 +171,8 @@ pub const ROUTES: &[Route] = &[
     post("/v1/messages", Action::Chat, ANTHROPIC, BETA),
     post("/v1/embeddings", Action::Embeddings, OPENAI, NONE),
     post("/v1/messages/count_tokens", Action::CountTokens, ANTHROPIC, BETA),
+    post("/v2/chat", Action::Chat, COHERE, NONE),
+    post("/v2/embed", Action::Embeddings, COHERE, NONE),
     get("/v1/models", Action::Models, Speaks::ByHeaders, PAGE),
     get("/v1/models/*", Action::Model, Speaks::ByHeaders, BETA),
     get("/v1/outrigger/requests/*", Action::RequestInfo, OPENAI, NONE),
@@ -339,6 +359,8 @@ fn query_ok(query: &str, allowed: &[&str]) -> bool {
 pub fn likely(path: &str) -> Speaks {
     if path.contains("/messages") || path.starts_with("/anthropic") {
         ANTHROPIC
+    } else if path.starts_with("/v2/") {
+        COHERE
     } else {
         Speaks::ByHeaders
     }
