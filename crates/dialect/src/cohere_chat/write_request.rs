@@ -287,7 +287,8 @@ impl Writer<'_, '_> {
             (mode, effort) => {
                 self.note_if(mode == Some(ThinkingMode::Between), Corner::ThinkingBetween);
                 self.note_if(effort.is_some(), Corner::EffortAsBudget);
-                let most = self.exchange.max_output.map_or(u64::MAX, |most| most.max(2) - 1);
+                // What is thought counts towards the limit: half of it is left for the answer.
+                let most = self.exchange.max_output.map_or(u64::MAX, |most| (most / 2).max(1));
                 effort.map(|effort| effort.budget().min(most))
             }
         };

@@ -47,7 +47,7 @@ fn error(code: &'static str, status: u16) -> ClientError<'static> {
 fn every_code_has_the_words_that_its_clients_act_on() {
     let mut table = String::new();
     for (code, status) in CODES {
-        let words = ALL.map(|id| {
+        let words = ALL.into_iter().filter_map(|id| {
             let body: serde_json::Value =
                 serde_json::from_slice(&find(id).render_error(&error(code, status))).unwrap();
             // Cohere's errors have no object around them, and no words but the message.
@@ -55,8 +55,9 @@ fn every_code_has_the_words_that_its_clients_act_on() {
             assert_eq!(inner["outrigger"]["code"], code);
             assert_eq!(inner["message"], "budget `search` is spent:\n\"100 USD\"");
             let word = |name: &str| inner[name].as_str().unwrap_or("-").to_owned();
-            format!("{} {}", word("type"), word("code"))
+            (id != DialectId::CohereChat).then(|| format!("{} {}", word("type"), word("code")))
         });
+        let words: Vec<String> = words.collect();
         writeln!(table, "{code} {status}: {}", words.join(" | ")).unwrap();
     }
     insta::assert_snapshot!(table);
