@@ -175,7 +175,7 @@ fn extra(field: &str, value: &Value) -> Option<&'static str> {
         "logit_bias" | "metadata" => value.as_object().is_some_and(serde_json::Map::is_empty),
         "mcp_servers" => value.as_array().is_some_and(Vec::is_empty),
         "citation_options" => value.get("mode").is_some_and(|it| it == "OFF" || it == "DISABLED"),
-        "priority" => *value == Value::from(0),
+        "priority" => *value == 0,
         _ => false,
     };
     if asks_nothing {

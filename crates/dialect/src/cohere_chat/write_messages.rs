@@ -28,7 +28,7 @@ pub(super) fn write(
         if exchange.system_is_developer {
             writer.note(Corner::DeveloperRole);
         }
-        writer.push("system", content(system));
+        writer.push("system", &content(system));
     }
     for message in &exchange.messages {
         let path = format!("messages[{}].content", message.at);
@@ -64,7 +64,7 @@ impl Writer<'_, '_> {
         self.exchange.from == DialectId::CohereChat
     }
 
-    fn push(&mut self, role: &str, content: Value) {
+    fn push(&mut self, role: &str, content: &Value) {
         self.out.push(json!({"role": role, "content": content}));
     }
 
@@ -75,7 +75,7 @@ impl Writer<'_, '_> {
             return Ok(());
         }
         if self.is_same() {
-            self.push("system", content(parts));
+            self.push("system", &content(parts));
             return Ok(());
         }
         self.note(Corner::MidSystem);
@@ -84,7 +84,7 @@ impl Writer<'_, '_> {
                 part["text"] = format!("<system>\n{text}\n</system>").into();
             }
         }
-        self.push("user", content(parts));
+        self.push("user", &content(parts));
         Ok(())
     }
 
@@ -104,7 +104,7 @@ impl Writer<'_, '_> {
         parts.extend(self.parts(rest, path)?);
         // The provider refuses a turn of nothing.
         if !parts.is_empty() {
-            self.push("user", content(parts));
+            self.push("user", &content(parts));
         }
         Ok(())
     }
