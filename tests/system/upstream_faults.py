@@ -61,6 +61,8 @@ FAULTS = {
     **{f"status_{n}": ({"status": n}, ERROR, {"status": n}, ERROR) for n in (400, 401, 403, 404, 408, 413, 429, 500, 503, 529)},
     "status_500_html": (HTML, ERROR, HTML, ERROR),
 }
+# Something of the answer came: a whole one was made to its end, so it is never taken for empty.
+BROKEN_OFF = {"stall_at", "cut", "truncated_chunked"}
 # The client's own mistakes: another offer would refuse them too.
 NOT_FAILED_OVER = {"status_400", "status_413"}
 
@@ -168,6 +170,8 @@ def judge(case, journal, rows):
         yield f"{case.name()}: the partner saw {arrivals}, the ledger has {served}"
     if any(not row["done_at"] for row in rows):
         yield f"{case.name()}: an attempt is not settled"
+    if case.fault in BROKEN_OFF and not case.stream and rows and not rows[0]["output"]:
+        yield f"{case.name()}: broke off and is accounted as if nothing had been said"
     last = rows[-1]["outcome"] if rows else None
     if (case.verdict == "ok") != (last == "ok"):
         yield f"{case.name()}: the client saw {case.verdict}, the last row says {last}"

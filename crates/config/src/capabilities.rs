@@ -22,7 +22,7 @@ static FIELDS: &[Field] = &[
     optional("on_loss", ON_LOSS_DOC, ON_LOSS),
     optional(
         "max_output",
-        "Output tokens of requests that set no bound.",
+        "Output tokens of requests that set no bound. It is written into requests that are translated; one that is forwarded as it came is bounded by its model.",
         Kind::Scalar(Scalar::Count),
     ),
 ];

@@ -17,17 +17,19 @@ pub struct Explained {
 
 mod admin;
 mod config_codes;
-mod data_plane;
+pub mod data_plane;
 mod words;
 
 /// What a code means, in any case of its letters. An open breaker's word bears the class of error behind it.
-pub fn explain(code: &str) -> Option<&'static Explained> {
+pub fn explain(code: &str) -> Option<Explained> {
     let code = code.trim();
     let code = if code.starts_with("breaker_") { "breaker" } else { code };
     codes().find(|it| it.code.eq_ignore_ascii_case(code))
 }
 
 /// All codes: of the configuration, of responses, of the admin API, and the words of the ledger's rows.
-pub fn codes() -> impl Iterator<Item = &'static Explained> {
-    config_codes::CODES.iter().chain(data_plane::CODES).chain(admin::CODES).chain(words::CODES)
+pub fn codes() -> impl Iterator<Item = Explained> {
+    let responses = data_plane::CATALOGUE.iter().map(|kind| kind.explained());
+    let others = admin::CODES.iter().chain(words::CODES).copied();
+    config_codes::CODES.iter().copied().chain(responses).chain(others)
 }

@@ -20,7 +20,7 @@ pub(crate) static FIELDS: &[Field] = &[
     ),
     optional(
         "keep",
-        "How long rows are kept at least; `ledger prune` takes older ones. For ever without.",
+        "How long rows are kept at least: `ledger prune` takes older ones and refuses to take younger. Without it, prune is told by hand what goes.",
         Kind::Scalar(Scalar::Duration),
     ),
 ];

@@ -38,7 +38,7 @@ mod yaml;
 mod zero;
 
 pub use diagnostic::{Diagnostic, Severity};
-pub use explain::{Explained, codes, explain};
+pub use explain::{Explained, codes, data_plane, explain};
 pub use load::{Loaded, load};
 pub use model::{
     Auth, Capability, Circuit, Config, Content, Disconnect, Durability, KeyPolicy, Ledger,

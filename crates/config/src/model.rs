@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use domain::{
     CapabilityName, DialectId, Layer, ModelName, OfferId, OnLoss, Price, ProviderName, Role,
-    TeamName,
+    TeamName, UnixMicros,
 };
 use limits::units::Rate;
 use limits::{BudgetSpec, ScopeFilter};
@@ -48,7 +48,7 @@ pub struct Server {
     pub admin: SocketAddr,
     /// TLS on the data plane.
     pub tls: Option<Tls>,
-    /// Networks whose `x-forwarded-for` is believed.
+    /// Networks of load balancers and proxies: a connection from there speaks for many clients.
     pub trusted_proxies: Vec<Network>,
     /// Bounds on what a client may send.
     pub limits: ServerLimits,
@@ -76,6 +76,23 @@ pub struct Network {
     pub prefix: u8,
 }
 
+impl Network {
+    /// Whether the address is within. An IPv4 address may come in IPv6's clothes.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        match (self.address, address.to_canonical()) {
+            (IpAddr::V4(network), IpAddr::V4(address)) => {
+                let differs = network.to_bits() ^ address.to_bits();
+                differs.leading_zeros() >= u32::from(self.prefix)
+            }
+            (IpAddr::V6(network), IpAddr::V6(address)) => {
+                let differs = network.to_bits() ^ address.to_bits();
+                differs.leading_zeros() >= u32::from(self.prefix)
+            }
+            _ => false,
+        }
+    }
+}
+
 /// Bounds on what a client may send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ServerLimits {
@@ -91,7 +108,7 @@ pub struct ServerLimits {
     pub idle_timeout: Duration,
     /// Open connections, all clients together.
     pub connections: u32,
-    /// Open connections from one address.
+    /// Open connections from one address that is no trusted proxy's.
     pub connections_per_ip: u32,
 }
 
@@ -227,7 +244,7 @@ pub struct Capability {
     pub offers: Vec<RoledOffer>,
     /// Whether a lossy translation may go ahead.
     pub on_loss: OnLoss,
-    /// Output bound of requests that set none.
+    /// Output bound that is written into requests that set none; those that are only forwarded keep the client's bytes.
     pub max_output: Option<u64>,
 }
 
@@ -306,8 +323,16 @@ pub struct Ledger {
     pub durability: Durability,
     /// The data folder.
     pub dir: String,
-    /// How long rows are kept before `ledger prune` may take them; none means for ever.
+    /// How long rows are kept before `ledger prune` may take them; none leaves it to whoever prunes.
     pub keep: Option<Duration>,
+}
+
+impl Ledger {
+    /// Since when rows are kept at `now`: those from before may be pruned.
+    pub fn kept_since(&self, now: UnixMicros) -> Option<UnixMicros> {
+        let micros = i64::try_from(self.keep?.as_micros()).unwrap_or(i64::MAX);
+        Some(now.plus_micros(micros.saturating_neg()))
+    }
 }
 
 /// Whether an intent is on disk before its attempt leaves.
@@ -330,7 +355,8 @@ pub struct Routing {
     pub circuit: Circuit,
     /// Whether a lossy translation may go ahead, where the capability does not say.
     pub on_loss: OnLoss,
-    /// Output bound of requests that set none, for models whose own limit is unknown.
+    /// Output bound of requests that set none, for models whose own limit is unknown: written into requests that are
+    /// translated, assumed of those that are only forwarded.
     pub default_max_output: Option<u64>,
 }
 

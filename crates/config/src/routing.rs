@@ -19,7 +19,7 @@ pub(crate) static FIELDS: &[Field] = &[
     defaulted("on_loss", "allow", ON_LOSS_DOC, ON_LOSS),
     optional(
         "default_max_output",
-        "Output tokens assumed of a request that sets no bound, for models whose own limit is unknown.",
+        "Output tokens of a request that sets no bound, for models whose own limit is unknown. It is written into requests that are translated; of one that is forwarded as it came it is only assumed, so set no less than the model can write.",
         Kind::Scalar(Scalar::Count),
     ),
 ];

@@ -173,6 +173,12 @@ mod tests {
         assert!(network("10.0.0.0/8").is_some());
         assert_eq!(network("10.0.0.1").map(|it| it.prefix), Some(32));
         assert!(network("10.0.0.0/33").is_none());
+        let within =
+            |text, address: &str| network(text).unwrap().contains(address.parse().unwrap());
+        assert!(within("10.0.0.0/8", "10.255.0.1") && !within("10.0.0.0/8", "11.0.0.1"));
+        assert!(within("10.0.0.0/8", "::ffff:10.1.2.3") && !within("10.0.0.0/8", "::1"));
+        assert!(within("10.0.0.1", "10.0.0.1") && !within("10.0.0.1", "10.0.0.0"));
+        assert!(within("0.0.0.0/0", "192.0.2.1") && within("fd00::/7", "fc00::1"));
         assert!(zone("Europe/Berlin") && zone("UTC") && !zone("Berlin"));
     }
 

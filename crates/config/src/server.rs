@@ -24,7 +24,7 @@ pub(crate) static FIELDS: &[Field] = &[
     optional("tls", "TLS on the data plane.", Kind::Section(TLS)),
     optional(
         "trusted_proxies",
-        "Networks whose `x-forwarded-for` is believed.",
+        "Networks of your load balancers and proxies: a connection from there speaks for many clients and is not held to `limits.connections_per_ip`.",
         Kind::List(&Kind::Scalar(Scalar::Network)),
     ),
     optional("limits", "Bounds on what a client may send.", Kind::Section(LIMITS)),
@@ -71,7 +71,12 @@ static LIMITS: &[Field] = &[
         Kind::Scalar(Scalar::Duration),
     ),
     defaulted("connections", "20000", "Open connections, all clients together.", CONNECTIONS),
-    defaulted("connections_per_ip", "1000", "Open connections from one address.", CONNECTIONS),
+    defaulted(
+        "connections_per_ip",
+        "1000",
+        "Open connections from one address that is not in `trusted_proxies`.",
+        CONNECTIONS,
+    ),
 ];
 
 /// Reads the section; `keys` is what `auth` says.

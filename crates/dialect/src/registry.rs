@@ -118,6 +118,12 @@ pub trait Dialect: Sync + Send {
     /// [`crate::StreamMerge`] and [`Answer::combine`] make one answer of them.
     fn calls(&self, exchange: &Exchange, target: &Target<'_>) -> u32;
 
+    /// The output limit that [`Self::write_request`] writes, for each answer; `None` where it writes none, and the model's
+    /// own holds. The client's own, unless the dialect insists on one.
+    fn output_limit(&self, exchange: &Exchange, _target: &Target<'_>) -> Option<u64> {
+        exchange.max_output
+    }
+
     /// A provider's whole (not streamed) success body.
     fn read_answer(&self, body: &[u8]) -> Result<Answer, BadAnswer>;
 

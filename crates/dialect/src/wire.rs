@@ -309,7 +309,7 @@ impl fmt::Display for FinishReason {
 pub struct Target<'a> {
     /// The provider's name of the model.
     pub model: &'a str,
-    /// The model's own output limit, in tokens; used where the dialect requires one and the client set none.
+    /// The output limit, in tokens, for a dialect that requires one where the client set none.
     pub max_output: Option<u64>,
     /// The provider's peculiarities.
     pub quirks: &'a Quirks,

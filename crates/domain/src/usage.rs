@@ -66,7 +66,7 @@ pub enum UsageQuality {
     Reported = 0,
     /// We counted what passed through.
     Counted = 1,
-    /// An upper bound: nobody knows the true figure (a crash, a cut stream, a silent provider).
+    /// An upper bound: nobody knows the true figure (a crash, a silent provider, a whole answer that was cut).
     Bounded = 2,
 }
 

@@ -26,10 +26,15 @@ pub struct Evidence {
     pub sent: bool,
     /// Whether any byte of an answer (not of an error) came back.
     pub answered: bool,
+    /// Whether the answer comes in one piece, no stream: it is made before its first byte leaves, and nothing of it can
+    /// be read until its last is here.
+    pub whole: bool,
     /// Usage as the provider reported it, so far.
     pub usage: Option<Usage>,
-    /// Bytes of text that the provider delivered.
+    /// Bytes of text that the provider delivered, as far as they could be read.
     pub output_bytes: u64,
+    /// Bytes of the answer that came, read or not.
+    pub received: u64,
     /// Bytes of text that the request holds.
     pub input_bytes: u64,
     /// The upper bound that was reserved.
@@ -61,9 +66,11 @@ pub fn estimate_tokens(bytes: u64) -> u64 {
 /// - The provider reported usage and finished: that.
 /// - It finished without a word about usage: what passed through, `counted`.
 /// - It refused or failed with an error answer: nothing, `counted`; no provider here bills an error answer.
-/// - It was cut in the middle, or the client left or another call failed while it ran: what was reported so far, and
-///   what was delivered, `counted`.
+/// - Its stream was cut in the middle, or the client left or another call failed while it ran: what was reported so far,
+///   and what was delivered, `counted`.
 /// - It was sent, and then silence: it may have run to its end unseen, so the whole reservation, `bounded`.
+/// - An answer in one piece was cut: it did run to its end, and what came of it says no more than silence does, so
+///   likewise. Where nothing bounds the output, the bytes that came stand for it, and the row says `counted`.
 pub fn verdict(evidence: &Evidence) -> Verdict {
     let (outcome, error) = match evidence.ended {
         Ended::Whole => (OutcomeClass::Ok, ErrorClass::None),
@@ -90,11 +97,18 @@ fn charge(evidence: &Evidence) -> (Usage, UsageQuality) {
         Ended::Failed(class) if !evidence.answered && !class.may_be_billed() => {
             (Usage::default(), UsageQuality::Counted)
         }
-        _ if evidence.answered => (counted(evidence), UsageQuality::Counted),
+        _ if evidence.answered && is_legible(evidence) => {
+            (counted(evidence), UsageQuality::Counted)
+        }
         Ended::Failed(_) | Ended::ClientLeft | Ended::Abandoned(_) | Ended::Internal => {
-            (bounded(evidence), UsageQuality::Bounded)
+            unseen(evidence)
         }
     }
+}
+
+/// Whether what came of a broken answer tells how much there was of it.
+fn is_legible(evidence: &Evidence) -> bool {
+    !evidence.whole || evidence.usage.is_some() || evidence.output_bytes > 0
 }
 
 /// What was reported so far, completed by what passed through.
@@ -108,13 +122,16 @@ fn counted(evidence: &Evidence) -> Usage {
     usage
 }
 
-/// The whole reservation.
-fn bounded(evidence: &Evidence) -> Usage {
+/// The whole reservation; or the most that can be told, where nothing bounds it.
+fn unseen(evidence: &Evidence) -> (Usage, UsageQuality) {
     let delivered = estimate_tokens(evidence.output_bytes);
-    Usage {
-        input: evidence.worst.input,
-        output: evidence.worst.output.unwrap_or(delivered).max(delivered),
-        ..Usage::default()
+    let input = evidence.worst.input;
+    if let Some(most) = evidence.worst.output {
+        let usage = Usage { input, output: most.max(delivered), ..Usage::default() };
+        (usage, UsageQuality::Bounded)
+    } else {
+        let output = delivered.max(estimate_tokens(evidence.received));
+        (Usage { input, output, ..Usage::default() }, UsageQuality::Counted)
     }
 }
 
@@ -127,8 +144,10 @@ mod tests {
             ended,
             sent: true,
             answered: true,
+            whole: false,
             usage: None,
             output_bytes: 40,
+            received: 300,
             input_bytes: 400,
             worst: WorstCase { input: 400, output: Some(1_000) },
         }
@@ -170,6 +189,7 @@ mod tests {
         let silent = verdict(&Evidence {
             answered: false,
             output_bytes: 0,
+            received: 0,
             ..evidence(Ended::Failed(ErrorClass::Timeout))
         });
         assert_eq!(silent.quality, UsageQuality::Bounded);
@@ -205,5 +225,40 @@ mod tests {
         let verdict =
             verdict(&Evidence { answered: false, output_bytes: 0, ..evidence(Ended::ClientLeft) });
         assert_eq!(verdict.quality, UsageQuality::Bounded);
+    }
+
+    /// An answer in one piece, of which nothing could be read.
+    fn cut(ended: Ended) -> Evidence {
+        Evidence { whole: true, output_bytes: 0, ..evidence(ended) }
+    }
+
+    #[test]
+    fn an_answer_in_one_piece_that_is_cut_did_run_to_its_end() {
+        let cut_by_provider = Ended::Failed(ErrorClass::BadResponse);
+        for ended in [cut_by_provider, Ended::ClientLeft, Ended::Abandoned(ErrorClass::RateLimited)]
+        {
+            let verdict = verdict(&cut(ended));
+            assert_eq!(verdict.quality, UsageQuality::Bounded, "{ended:?}");
+            assert_eq!((verdict.usage.input, verdict.usage.output), (400, 1_000), "{ended:?}");
+        }
+    }
+
+    #[test]
+    fn what_could_be_read_of_a_broken_whole_answer_is_what_is_charged() {
+        let ended = Ended::Failed(ErrorClass::Stall);
+        let usage = Usage { input: 90, output: 7, ..Usage::default() };
+        let told = verdict(&Evidence { usage: Some(usage), ..cut(ended) });
+        assert_eq!((told.usage, told.quality), (usage, UsageQuality::Counted));
+        let text_only = verdict(&Evidence { output_bytes: 40, ..cut(ended) });
+        assert_eq!((text_only.usage.input, text_only.usage.output), (100, 10));
+        assert_eq!(text_only.quality, UsageQuality::Counted);
+    }
+
+    #[test]
+    fn without_a_bound_the_bytes_that_came_are_counted_and_no_bound_is_claimed() {
+        let worst = WorstCase { input: 400, output: None };
+        let verdict = verdict(&Evidence { worst, ..cut(Ended::ClientLeft) });
+        assert_eq!((verdict.usage.input, verdict.usage.output), (400, 75));
+        assert_eq!(verdict.quality, UsageQuality::Counted);
     }
 }

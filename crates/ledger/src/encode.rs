@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! offset  size  what
-//!      0     1  format version, 1
+//!      0     1  format version: 2, or 1 of a record that was written before a key's event had its capabilities
 //!      1     1  kind (record::Kind)
 //!      2     8  logged_at: microseconds since 1970, i64 little-endian; never less than the record's before
 //!     10    20  for refusal, intent, settlement, write-off: request id (16, big-endian), call (u16 LE),
@@ -29,7 +29,9 @@ use crate::record::{
 };
 
 /// The format version this program writes.
-pub const FORMAT_VERSION: u8 = 1;
+pub const FORMAT_VERSION: u8 = 2;
+/// From this version on a key's event says what the key may ask for.
+const KEY_CAPABILITIES: u8 = 2;
 /// Length of the chain hash at a body's end.
 pub const HASH_LEN: usize = 32;
 /// Where `logged_at` stands.
@@ -86,25 +88,26 @@ pub struct Header {
 pub fn header(body: &[u8]) -> Result<Header, DecodeError> {
     let fields = body.len().checked_sub(HASH_LEN).ok_or(DecodeError::Truncated("header"))?;
     let mut from = In(body.get(..fields).unwrap_or_default());
-    read_header(&mut from)
+    read_header(&mut from).map(|(_, header)| header)
 }
 
 /// Decodes a body. The chain hash is not checked here: see [`crate::chain`].
 pub fn decode(body: &[u8]) -> Result<(Header, Record), DecodeError> {
     let fields = body.len().checked_sub(HASH_LEN).ok_or(DecodeError::Truncated("header"))?;
     let mut from = In(body.get(..fields).unwrap_or_default());
-    let header = read_header(&mut from)?;
-    let record = read_record(&mut from, header)?;
+    let (version, header) = read_header(&mut from)?;
+    let record = read_record(&mut from, version, header)?;
     from.end()?;
     Ok((header, record))
 }
 
-fn read_header(from: &mut In<'_>) -> Result<Header, DecodeError> {
-    match from.u8("version")? {
-        FORMAT_VERSION => {}
-        later @ 2.. => return Err(DecodeError::Version(later)),
+/// The format version and what it has in common with others.
+fn read_header(from: &mut In<'_>) -> Result<(u8, Header), DecodeError> {
+    let version = match from.u8("version")? {
         0 => return Err(DecodeError::Value("version")),
-    }
+        known @ 1..=FORMAT_VERSION => known,
+        later => return Err(DecodeError::Version(later)),
+    };
     let code = from.u8("kind")?;
     let kind = Kind::from_code(code).ok_or(DecodeError::Kind(code))?;
     let logged_at = from.time("logged_at")?;
@@ -118,16 +121,16 @@ fn read_header(from: &mut In<'_>) -> Result<Header, DecodeError> {
             None
         }
     };
-    Ok(Header { kind, logged_at, attempt })
+    Ok((version, Header { kind, logged_at, attempt }))
 }
 
-fn read_record(from: &mut In<'_>, header: Header) -> Result<Record, DecodeError> {
+fn read_record(from: &mut In<'_>, version: u8, header: Header) -> Result<Record, DecodeError> {
     let attempt = || header.attempt.ok_or(DecodeError::Value("attempt"));
     Ok(match header.kind {
         Kind::Start => Record::Start(read_start(from)?),
         Kind::Stop => Record::Stop(Stop { at: from.time("at")?, why: from.word("why")? }),
         Kind::Config => Record::Config(Box::new(read_config(from)?)),
-        Kind::Key => Record::Key(Box::new(read_key(from)?)),
+        Kind::Key => Record::Key(Box::new(read_key(from, version)?)),
         Kind::Refusal => Record::Refusal(Box::new(read_refusal(from, attempt()?.request)?)),
         Kind::Intent => Record::Intent(Box::new(read_intent(from, attempt()?)?)),
         Kind::Settlement => Record::Settlement(Box::new(read_settlement(from, attempt()?)?)),
@@ -282,9 +285,12 @@ fn write_key(out: &mut Out, it: &KeyEvent) {
     out.str(it.app.as_str());
     out.option(it.team.as_ref(), |out, team| out.str(team.as_str()));
     out.list(&it.budgets, write_text);
+    out.option(it.capabilities.as_deref(), |out, names| {
+        out.list(names, |out, name| out.str(name.as_str()));
+    });
 }
 
-fn read_key(from: &mut In<'_>) -> Result<KeyEvent, DecodeError> {
+fn read_key(from: &mut In<'_>, version: u8) -> Result<KeyEvent, DecodeError> {
     Ok(KeyEvent {
         at: from.time("at")?,
         action: KeyAction::from_code(from.u8("action")?).ok_or(DecodeError::Value("action"))?,
@@ -292,6 +298,13 @@ fn read_key(from: &mut In<'_>) -> Result<KeyEvent, DecodeError> {
         app: from.name("app", AppName::new)?,
         team: from.option("team", |from| from.name("team", TeamName::new))?,
         budgets: from.list("budgets", |from| from.word("budget"))?,
+        capabilities: if version < KEY_CAPABILITIES {
+            None
+        } else {
+            from.option("capabilities", |from| {
+                from.list("capabilities", |from| from.name("capability", CapabilityName::new))
+            })?
+        },
     })
 }
 

@@ -306,6 +306,8 @@ pub struct KeyEvent {
     pub team: Option<TeamName>,
     /// Its budgets, in words.
     pub budgets: Vec<Word>,
+    /// What it may ask for; empty: everything. `None` in records from before this was kept.
+    pub capabilities: Option<Vec<CapabilityName>>,
 }
 
 /// A request that was refused before any attempt.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use config::Disconnect;
-use dialect::{AnswerContext, Dialect, DialectId, Exchange, FirstEvent, Seen, TeeOptions};
+use dialect::{AnswerContext, Dialect, DialectId, Exchange, FirstEvent, TeeOptions};
 use domain::{Endpoint, ErrorClass, RequestId, UnixMicros};
 use flow::{Action, Attempt, Ended, Event, Flow, GiveUp};
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
@@ -15,7 +15,6 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
 use ledger::Candidate;
 use policy::retry::Next;
 use policy::{Claim, OfferIx, Plan};
-use smallvec::SmallVec;
 use tokio::time::Instant;
 
 use crate::admit::{self, Bound};
@@ -35,10 +34,9 @@ use crate::relay::{Pipe, Relay, RelayLimits, Translation};
 use crate::resolve::{self, Resolved};
 use crate::settle::{Admission, Begun, Flight, IntentFacts};
 use crate::snapshot::{Offer, Snapshot};
+use crate::whole::read_whole;
 use crate::worker::Worker;
 
-/// Most bytes of a whole answer that are held.
-const ANSWER_BYTES_MAX: usize = 64 << 20;
 /// Most bytes that are held of a stream before its first event is whole.
 pub const FIRST_EVENT_BYTES_MAX: usize = 1 << 20;
 
@@ -198,7 +196,7 @@ async fn serve(
     planted::panic_at("read", headers);
     let ask = read::read(cx.client, cx.endpoint, body, headers, found.path_facts())?;
     cx.model = Some(ask.peek.model.clone());
-    let resolved = resolve::resolve(&cx.snapshot, &ask.peek.model)?;
+    let resolved = resolve::resolve(&cx.snapshot, cx.caller.as_ref(), &ask.peek.model)?;
     let mut exchange = None;
     let planned = plan::plan(worker, cx, &ask, &resolved, headers, &mut exchange)?;
     if headers.get("x-outrigger-dry-run").is_some_and(|value| value.as_bytes() == b"true") {
@@ -392,10 +390,9 @@ fn prepare_now(
     claim: Claim,
 ) -> Result<(Begun, Call), Refused> {
     let offer = Arc::clone(run.offer(attempt.offer).map_err(Refused::Failure)?);
-    let call =
-        dispatch::prepare(run.ask, run.headers, &mut run.exchange, &offer, run.resolved.max_output)
-            .map_err(Refused::Failure)?;
-    let bound = bound(worker, cx, run, &offer).map_err(Refused::Failure)?;
+    let call = dispatch::prepare(run.ask, run.headers, &mut run.exchange, &offer, run.resolved)
+        .map_err(Refused::Failure)?;
+    let bound = bound(worker, run.ask, &call).map_err(Refused::Failure)?;
     let facts = IntentFacts {
         ask: run.ask,
         resolved: run.resolved,
@@ -414,9 +411,8 @@ fn prepare_now(
     }
 }
 
-fn bound(worker: &Worker, cx: &Cx, run: &Run<'_>, offer: &Offer) -> Result<Bound, Failure> {
-    let default = cx.snapshot.config.routing.default_max_output;
-    admit::bound(run.ask, run.resolved, offer, default, worker.gateway.now()).map_err(|error| {
+fn bound(worker: &Worker, ask: &Ask, call: &Call) -> Result<Bound, Failure> {
+    admit::bound(ask, &call.offer, call.max_output, worker.gateway.now()).map_err(|error| {
         Failure::new(
             &errors::BAD_FIELD,
             format!("the worst case of this request can't be recorded: {error}"),
@@ -437,7 +433,7 @@ async fn fly(
 ) -> Flown {
     flight.dispatched();
     planted::panic_at("dispatch", run.headers);
-    let started = Instant::now();
+    let total_at = Instant::now() + call.offer.provider.total;
     // In a box of its own: what a future holds is copied with each future around it.
     let reply = match Box::pin(dispatch::send(worker, call)).await {
         Ok(reply) => reply,
@@ -446,9 +442,9 @@ async fn fly(
     flight.head(&reply);
     planted::panic_at("answer", run.headers);
     if run.ask.peek.stream && run.ask.endpoint == Endpoint::Chat {
-        Box::pin(streamed(cx, run, flight, call, reply, started)).await
+        Box::pin(streamed(cx, run, flight, call, reply, total_at)).await
     } else {
-        whole(cx, run, flight, call, reply).await
+        whole(cx, run, flight, call, reply, total_at).await
     }
 }
 
@@ -490,16 +486,26 @@ async fn fly_together(
 }
 
 /// A whole answer: held until it is complete and settled, so that it is delivered whole or not at all.
-async fn whole(cx: &Cx, run: &Run<'_>, mut flight: Flight, call: &Call, mut reply: Reply) -> Flown {
+async fn whole(
+    cx: &Cx,
+    run: &Run<'_>,
+    mut flight: Flight,
+    call: &Call,
+    mut reply: Reply,
+    total_at: Instant,
+) -> Flown {
     let tee = call.dialect.tee(run.ask.endpoint, TeeOptions::default());
-    let (pieces, seen) = match read_whole(call, tee, &mut flight, &mut reply).await {
+    let (pieces, seen) = match read_whole(call, tee, &mut flight, &mut reply, total_at).await {
         Ok(read) => read,
         Err(fault) => return Err(failed(flight, fault)),
     };
     let body = match translated_answer(cx, run, call, &pieces) {
         Ok(Some(body)) => RespBody::one(body),
         Ok(None) => RespBody::Whole(pieces),
-        Err(why) => return Err(failed(flight, Fault::silent(ErrorClass::BadResponse, true, why))),
+        Err(why) => {
+            flight.broke_off(seen);
+            return Err(failed(flight, Fault::silent(ErrorClass::BadResponse, true, why)));
+        }
     };
     let cost = flight.cost_of(&seen);
     let settled = flight.settle(Ended::Whole, &seen);
@@ -515,45 +521,6 @@ async fn whole(cx: &Cx, run: &Run<'_>, mut flight: Flight, call: &Call, mut repl
         ));
     }
     Ok(respond(reply.status, headers, body))
-}
-
-/// Reads a whole answer through its tee; what it holds and what was seen in it.
-pub async fn read_whole(
-    call: &Call,
-    mut tee: Box<dyn dialect::Tee>,
-    flight: &mut Flight,
-    reply: &mut Reply,
-) -> Result<(SmallVec<[Bytes; 2]>, Seen), Fault> {
-    let mut pieces: SmallVec<[Bytes; 2]> = SmallVec::new();
-    let mut held = 0;
-    let idle = call.offer.provider.idle;
-    loop {
-        match tokio::time::timeout(idle, reply.source.data()).await {
-            Ok(Some(Ok(chunk))) => {
-                flight.first_byte();
-                held += chunk.len();
-                tee.feed(chunk, &mut pieces);
-                if held > ANSWER_BYTES_MAX {
-                    let why = "the answer is longer than 64 MiB";
-                    return Err(Fault::silent(ErrorClass::BadResponse, true, why));
-                }
-            }
-            Ok(Some(Err(error))) => return Err(Fault::silent(error.class, true, error.message)),
-            Ok(None) => break,
-            Err(_) => {
-                return Err(Fault::silent(ErrorClass::Stall, true, "the provider stopped sending"));
-            }
-        }
-    }
-    let seen = tee.finish();
-    if let Some(fault) = seen.error.clone() {
-        return Err(Fault { fault, sent: true, status: reply.status.as_u16(), raw: None });
-    }
-    if !seen.complete {
-        let why = "the answer is not what its protocol allows";
-        return Err(Fault::silent(ErrorClass::BadResponse, true, why));
-    }
-    Ok((pieces, seen))
 }
 
 fn translated_answer(
@@ -589,7 +556,7 @@ async fn streamed(
     mut flight: Flight,
     call: &Call,
     mut reply: Reply,
-    started: Instant,
+    total_at: Instant,
 ) -> Flown {
     let provider = &call.offer.provider;
     let options = TeeOptions {
@@ -612,9 +579,10 @@ async fn streamed(
     let mut ready: VecDeque<Bytes> = VecDeque::new();
     let mut held = 0;
     let fault = loop {
-        match tokio::time::timeout(provider.deadlines.first_byte, reply.source.data()).await {
+        let due = (Instant::now() + provider.deadlines.first_byte).min(total_at);
+        match tokio::time::timeout_at(due, reply.source.data()).await {
             Ok(Some(Ok(chunk))) => {
-                flight.first_byte();
+                flight.arrived(&chunk);
                 held += chunk.len();
                 if let Err(why) = pipe.feed(chunk, &mut ready) {
                     break Fault::silent(ErrorClass::BadResponse, true, why);
@@ -638,8 +606,7 @@ async fn streamed(
                     }
                     FirstEvent::Pending => continue,
                 }
-                let limits =
-                    RelayLimits { idle: provider.idle, total_at: started + provider.total };
+                let limits = RelayLimits { idle: provider.idle, total_at };
                 let headers = answer_headers(cx, call, &reply.headers, stream_type(cx, run));
                 let linger = cx.snapshot.on_client_disconnect();
                 let relay =

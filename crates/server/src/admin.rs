@@ -14,7 +14,7 @@ mod listen;
 mod probe;
 mod problem;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod view;
 
 use std::collections::BTreeSet;

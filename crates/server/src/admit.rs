@@ -2,10 +2,9 @@
 
 use catalog::{Mode, PriceSheet};
 use dialect::Peek;
-use domain::{
-    Endpoint, ImageInput, Money, MoneyError, Price, RequestLimits, UnixMicros, WorstCase,
-};
+use domain::{Endpoint, ImageInput, Money, MoneyError, Price, UnixMicros, WorstCase};
 
+use crate::dispatch;
 use crate::read::Ask;
 use crate::resolve::Resolved;
 use crate::snapshot::Offer;
@@ -48,16 +47,29 @@ impl Bound {
     }
 }
 
-/// Bounds an attempt at `offer`. An amount beyond what a row can hold is an error: such an attempt is refused.
+/// What will bound the output of an attempt at `offer`, for each answer.
+///
+/// The request's own limit comes first: it reaches the provider in any dialect. A translation writes the least of the
+/// capability's limit and the model's, or the configuration's default where neither is known. A request that is only
+/// forwarded keeps the client's bytes, so the capability's limit would bound nothing: the model's own does, and the
+/// configuration's default is an assumption about a model of which nothing is known.
+pub fn output_limit(ask: &Ask, resolved: &Resolved, offer: &Offer) -> Option<u64> {
+    let forwarded = dispatch::written_in(ask, offer) == Some(ask.client.id());
+    let written = if forwarded { None } else { resolved.max_output };
+    let least = [written, offer.max_output].into_iter().flatten().min();
+    ask.peek.limits.max_output.or(least).or(resolved.default_max_output)
+}
+
+/// Bounds an attempt at `offer`, whose answers are held to `max_output` each. An amount beyond what a row can hold is an
+/// error: such an attempt is refused.
 pub fn bound(
     ask: &Ask,
-    resolved: &Resolved,
     offer: &Offer,
-    default_max_output: Option<u64>,
+    max_output: Option<u64>,
     now: UnixMicros,
 ) -> Result<Bound, MoneyError> {
     let tokens = match ask.endpoint {
-        Endpoint::Chat => chat_tokens(ask, resolved, offer, default_max_output),
+        Endpoint::Chat => chat_tokens(ask, offer, max_output),
         Endpoint::Embeddings => {
             WorstCase { input: embedded_tokens(&ask.peek, offer.max_input), output: Some(0) }
         }
@@ -79,17 +91,17 @@ pub fn bound(
     Ok(Bound { tokens, money, price_version: sheet.map(version) })
 }
 
-/// Whether the most that an attempt at `offer` can cost is known; `max_output` is the bound that the request, its
-/// capability or the configuration sets.
+/// Whether the most that an attempt at `offer` can cost is known; `max_output` is what bounds its output.
 pub fn is_known(
     endpoint: Endpoint,
     max_output: Option<u64>,
     offer: &Offer,
     now: UnixMicros,
 ) -> bool {
-    let bounded = max_output.or(offer.max_output).is_some();
     match endpoint {
-        Endpoint::Chat => offer.price_at(now).is_some_and(|sheet| bounded || free(sheet)),
+        Endpoint::Chat => {
+            offer.price_at(now).is_some_and(|sheet| max_output.is_some() || free(sheet))
+        }
         Endpoint::Embeddings => offer.price_at(now).is_some(),
         Endpoint::CountTokens | Endpoint::Models => true,
     }
@@ -119,27 +131,20 @@ pub fn version(sheet: &PriceSheet) -> u64 {
     sheet.version.0
 }
 
-fn chat_tokens(
-    ask: &Ask,
-    resolved: &Resolved,
-    offer: &Offer,
-    default_max_output: Option<u64>,
-) -> WorstCase {
-    let RequestLimits { max_output, answers } = ask.peek.limits;
-    let answers = u64::from(answers.max(1));
-    let output = max_output.or(resolved.max_output).or(offer.max_output).or(default_max_output);
+fn chat_tokens(ask: &Ask, offer: &Offer, max_output: Option<u64>) -> WorstCase {
+    let answers = u64::from(ask.peek.limits.answers.max(1));
     let added = added_tokens(ask, offer);
     let input = input_tokens(&ask.peek, added, offer.id.model().as_str(), offer.max_input);
     WorstCase {
         input: input.tokens.saturating_mul(answers),
         // Without a bound of the input there is none of the whole.
-        output: output.filter(|_| input.bounded).map(|tokens| tokens.saturating_mul(answers)),
+        output: max_output.filter(|_| input.bounded).map(|tokens| tokens.saturating_mul(answers)),
     }
 }
 
 /// What the provider adds by itself, and the translation into its dialect.
 fn added_tokens(ask: &Ask, offer: &Offer) -> u64 {
-    let Some((id, _)) = offer.provider.dialect_for(ask.client.id()) else { return 0 };
+    let Some(id) = dispatch::written_in(ask, offer) else { return 0 };
     let translated = if id == ask.client.id() { 0 } else { TRANSLATION_TOKENS };
     dialect::dialect(id).added_input(ask.peek.features).saturating_add(translated)
 }

@@ -14,13 +14,18 @@ use http::header::ACCEPT;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use upstream::{Outgoing, Target};
 
+use crate::admit;
 use crate::errors::Failure;
 use crate::listen::headers as allowed;
 use crate::read::{Ask, HeaderView, bad_field};
+use crate::resolve::Resolved;
 use crate::snapshot::Offer;
 use crate::source::{DemoBody, Source};
 use crate::trace::TraceParent;
 use crate::worker::Worker;
+
+#[cfg(test)]
+mod tests;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
@@ -40,6 +45,8 @@ pub struct Call {
     pub strip_usage: bool,
     /// What the conversion did not carry natively.
     pub losses: LossReport,
+    /// What bounds the output of each answer: what the request says as it leaves, or else the model.
+    pub max_output: Option<u64>,
     /// Calls that the request needs: more than one where the provider gives one answer a call.
     pub calls: u16,
 }
@@ -86,13 +93,18 @@ pub fn asked_in(ask: &Ask, offer: &Offer) -> DialectId {
     }
 }
 
+/// The dialect in which the offer is asked.
+pub fn written_in(ask: &Ask, offer: &Offer) -> Option<DialectId> {
+    offer.provider.dialect_for(asked_in(ask, offer)).map(|(id, _)| id)
+}
+
 /// Writes the request for an offer, in the client's own dialect where the provider speaks it.
 pub fn prepare(
     ask: &Ask,
     client_headers: &HeaderMap,
     exchange: &mut Option<Exchange>,
     offer: &Arc<Offer>,
-    max_output: Option<u64>,
+    resolved: &Resolved,
 ) -> Result<Call, Failure> {
     let provider = &offer.provider;
     let (id, target) = provider.dialect_for(asked_in(ask, offer)).ok_or_else(|| {
@@ -113,10 +125,11 @@ pub fn prepare(
         translated: id != ask.client.id(),
         strip_usage: false,
         losses: LossReport::default(),
+        max_output: admit::output_limit(ask, resolved, offer),
         calls: 1,
     };
     if call.translated {
-        translate(&mut call, ask, client_headers, exchange, max_output)?;
+        translate(&mut call, ask, client_headers, exchange, resolved)?;
     } else {
         forward(&mut call, ask, client_headers);
     }
@@ -148,7 +161,7 @@ fn translate(
     ask: &Ask,
     client_headers: &HeaderMap,
     exchange: &mut Option<Exchange>,
-    max_output: Option<u64>,
+    resolved: &Resolved,
 ) -> Result<(), Failure> {
     if exchange.is_none() {
         let headers = HeaderView(client_headers);
@@ -158,8 +171,8 @@ fn translate(
     let provider = &call.offer.provider;
     let target = DialectTarget {
         model: call.offer.id.model().as_str(),
-        // What is reserved for: a capability's own bound holds only if the provider is told of it.
-        max_output: [max_output, call.offer.max_output].into_iter().flatten().min(),
+        // A capability's own bound holds only if the provider is told of it.
+        max_output: call.max_output,
         quirks: &call.offer.quirks,
         anthropic_version: &provider.anthropic_version,
         ask_usage: !call.offer.quirks.no_stream_options,
@@ -167,6 +180,9 @@ fn translate(
     let written =
         call.dialect.write_request(exchange, &target, &mut call.losses).map_err(bad_field)?;
     call.body = written.body.into();
+    // What was written counts; a dialect that leaves it out leaves it to the model.
+    let limit = call.dialect.output_limit(exchange, &target);
+    call.max_output = limit.or(call.offer.max_output).or(resolved.default_max_output);
     call.calls = u16::try_from(call.dialect.calls(exchange, &target)).unwrap_or(u16::MAX).max(1);
     call.headers = allowed::ours();
     for (name, value) in &written.headers {

@@ -15,11 +15,12 @@ use flow::Ended;
 use smallvec::SmallVec;
 use tokio::time::Instant;
 
-use crate::accept::{FIRST_EVENT_BYTES_MAX, read_whole};
+use crate::accept::FIRST_EVENT_BYTES_MAX;
 use crate::body::Aborted;
 use crate::dispatch::{self, Call, Fault};
 use crate::settle::{Admission, Flight};
 use crate::source::Source;
+use crate::whole::read_whole;
 use crate::worker::Worker;
 use streams::Streams;
 
@@ -71,8 +72,10 @@ fn give_up(flights: Vec<Flight>, broken: Broken<(Ended, Seen)>) -> Unanswered {
         let given_back = if number == at {
             flight.settle_fault(&fault)
         } else {
-            let (ended, seen) = done.unwrap_or((Ended::Abandoned(class), Seen::default()));
-            flight.leave(ended, &seen)
+            match done {
+                Some((ended, seen)) => flight.leave(ended, &seen),
+                None => flight.abandon(class),
+            }
         };
         // The request's place is with its first call.
         if number == 0 {
@@ -122,13 +125,17 @@ async fn read_leg(
     flight: &mut Flight,
 ) -> Result<(Answer, Seen), Fault> {
     flight.dispatched();
+    let total_at = Instant::now() + call.offer.provider.total;
     let mut reply = dispatch::send(worker, call).await?;
     flight.head(&reply);
     let tee = call.dialect.tee(Endpoint::Chat, TeeOptions::default());
-    let (pieces, seen) = read_whole(call, tee, flight, &mut reply).await?;
+    let (pieces, seen) = read_whole(call, tee, flight, &mut reply, total_at).await?;
     match call.dialect.read_answer(&pieces.concat()) {
         Ok(answer) => Ok((answer, seen)),
-        Err(bad) => Err(Fault::silent(ErrorClass::BadResponse, true, bad.to_string())),
+        Err(bad) => {
+            flight.broke_off(seen);
+            Err(Fault::silent(ErrorClass::BadResponse, true, bad.to_string()))
+        }
     }
 }
 
@@ -139,7 +146,12 @@ struct Opened {
     chunks: Vec<Bytes>,
 }
 
-async fn open_leg(worker: &Worker, call: &Call, flight: &mut Flight) -> Result<Opened, Fault> {
+async fn open_leg(
+    worker: &Worker,
+    call: &Call,
+    flight: &mut Flight,
+    total_at: Instant,
+) -> Result<Opened, Fault> {
     flight.dispatched();
     let mut reply = dispatch::send(worker, call).await?;
     flight.head(&reply);
@@ -148,9 +160,10 @@ async fn open_leg(worker: &Worker, call: &Call, flight: &mut Flight) -> Result<O
     let wait = call.offer.provider.deadlines.first_byte;
     let (mut chunks, mut held) = (Vec::new(), 0);
     let (class, why) = loop {
-        match tokio::time::timeout(wait, reply.source.data()).await {
+        let due = (Instant::now() + wait).min(total_at);
+        match tokio::time::timeout_at(due, reply.source.data()).await {
             Ok(Some(Ok(chunk))) => {
-                flight.first_byte();
+                flight.arrived(&chunk);
                 held += chunk.len();
                 tee.feed(chunk.clone(), &mut SmallVec::new());
                 chunks.push(chunk);
@@ -195,7 +208,8 @@ impl Ensemble {
         linger: Disconnect,
     ) -> Result<Self, Unanswered> {
         let total_at = Instant::now() + call.offer.provider.total;
-        let opening = flights.iter_mut().map(|flight| open_leg(worker, call, flight)).collect();
+        let legs = flights.iter_mut();
+        let opening = legs.map(|flight| open_leg(worker, call, flight, total_at)).collect();
         let opened = match all(opening).await {
             Ok(opened) => opened,
             Err(Broken { at, fault, done }) => {

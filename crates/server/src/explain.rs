@@ -95,7 +95,7 @@ fn told(
 pub fn route(gateway: &Gateway, name: &str, key: Option<&str>) -> Result<Value, Failure> {
     let snapshot = gateway.snapshot.load_full();
     let caller = key.map(|public| caller(gateway, public)).transpose()?;
-    let resolved = resolve::resolve(&snapshot, name)?;
+    let resolved = resolve::resolve(&snapshot, caller.as_ref(), name)?;
     let now = gateway.now();
     let mut views: Vec<OfferView> = {
         let mut health = gateway.health();

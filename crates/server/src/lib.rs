@@ -36,7 +36,10 @@ pub mod serve;
 pub mod settle;
 pub mod snapshot;
 pub mod source;
+#[cfg(test)]
+mod testing;
 pub mod trace;
+pub mod whole;
 pub mod worker;
 
 pub use discover::discover;

@@ -125,7 +125,7 @@ fn one_model(cx: &Cx, id: &str) -> Result<Response<RespBody>, Failure> {
         return Ok(json(cx, cx.client.write_model(&row)));
     }
     // Names that resolve without being listed (a bare model id, a model that the catalog does not know) exist too.
-    let resolved = crate::resolve::resolve(&cx.snapshot, id)?;
+    let resolved = crate::resolve::resolve(&cx.snapshot, cx.caller.as_ref(), id)?;
     if cx.caller.as_ref().is_some_and(|it| !it.may_ask(&cx.snapshot.config, &resolved.capability)) {
         return Err(plan::not_allowed(cx, &resolved));
     }
@@ -186,14 +186,14 @@ pub fn dry_run(
             serde_json::json!({"offer": offer, "why": candidate.verdict.sentence(&offer)})
         })
         .collect();
-    let default = cx.snapshot.config.routing.default_max_output;
     let now = worker.gateway.now();
     let mut order = Vec::new();
     // The dearest offer counts: any of them may be the one that serves. One without a bound leaves all without.
     let mut most = Some(Money::ZERO);
     for offer in plan.attempts.iter().filter_map(|ix| offer(*ix)) {
         order.push(offer.id.to_string());
-        let bound = admit::bound(ask, resolved, offer, default, now).ok().and_then(|it| it.money);
+        let limit = admit::output_limit(ask, resolved, offer);
+        let bound = admit::bound(ask, offer, limit, now).ok().and_then(|it| it.money);
         most = most.zip(bound).map(|(most, bound)| most.max(bound));
     }
     let body = serde_json::json!({

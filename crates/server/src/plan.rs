@@ -45,8 +45,6 @@ pub fn plan(
     exchange: &mut Option<Exchange>,
 ) -> Result<Plan, Failure> {
     let now = worker.gateway.now();
-    let default = cx.snapshot.config.routing.default_max_output;
-    let max_output = ask.peek.limits.max_output.or(resolved.max_output).or(default);
     let mut views: SmallVec<[OfferView; 4]> = SmallVec::new();
     for (offer, role) in &resolved.offers {
         let carries = carries(ask, offer, headers, exchange, resolved)?;
@@ -55,7 +53,12 @@ pub fn plan(
             endpoints: endpoints(ask, offer),
             carries,
             max_context: offer.max_input,
-            priced: admit::is_known(ask.endpoint, max_output, offer, now),
+            priced: admit::is_known(
+                ask.endpoint,
+                admit::output_limit(ask, resolved, offer),
+                offer,
+                now,
+            ),
             ..OfferView::unlimited(offer.ix)
         });
     }
@@ -159,7 +162,7 @@ fn carries(
     if resolved.on_loss == domain::OnLoss::Allow || forwarded {
         return Ok(all);
     }
-    let call = dispatch::prepare(ask, headers, exchange, offer, resolved.max_output)?;
+    let call = dispatch::prepare(ask, headers, exchange, offer, resolved)?;
     Ok(if call.losses.is_lossy() { Features::NONE } else { all })
 }
 

@@ -170,14 +170,19 @@ impl Reloader {
     fn put_in_force(&self, text: &str) -> Outcome {
         let config = self.source.check(text).map_err(|problems| Refused::of(problems, text))?;
         let old = self.gateway.snapshot.load_full();
-        let fixed = old.config.server.api != config.server.api
+        // The listener took these when it was opened; a body's limit is looked up for each request.
+        let limits =
+            config::ServerLimits { body: config.server.limits.body, ..old.config.server.limits };
+        let fixed = limits != config.server.limits
+            || old.config.server.trusted_proxies != config.server.trusted_proxies
+            || old.config.server.api != config.server.api
             || old.config.server.admin != config.server.admin
             || old.config.ledger.dir != config.ledger.dir
             || old.config.ledger.durability != config.ledger.durability
             || old.config.server.tls.is_some() != config.server.tls.is_some();
         if fixed {
             return Err(Refused::because(
-                "listen addresses, TLS on or off, and the ledger's folder and durability change only with a restart",
+                "listen addresses and their limits, trusted proxies, TLS on or off, and the ledger's folder and durability change only with a restart",
             ));
         }
         let catalog = CatalogInForce::of(&self.gateway.data_dir, old.catalog()).map_err(failed)?;

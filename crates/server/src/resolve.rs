@@ -6,6 +6,7 @@ use domain::{CapabilityName, OfferId, OnLoss, Role};
 use smallvec::SmallVec;
 
 use crate::errors::{self, Failure};
+use crate::identify::Caller;
 use crate::snapshot::{Offer, Snapshot};
 
 /// Nearest names shown for one that is unknown.
@@ -21,12 +22,19 @@ pub struct Resolved {
     pub offers: SmallVec<[(Arc<Offer>, Role); 4]>,
     /// Whether a lossy translation may go ahead.
     pub on_loss: OnLoss,
-    /// Output bound of requests that set none.
+    /// Output bound to write into requests that set none.
     pub max_output: Option<u64>,
+    /// The same for models whose own limit is unknown; assumed where nothing can be written.
+    pub default_max_output: Option<u64>,
 }
 
-/// Resolves in this order: a capability's name; an offer id; a bare model id that exactly one offer bears.
-pub fn resolve(snapshot: &Snapshot, model: &str) -> Result<Resolved, Failure> {
+/// Resolves in this order: a capability's name; an offer id; a bare model id that exactly one offer bears. A failure
+/// names nothing that `caller` may not ask for.
+pub fn resolve(
+    snapshot: &Snapshot,
+    caller: Option<&Caller>,
+    model: &str,
+) -> Result<Resolved, Failure> {
     if let Some(entry) = snapshot.capabilities.get(model) {
         return Ok(Resolved {
             capability: entry.name.clone(),
@@ -34,6 +42,7 @@ pub fn resolve(snapshot: &Snapshot, model: &str) -> Result<Resolved, Failure> {
             offers: entry.offers.clone(),
             on_loss: entry.on_loss,
             max_output: entry.max_output,
+            default_max_output: snapshot.config.routing.default_max_output,
         });
     }
     if let Some(resolved) = snapshot.offer_called(model).and_then(|offer| one(snapshot, offer)) {
@@ -44,8 +53,10 @@ pub fn resolve(snapshot: &Snapshot, model: &str) -> Result<Resolved, Failure> {
         [only] => snapshot
             .offer(only)
             .and_then(|offer| one(snapshot, offer))
-            .ok_or_else(|| unknown(snapshot, model)),
-        [] => Err(unknown(snapshot, model)),
+            .ok_or_else(|| unknown(snapshot, caller, model)),
+        [] => Err(unknown(snapshot, caller, model)),
+        // It may ask for none of them, so their names are none of its business.
+        _ if is_bound(snapshot, caller) => Err(unknown(snapshot, caller, model)),
         several => {
             let names: Vec<String> = several.iter().map(ToString::to_string).collect();
             let message =
@@ -63,12 +74,27 @@ fn one(snapshot: &Snapshot, offer: Arc<Offer>) -> Option<Resolved> {
     let mut offers = SmallVec::new();
     offers.push((offer, Role::Core));
     let routing = &snapshot.config.routing;
-    Some(Resolved { capability, named, offers, on_loss: routing.on_loss, max_output: None })
+    Some(Resolved {
+        capability,
+        named,
+        offers,
+        on_loss: routing.on_loss,
+        max_output: None,
+        default_max_output: routing.default_max_output,
+    })
 }
 
-fn unknown(snapshot: &Snapshot, model: &str) -> Failure {
-    let mut names: Vec<String> = snapshot.capabilities.keys().cloned().collect();
-    for provider in &snapshot.providers {
+fn is_bound(snapshot: &Snapshot, caller: Option<&Caller>) -> bool {
+    caller.is_some_and(|caller| caller.is_bound(&snapshot.config))
+}
+
+fn unknown(snapshot: &Snapshot, caller: Option<&Caller>, model: &str) -> Failure {
+    let may = |name| caller.is_none_or(|caller| caller.may_ask(&snapshot.config, name));
+    let capabilities = snapshot.capabilities.iter().filter(|(_, entry)| may(&entry.name));
+    let mut names: Vec<String> = capabilities.map(|(name, _)| name.clone()).collect();
+    // Who is bound may not ask for offers by their own names.
+    let providers = if is_bound(snapshot, caller) { &[][..] } else { &snapshot.providers };
+    for provider in providers {
         names.extend(
             snapshot.models_of(provider).into_iter().map(|it| format!("{}/{it}", provider.name)),
         );

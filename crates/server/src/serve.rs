@@ -419,6 +419,7 @@ fn listen_limits(config: &Config) -> ListenLimits {
     ListenLimits {
         connections: usize::try_from(limits.connections).unwrap_or(usize::MAX),
         connections_per_ip: usize::try_from(limits.connections_per_ip).unwrap_or(usize::MAX),
+        proxies: config.server.trusted_proxies.clone(),
         header_deadline: limits.headers_timeout,
         keep_alive_idle: limits.idle_timeout,
         headers: usize::try_from(limits.headers).unwrap_or(usize::MAX),

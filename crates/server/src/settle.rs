@@ -10,7 +10,9 @@ use std::task::{Context, Poll};
 
 use catalog::PriceSheet;
 use dialect::Seen;
-use domain::{AppName, ErrorClass, Money, OutcomeClass, RateHint, RequestId, UnixMicros, Usage};
+use domain::{
+    AppName, Endpoint, ErrorClass, Money, OutcomeClass, RateHint, RequestId, UnixMicros, Usage,
+};
 use flow::{Attempt, Ended, Evidence, Verdict, Why};
 use ledger::{Amount, AttemptKey, Intent, Marks, Record, Settlement};
 use limits::{Actual, Ask as LimitsAsk, Scope, Ticket};
@@ -98,6 +100,12 @@ pub struct Flight {
     admitted_at: UnixMicros,
     dispatched_at: Option<UnixMicros>,
     first_byte_at: Option<UnixMicros>,
+    /// Whether the answer comes in one piece, no stream.
+    whole: bool,
+    /// Bytes of the answer so far.
+    received: u64,
+    /// What was read of an answer that broke off.
+    seen: Option<Box<Seen>>,
     status: u16,
     upstream_id: Option<String>,
     claim: Claim,
@@ -184,6 +192,9 @@ impl Flight {
             admitted_at: cx.at,
             dispatched_at: None,
             first_byte_at: None,
+            whole: facts.ask.endpoint != Endpoint::Chat || !facts.ask.peek.stream,
+            received: 0,
+            seen: None,
             status: 0,
             upstream_id: None,
             claim: facts.claim,
@@ -236,11 +247,22 @@ impl Flight {
         self.upstream_id = header.and_then(|value| value.to_str().ok()).map(str::to_owned);
     }
 
-    /// A byte of the answer is here.
-    pub fn first_byte(&mut self) {
+    /// A piece of the answer is here.
+    pub fn arrived(&mut self, piece: &[u8]) {
+        self.received = self.received.saturating_add(piece.len() as u64);
         if self.first_byte_at.is_none() {
             self.first_byte_at = Some(self.gateway.now());
         }
+    }
+
+    /// Keeps what was read of an answer that broke off, for its settlement: whatever ends the attempt now, that much is
+    /// known of it.
+    pub fn broke_off(&mut self, seen: Seen) {
+        self.seen = Some(Box::new(seen));
+    }
+
+    fn take_seen(&mut self) -> Seen {
+        self.seen.take().map_or_else(Seen::default, |seen| *seen)
     }
 
     /// The answer is being streamed to the client.
@@ -268,6 +290,12 @@ impl Flight {
         self.admission.take()
     }
 
+    /// The same for a call that is given up while it runs.
+    pub fn abandon(mut self, class: ErrorClass) -> Option<Admission> {
+        let seen = self.take_seen();
+        self.leave(Ended::Abandoned(class), &seen)
+    }
+
     /// Says whether this one of several calls counts as the client, where clients are counted.
     pub fn count_client(&mut self, counts: bool) {
         self.counts = counts;
@@ -276,7 +304,7 @@ impl Flight {
     /// Closes the account of an attempt that failed before anything reached the client, and gives the request's place
     /// in the limits back for another attempt.
     pub fn settle_fault(mut self, fault: &Fault) -> Option<Admission> {
-        let seen = Seen::default();
+        let seen = self.take_seen();
         let status = if fault.status == 0 { self.status } else { fault.status };
         // The receipt is not awaited: the client is answered by another attempt or by an error.
         self.hint = fault.fault.hint;
@@ -308,12 +336,17 @@ impl Flight {
     }
 
     fn verdict(&self, ended: Ended, seen: &Seen, sent: bool) -> Verdict {
+        // An error in the shape of a success is an error.
+        let refused =
+            self.whole && seen.error.is_some() && seen.usage.is_none() && seen.output_bytes == 0;
         flow::verdict(&Evidence {
             ended,
             sent,
-            answered: self.first_byte_at.is_some(),
+            answered: self.first_byte_at.is_some() && !refused,
+            whole: self.whole,
             usage: seen.usage,
             output_bytes: seen.output_bytes,
+            received: self.received,
             input_bytes: self.input_bytes,
             worst: self.bound.tokens,
         })
@@ -413,7 +446,8 @@ impl Drop for Flight {
         if !self.settled {
             let ended = if std::thread::panicking() { Ended::Internal } else { Ended::ClientLeft };
             let sent = self.dispatched_at.is_some();
-            drop(self.close(ended, &Seen::default(), sent, self.status));
+            let seen = self.take_seen();
+            drop(self.close(ended, &seen, sent, self.status));
         }
         if self.streaming {
             self.gateway.metrics.streams_active.dec();

@@ -25,6 +25,9 @@ const MIGRATIONS: &[&str] = &[
      ) WITHOUT ROWID;",
     "CREATE TABLE damaged (seq INTEGER NOT NULL, body BLOB NOT NULL);",
     "ALTER TABLE credentials ADD COLUMN capabilities TEXT NOT NULL DEFAULT '';",
+    // The tables stay as they are, but records of format 2 come in: a program that can't read them would take them for
+    // damage.
+    "",
 ];
 
 /// The newest schema version.

@@ -25,7 +25,7 @@ pub(crate) fn run(args: &Args, global: &Global) -> Done {
     let output = global.output();
     let Some(code) = &args.code else {
         let rows = config::codes().map(|it| vec![it.code.into(), it.what.into()]);
-        let list: Vec<_> = config::codes().map(to_json).collect();
+        let list: Vec<_> = config::codes().map(|it| to_json(&it)).collect();
         return output.listing(&json!({"codes": list}), "codes", || {
             output.table(&["code", "what"], &rows.collect::<Vec<_>>(), &[])
         });
@@ -37,7 +37,7 @@ pub(crate) fn run(args: &Args, global: &Global) -> Done {
         let hint = near.unwrap_or_else(|| "`outrigger explain --all` lists them".into());
         return Err(Failure::new(Exit::Usage, format!("there is no code `{code}`")).hint(hint));
     };
-    output.either(&to_json(it), || {
+    output.either(&to_json(&it), || {
         let status = it.status.map_or_else(String::new, |status| format!(" (HTTP {status})"));
         let what = format!("{}{status}: {}", it.code, it.what);
         output.lines(&format!("{what}\n\nwhy  {}\nfix  {}", it.why, it.fix))

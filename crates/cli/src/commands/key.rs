@@ -179,6 +179,7 @@ fn event(record: &KeyRecord, action: KeyAction) -> Record {
         app: record.app.clone(),
         team: record.team.clone(),
         budgets: record.budgets.iter().cloned().map(Into::into).collect(),
+        capabilities: Some(record.capabilities.clone()),
     }))
 }
 

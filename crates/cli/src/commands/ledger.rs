@@ -80,9 +80,9 @@ enum Command {
         after_help = "Examples:\n  outrigger ledger prune --before 400d --dry-run\n  outrigger ledger prune --before 2025-11-01 --yes\n  outrigger ledger export > before-prune.csv"
     )]
     Prune {
-        /// What was logged before then goes: a duration such as 400d, or a day.
+        /// What was logged before then goes: a duration such as 400d, or a day. As `ledger.keep` says, if left out.
         #[arg(long, value_name = "WHEN")]
-        before: String,
+        before: Option<String>,
         /// Say how many attempts would go; remove nothing.
         #[arg(long)]
         dry_run: bool,
@@ -127,7 +127,7 @@ pub(crate) fn run(args: &Args, global: &Global) -> Done {
         Command::Verify => prove(global),
         Command::Export { format, choice } => print_all(*format, choice, global),
         Command::Backup { to } => maintain::backup(to, global),
-        Command::Prune { before, dry_run } => maintain::prune(before, *dry_run, global),
+        Command::Prune { before, dry_run } => maintain::prune(before.as_deref(), *dry_run, global),
         Command::Repair => maintain::repair(global),
         Command::WriteOff { attempt, why, charge, dry_run } => {
             write_off::run(attempt, why, *charge, *dry_run, global)

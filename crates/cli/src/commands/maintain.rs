@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
+use domain::UnixMicros;
 use ledger::query::{self, Filter, Order};
 use serde_json::json;
 
 use crate::cli::Global;
-use crate::exit::{Context as _, Done};
+use crate::exit::{Context as _, Done, Exit, Failure};
 use crate::{client, clock, data, rows, surroundings};
 
 /// Copies the ledger into a folder of its own.
@@ -25,9 +26,9 @@ pub(crate) fn backup(to: &Path, global: &Global) -> Done {
 }
 
 /// Removes old records.
-pub(crate) fn prune(before: &str, dry_run: bool, global: &Global) -> Done {
+pub(crate) fn prune(before: Option<&str>, dry_run: bool, global: &Global) -> Done {
     let output = global.output();
-    let before = rows::when(before)?;
+    let before = cut(before, global)?;
     let reader = data::read(global)?;
     let mut attempts = 0_u64;
     let filter = Filter { until: Some(before), ..Filter::default() };
@@ -62,6 +63,26 @@ pub(crate) fn prune(before: &str, dry_run: bool, global: &Global) -> Done {
             "nothing to remove"
         })
     })
+}
+
+/// Up to where the ledger may be pruned: as asked, or as far as `ledger.keep` lets go.
+fn cut(before: Option<&str>, global: &Global) -> Result<UnixMicros, Failure> {
+    let ledger = surroundings::load(global)?.loaded.config.ledger;
+    let since = ledger.kept_since(clock::now());
+    let asked = before.map(rows::when).transpose()?;
+    match (asked, since) {
+        (Some(asked), Some(since)) if asked > since => {
+            let why = format!("`ledger.keep` keeps what was logged since {since}");
+            let hint = "without `--before`, what may go goes";
+            Err(Failure::new(Exit::Usage, why).hint(hint))
+        }
+        (Some(asked), _) => Ok(asked),
+        (None, Some(since)) => Ok(since),
+        (None, None) => {
+            let why = "nothing says what goes: there is no `ledger.keep`, and no `--before`";
+            Err(Failure::new(Exit::Usage, why).hint("such as `--before 400d`"))
+        }
+    }
 }
 
 /// Sets damaged records aside.

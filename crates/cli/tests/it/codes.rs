@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::place::Place;
 
-fn explained(code: &str) -> &'static config::Explained {
+fn explained(code: &str) -> config::Explained {
     config::explain(code).unwrap_or_else(|| panic!("{code} is not explained"))
 }
 

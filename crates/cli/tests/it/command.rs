@@ -94,6 +94,22 @@ fn a_key_for_some_capabilities_is_listed_so_and_a_misspelled_one_is_guessed() {
 }
 
 #[test]
+fn what_the_configuration_keeps_is_not_pruned() {
+    let place = Place::new();
+    place.write("providers: [demo]\nledger: {keep: 30d}\n");
+    place.good(&["key", "create", "--app", "ci"]);
+    for args in [&["--dry-run"][..], &["--yes"]] {
+        let (code, _, why) = place.run(&[&["ledger", "prune", "--before", "7d"], args].concat());
+        assert!(code == 2 && why.contains("`ledger.keep` keeps what was logged since"), "{why}");
+    }
+    place.good(&["ledger", "prune", "--before", "31d", "--yes"]);
+    let said = place.json(&["ledger", "prune", "--dry-run", "--json"]);
+    let cut: jiff::Timestamp = said["before"].as_str().unwrap().parse().unwrap();
+    let ago = jiff::Timestamp::now().duration_since(cut).as_hours();
+    assert_eq!(ago, 30 * 24, "{said}");
+}
+
+#[test]
 fn a_ledger_is_copied_and_the_copy_verifies() {
     let place = Place::new();
     place.good(&["key", "create", "--app", "ci"]);
@@ -106,6 +122,8 @@ fn a_ledger_is_copied_and_the_copy_verifies() {
         place.good(&["ledger", "prune", "--before", "1d", "--dry-run"]).starts_with("0 attempts")
     );
     place.good(&["ledger", "prune", "--before", "1d", "--yes"]);
+    let (code, _, why) = place.run(&["ledger", "prune", "--yes"]);
+    assert!(code == 2 && why.contains("ledger.keep"), "{why}");
     assert_eq!(place.json(&["ledger", "repair", "--yes", "--json"])["repaired"], false);
     assert_eq!(place.json(&["ledger", "verify", "--json"])["ok"], true);
 }

@@ -1,274 +1,219 @@
-//! Codes in the `code` field of responses.
+//! Codes in the `code` field of responses: the one table of them. The server answers by it, and `outrigger explain` reads
+//! it.
+//!
+//! Statuses and retry advice are those that the official SDKs act on: both obey `x-should-retry` before anything else,
+//! so a spent budget says `false` or it is hammered three times.
 
 use super::Explained;
 
-const fn code(
-    code: &'static str,
-    status: u16,
-    what: &'static str,
-    why: &'static str,
-    fix: &'static str,
-) -> Explained {
-    Explained { code, status: Some(status), what, why, fix }
+/// An error that a response may bear.
+#[derive(Debug, PartialEq, Eq)]
+pub struct ErrorKind {
+    /// The stable code in `error.outrigger.code`.
+    pub code: &'static str,
+    /// HTTP status.
+    pub status: u16,
+    /// Value of `x-should-retry`.
+    pub retry: bool,
+    /// What happened, in one sentence.
+    pub what: &'static str,
+    /// Why it is refused or how it comes about.
+    pub why: &'static str,
+    /// What to do, where the response has nothing better to say.
+    pub fix: &'static str,
 }
 
-pub(super) const CODES: &[Explained] = &[
-    code(
-        "missing_api_key",
-        401,
+impl ErrorKind {
+    /// As `outrigger explain` tells it.
+    pub(super) fn explained(&self) -> Explained {
+        let Self { code, status, what, why, fix, .. } = *self;
+        Explained { code, status: Some(status), what, why, fix }
+    }
+}
+
+macro_rules! catalogue {
+    ($($name:ident = $code:literal, $status:literal, $retry:literal, $what:literal, $why:literal, $fix:literal;)*) => {
+        $(
+            #[doc = $what]
+            pub static $name: ErrorKind = ErrorKind {
+                code: $code,
+                status: $status,
+                retry: $retry,
+                what: $what,
+                why: $why,
+                fix: $fix,
+            };
+        )*
+        /// Every row.
+        pub static CATALOGUE: &[&ErrorKind] = &[$(&$name),*];
+    };
+}
+
+catalogue! {
+    MISSING_API_KEY = "missing_api_key", 401, false,
         "The request bears no virtual key.",
         "`auth.keys` is `required`, or the request came from another machine.",
-        "Send the key as `Authorization: Bearer or-...` or `x-api-key`; `outrigger key create --app NAME` makes one.",
-    ),
-    code(
-        "invalid_api_key",
-        401,
+        "Send the key as `Authorization: Bearer or-...` or `x-api-key`; `outrigger key create --app \
+         NAME` makes one.";
+    INVALID_API_KEY = "invalid_api_key", 401, false,
         "The virtual key is not one of ours.",
-        "It is misspelled, cut short, a provider's own key, or a key of another gateway.",
-        "Send a key that begins with `or-`. It is shown once, when it is made; `outrigger key rotate` replaces a \
-         lost one.",
-    ),
-    code(
-        "key_expired",
-        401,
+        "It is misspelled, cut short, a provider's own key, or a key of another gateway; or two headers \
+         bear different keys.",
+        "Send a key that begins with `or-`. It is shown once, when it is made; `outrigger key rotate` \
+         replaces a lost one.";
+    KEY_EXPIRED = "key_expired", 401, false,
         "The virtual key's time is over.",
         "It was made with `--expires`.",
-        "`outrigger key rotate PUBLIC_ID` or `outrigger key create`.",
-    ),
-    code(
-        "key_revoked",
-        401,
+        "`outrigger key rotate PUBLIC_ID` makes a new secret for it; `outrigger key create` makes \
+         another key.";
+    KEY_REVOKED = "key_revoked", 401, false,
         "The virtual key was revoked.",
         "Somebody ran `outrigger key revoke`, or it was replaced by a rotation.",
-        "Ask for a new key.",
-    ),
-    code(
-        "model_not_allowed",
-        403,
+        "Ask whoever runs the gateway for a new one.";
+    MODEL_NOT_ALLOWED = "model_not_allowed", 403, false,
         "The key may not use this model.",
-        "It was made for some capabilities only (`key create --capability`), or its team may ask for some only \
-         (`teams` in the configuration). Such a key may not ask for offers by their own names either.",
-        "Use a name of `GET /v1/models`, which lists what the key may use, or ask for a key that may.",
-    ),
-    code(
-        "origin_refused",
-        403,
+        "It was made for some capabilities only (`key create --capability`), or its team may ask for \
+         some only (`teams` in the configuration). Such a key may not ask for offers by their own names \
+         either.",
+        "Use a name of `GET /v1/models`, which lists what the key may use, or ask for a key that may.";
+    ORIGIN_REFUSED = "origin_refused", 403, false,
         "The request came with a foreign `Host` or `Origin`.",
-        "Without required keys only this machine's own programs may call, so that a web page can't spend.",
-        "Call 127.0.0.1 or localhost from a program; to serve others, set `auth: {keys: required}`.",
-    ),
-    code(
-        "model_not_found",
-        404,
+        "Without required keys only this machine's own programs may call, so that a web page can't \
+         spend.",
+        "Call 127.0.0.1 or localhost from a program; to serve others, set `auth: {keys: required}`.";
+    MODEL_NOT_FOUND = "model_not_found", 404, false,
         "No capability, offer or model of that name.",
-        "`model` is a capability, `provider/model`, or a model id that exactly one provider bears.",
-        "Use one of the nearest names in the message or of `GET /v1/models`.",
-    ),
-    code(
-        "route_not_found",
-        404,
+        "`model` is a capability, `provider/model`, or a model id that exactly one provider bears; or \
+         the provider itself does not know the model.",
+        "Use one of the nearest names in the message or of `GET /v1/models`.";
+    ROUTE_NOT_FOUND = "route_not_found", 404, false,
         "There is no such path.",
         "It is misspelled, or belongs to an API that is not served here.",
-        "The answer names the nearest path; `/v1/chat/completions`, `/v1/messages`, `/v1/embeddings` and `/v1/models` \
-         are the usual ones.",
-    ),
-    code(
-        "method_not_allowed",
-        405,
+        "The answer names the nearest path; `/v1/chat/completions`, `/v1/messages`, `/v1/embeddings` \
+         and `/v1/models` are the usual ones.";
+    METHOD_NOT_ALLOWED = "method_not_allowed", 405, false,
         "The path exists, but not for this method.",
         "Most paths take `POST`; lists take `GET`.",
-        "Use the method that the header `allow` names.",
-    ),
-    code(
-        "bad_path",
-        400,
+        "Use the method that the header `allow` names.";
+    BAD_PATH = "bad_path", 400, false,
         "The path holds something that no path of ours has.",
         "Escapes, dot segments and doubled slashes make two readers see two paths, so they are refused.",
-        "Send the path as it is documented.",
-    ),
-    code(
-        "request_not_found",
-        404,
-        "No request of this key has that id.",
-        "The id is misspelled, was pruned, or belongs to another key's request.",
-        "Use the id of the header `x-outrigger-request-id`, with the key that made the request; an operator uses \
-         `outrigger ledger show ID`.",
-    ),
-    code(
-        "bad_json",
-        400,
-        "The body is not JSON.",
+        "Send the path as it is documented.";
+    BAD_JSON = "bad_json", 400, false,
+        "The body is not a JSON object.",
         "It ends early, has a syntax error, is no object, or is nested deeper than 64 levels.",
-        "Look at the offset in the message.",
-    ),
-    code(
-        "duplicate_field",
-        400,
+        "Look at the offset in the message.";
+    DUPLICATE_FIELD = "duplicate_field", 400, false,
         "A field is given twice in one object.",
         "Readers disagree on which one counts, so that one of them could be used to get past a check.",
-        "Send it once.",
-    ),
-    code(
-        "bad_field",
-        400,
-        "A field has a value that its dialect does not allow.",
+        "Send it once.";
+    BAD_FIELD = "bad_field", 400, false,
+        "A field has a value that its API does not allow.",
         "The message names the field.",
-        "Correct the field.",
-    ),
-    code(
-        "feature_not_portable",
-        400,
-        "The request uses something that the offer's dialect can't carry.",
-        "`on_loss: reject` refuses what would be approximated or dropped.",
-        "Leave the field out, use an offer of the same dialect, or set `on_loss: allow` (a header then says what \
-         was lost).",
-    ),
-    code(
-        "body_too_large",
-        413,
+        "Correct the field.";
+    FEATURE_NOT_PORTABLE = "feature_not_portable", 400, false,
+        "The request uses something that the dialect of the offers left can't carry.",
+        "`on_loss: reject` refuses what would be approximated or dropped; the message names the \
+         feature.",
+        "Leave the field out, use an offer of the same dialect, or set `on_loss: allow` (a header then \
+         says what was lost).";
+    BODY_TOO_LARGE = "body_too_large", 413, false,
         "The body is longer than the gateway takes.",
         "`server.limits.body` bounds it: 32 MiB unless configured.",
-        "Send less, or raise the limit.",
-    ),
-    code(
-        "body_coded",
-        415,
+        "Send less, or raise the limit.";
+    BODY_CODED = "body_coded", 415, false,
         "The body is compressed.",
         "A few bytes could become a very large body, so only plain ones are read.",
-        "Send it without `content-encoding`.",
-    ),
-    code(
-        "body_timeout",
-        408,
+        "Send it without `content-encoding`.";
+    BODY_TIMEOUT = "body_timeout", 408, true,
         "The body came in too slowly.",
         "A request that trickles holds a connection and its memory.",
-        "Try again on a better connection.",
-    ),
-    code(
-        "context_too_long",
-        400,
-        "The request is longer than the model's context.",
+        "Try again on a better connection.";
+    CONTEXT_TOO_LONG = "context_too_long", 400, false,
+        "The request does not fit the context of any offer that could serve it.",
         "The provider refused it, or its size is known beforehand.",
-        "Shorten it, or use a model with a longer context.",
-    ),
-    code(
-        "budget_exceeded",
-        402,
-        "A budget has no room for the request's worst case.",
-        "What is settled and what is reserved by running requests never passes a hard budget. Without `max_tokens` \
-         the model's own limit is reserved.",
-        "Lower `max_tokens`, wait for the window that the message names, or have the budget raised.",
-    ),
-    code(
-        "unpriced",
-        402,
-        "The offer has no known price, and a money budget applies.",
-        "`prices.unpriced` is `reject`, so what can't be priced can't pass a money budget.",
-        "Give it a price under `prices.overrides`, or set `prices: {unpriced: allow}`; its cost is then unknown.",
-    ),
-    code(
-        "rate_limited",
-        429,
+        "Shorten it, or use a model with a longer context.";
+    BUDGET_EXCEEDED = "budget_exceeded", 402, false,
+        "A hard budget does not cover the worst case of the request.",
+        "What is settled and what is reserved by running requests never passes a hard budget. Without \
+         `max_tokens` the model's own limit is reserved.",
+        "Lower `max_tokens`, wait for the window that the message names, or have the budget raised.";
+    UNPRICED = "unpriced", 402, false,
+        "What the request can cost at the offer is not known, and a money budget applies.",
+        "The offer has no known price, or nothing bounds its output, and `prices.unpriced` is `reject`: \
+         what can't be known can't pass a money budget.",
+        "Give it a price under `prices.overrides`, send `max_tokens`, or set `prices: {unpriced: \
+         allow}`; its cost is then unknown.";
+    RATE_LIMITED = "rate_limited", 429, true,
         "A rate or parallel cap of the gateway is reached.",
         "`rates` in the configuration sets it; `retry-after-ms` says when there is room again.",
-        "Wait that long; official SDKs do so by themselves.",
-    ),
-    code(
-        "upstream_rate_limited",
-        429,
-        "The provider's own rate limit is reached, and no other offer could take over.",
+        "Wait that long; official SDKs do so by themselves.";
+    UPSTREAM_RATE_LIMITED = "upstream_rate_limited", 429, true,
+        "Every offer that could serve the request is rate limited by its provider.",
         "The provider's waiting time is passed on.",
-        "Wait, ask the provider for more, or add a fallback to the capability.",
-    ),
-    code(
-        "overloaded",
-        503,
+        "Wait, ask the provider for more, or add a fallback to the capability.";
+    OVERLOADED = "overloaded", 503, true,
         "The gateway sheds load.",
         "It has more open requests or unwritten rows than it can bear.",
-        "Try again a little later; `outrigger doctor` on the gateway's machine looks for the cause.",
-    ),
-    code(
-        "no_candidate",
-        503,
+        "Try again a little later; `outrigger doctor` on the gateway's machine looks for the cause.";
+    NO_CANDIDATE = "no_candidate", 503, true,
         "No offer can serve the request now.",
-        "Each one is unhealthy, set aside, or can't do what is asked; the message lists them with the reason.",
-        "`outrigger route why NAME` shows the same list; try again later or add an offer.",
-    ),
-    code(
-        "upstream_error",
-        502,
+        "Each one is unhealthy, set aside, or can't do what is asked; the message lists them with the \
+         reason.",
+        "`outrigger route why NAME` shows the same list; try again later or add an offer.";
+    UPSTREAM_ERROR = "upstream_error", 502, true,
         "The provider failed.",
         "It answered with an error of its own, and no other offer could take over.",
-        "Try again; `outrigger provider test NAME` looks at the provider alone.",
-    ),
-    code(
-        "upstream_refused",
-        400,
+        "Try again; `outrigger provider test NAME` looks at the provider alone.";
+    UPSTREAM_REFUSED = "upstream_refused", 400, false,
         "The provider found the request wrong.",
         "Its own message is passed on; another offer would most likely refuse it as well.",
-        "Correct what the message names.",
-    ),
-    code(
-        "upstream_unreachable",
-        502,
+        "Correct what the message names.";
+    UPSTREAM_UNREACHABLE = "upstream_unreachable", 502, true,
         "The provider can't be reached.",
-        "Name look-up, connection or TLS failed; nothing was sent.",
-        "Check the network and `base_url`; `outrigger provider test NAME`.",
-    ),
-    code(
-        "upstream_bad_response",
-        502,
-        "The provider's answer can't be read.",
-        "It is not of the dialect, or ends early.",
-        "Check that `base_url` and `dialects` of the provider are right.",
-    ),
-    code(
-        "upstream_timeout",
-        504,
+        "Name look-up, connection or TLS failed; nothing was sent and nothing billed.",
+        "Check the network and `base_url`; `outrigger provider test NAME`.";
+    UPSTREAM_BAD_RESPONSE = "upstream_bad_response", 502, false,
+        "The provider answered what its protocol does not allow.",
+        "It is not of the dialect, or ends early. The attempt may have been billed, so it is not \
+         repeated.",
+        "Check that `base_url` and `dialects` of the provider are right.";
+    UPSTREAM_TIMEOUT = "upstream_timeout", 504, false,
         "The provider did not answer in time.",
-        "`timeouts` of the provider set the deadlines. The attempt may have been billed, so it is not repeated.",
-        "Raise the deadline, or stream the answer.",
-    ),
-    code(
-        "upstream_auth",
-        502,
-        "The provider refused the gateway's own key.",
-        "The key in the configuration is wrong, expired or out of credit.",
-        "This is for the gateway's operator: check the provider's `key`; `outrigger provider test NAME`.",
-    ),
-    code(
-        "upstream_quota",
-        502,
+        "`timeouts` of the provider set the deadlines. The attempt may have been billed, so it is not \
+         repeated.",
+        "Raise the deadline, or stream the answer.";
+    UPSTREAM_AUTH = "upstream_auth", 502, false,
+        "The provider refused the gateway's own credential.",
+        "The key in the configuration is wrong, expired or revoked.",
+        "This is for the gateway's operator: check the provider's `key`; `outrigger provider test \
+         NAME`.";
+    UPSTREAM_QUOTA = "upstream_quota", 502, false,
         "The gateway's account at the provider has no quota or balance left.",
         "The provider says that what was paid for is used up.",
-        "This is for the gateway's operator: top the account up, or add a fallback to the capability.",
-    ),
-    code(
-        "stream_interrupted",
-        502,
-        "A stream broke off after it had begun.",
-        "The provider's connection was lost; what was sent so far has been delivered and is charged.",
-        "Ask again. A stream never ends cleanly unless the provider ended it.",
-    ),
-    code(
-        "draining",
-        503,
+        "This is for the gateway's operator: top the account up, or add a fallback to the capability.";
+    STREAM_INTERRUPTED = "stream_interrupted", 502, false,
+        "The provider's stream was cut after it had begun.",
+        "The provider's connection was lost, or the gateway stopped; what was sent so far has been \
+         delivered and is charged.",
+        "Ask again. A stream never ends cleanly unless the provider ended it.";
+    DRAINING = "draining", 503, true,
         "The gateway is stopping.",
         "It finishes running requests and takes no new ones.",
-        "Try again: a load balancer or the restarted gateway will take it.",
-    ),
-    code(
-        "ledger_unavailable",
-        503,
-        "The ledger can't be written.",
-        "The disk is full or failing. With `durability: strict` nothing is sent that is not recorded first.",
-        "Free space on the data folder's disk; the gateway recovers by itself. `outrigger doctor` shows the state.",
-    ),
-    code(
-        "internal",
-        500,
+        "Try again: a load balancer or the restarted gateway will take it.";
+    LEDGER_UNAVAILABLE = "ledger_unavailable", 503, true,
+        "The ledger can't be written, so nothing may be sent.",
+        "The disk is full or failing. With `durability: strict` nothing is sent that is not recorded \
+         first.",
+        "Free space on the data folder's disk; the gateway recovers by itself. `outrigger doctor` shows \
+         the state.";
+    REQUEST_NOT_FOUND = "request_not_found", 404, false,
+        "No request of this key has that id.",
+        "The id is misspelled, was pruned, or belongs to another key's request.",
+        "Use the id of the header `x-outrigger-request-id`, with the key that made the request; an \
+         operator uses `outrigger ledger show ID`.";
+    INTERNAL = "internal", 500, false,
         "A fault of the gateway.",
         "Only this request failed; its reservation was settled.",
-        "Look into the log by the request's id, and report it.",
-    ),
-];
+        "Look into the log by the request's id, and report it.";
+}

@@ -221,11 +221,16 @@ pub(super) const CODES: &[Explained] = &[
     ),
     // How far usage can be trusted.
     word("reported", "The provider said how much was used.", "The best there is.", NOTHING),
-    word("counted", "We counted what passed through.", "The provider did not say.", NOTHING),
+    word(
+        "counted",
+        "We counted what passed through.",
+        "The provider did not say, or its stream was cut.",
+        NOTHING,
+    ),
     word(
         "bounded",
         "An upper bound: nobody knows the true figure.",
-        "A crash, a cut stream or a silent provider; it is never less than what was used.",
+        "A crash, a silent provider, or a whole answer that was cut; it is never less than what was used.",
         "The provider's bill knows.",
     ),
     // What became of a feature in translation.

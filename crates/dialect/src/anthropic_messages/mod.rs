@@ -126,6 +126,10 @@ impl Dialect for AnthropicMessages {
         exchange.answers
     }
 
+    fn output_limit(&self, exchange: &Exchange, target: &Target<'_>) -> Option<u64> {
+        Some(write_request::output_limit(exchange, target))
+    }
+
     fn read_answer(&self, body: &[u8]) -> Result<Answer, BadAnswer> {
         read_answer::read(body)
     }

@@ -39,6 +39,11 @@ pub(super) fn write(
     Ok(UpstreamRequest { body, headers })
 }
 
+/// The API requires a limit.
+pub(super) fn output_limit(exchange: &Exchange, target: &Target<'_>) -> u64 {
+    exchange.max_output.or(target.max_output).unwrap_or(OUTPUT_FALLBACK)
+}
+
 struct Writer<'a, 'l> {
     exchange: &'a Exchange,
     target: &'a Target<'a>,
@@ -89,7 +94,7 @@ impl Writer<'_, '_> {
     fn max_tokens(&mut self) -> u64 {
         self.exchange.max_output.unwrap_or_else(|| {
             self.note(Corner::MaxTokensAbsent);
-            self.target.max_output.unwrap_or(OUTPUT_FALLBACK)
+            output_limit(self.exchange, self.target)
         })
     }
 

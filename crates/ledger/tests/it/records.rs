@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use domain::{AppName, KeyPublicId};
+use domain::{AppName, CapabilityName, KeyPublicId};
 use ledger::chain::{Chain, SignedHead};
 use ledger::{
     BudgetDefinition, Checkpoint, ConfigChange, Damaged, KeyAction, KeyEvent, Kind, Record, Repair,
@@ -34,6 +34,7 @@ fn one_of_each() -> Vec<Record> {
         app: AppName::new("web").unwrap(),
         team: None,
         budgets: vec!["5 USD per day".into()],
+        capabilities: Some(vec![CapabilityName::new("chat").unwrap()]),
     };
     let checkpoint = Checkpoint {
         at: at(3),
@@ -95,9 +96,55 @@ fn every_prefix_and_every_longer_form_is_refused() {
 #[test]
 fn a_later_format_is_refused_by_its_number() {
     let mut body = encode(&start(0));
-    body[0] = 2;
+    body[0] = 3;
     let error = decode(&body).unwrap_err().to_string();
-    assert_eq!(error, "record has format version 2, newer than this program knows");
+    assert_eq!(error, "record has format version 3, newer than this program knows");
+}
+
+#[test]
+fn a_key_event_of_the_first_format_says_nothing_of_capabilities() {
+    // By docs/spec/ledger.md: version, kind, time; time, action, key, app, no team, one budget; the hash.
+    let time = at(2).micros().to_le_bytes();
+    let body = [
+        &[1, Kind::Key as u8][..],
+        &time,
+        &time,
+        &[KeyAction::Rotated as u8, 12],
+        b"k00000000001",
+        &[3],
+        b"web",
+        &[0, 1, 13],
+        b"5 USD per day",
+        &[0; 32],
+    ]
+    .concat();
+    let (header, record) = decode(&body).unwrap();
+    assert_eq!((header.kind, header.logged_at), (Kind::Key, at(2)));
+    let Record::Key(event) = record else { panic!("{record:?}") };
+    assert_eq!((event.action, event.app.as_str()), (KeyAction::Rotated, "web"));
+    assert_eq!((event.budgets.len(), event.capabilities), (1, None));
+}
+
+#[test]
+fn what_has_not_changed_since_the_first_format_is_still_read_from_it() {
+    for record in one_of_each().into_iter().filter(|it| it.kind() != Kind::Key) {
+        let mut body = encode(&record);
+        body[0] = 1;
+        assert_eq!(decode(&body).unwrap().1, record);
+    }
+}
+
+#[test]
+fn a_key_that_may_ask_for_everything_is_told_from_one_of_which_nothing_is_known() {
+    for capabilities in [Some(Vec::new()), None] {
+        let mut records = one_of_each();
+        let Some(Record::Key(event)) = records.iter_mut().find(|it| it.kind() == Kind::Key) else {
+            panic!("there is one of each");
+        };
+        event.capabilities = capabilities.clone();
+        let record = Record::Key(event.clone());
+        assert_eq!(decode(&encode(&record)).unwrap().1, record);
+    }
 }
 
 #[test]

@@ -202,6 +202,7 @@ fn note(api: &Api, record: &KeyRecord, action: KeyAction) -> Result<(), Problem>
         app: record.app.clone(),
         team: record.team.clone(),
         budgets: record.budgets.iter().cloned().map(Into::into).collect(),
+        capabilities: Some(record.capabilities.clone()),
     };
     let noted = api.gateway.ledger.append(&Record::Key(Box::new(event))).wait();
     noted.map(drop).map_err(|error| Problem::ledger(&error))

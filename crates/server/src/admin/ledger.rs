@@ -193,6 +193,11 @@ pub(super) async fn prune(api: State, Input(body): Input<Prune>) -> Answer {
             let detail = "expected a time that has passed, such as 2026-01-31T00:00:00Z";
             Problem::invalid(&[("/before".to_owned(), detail.to_owned())])
         })?;
+    let ledger = &api.0.gateway.snapshot.load().config.ledger;
+    if let Some(since) = ledger.kept_since(now).filter(|since| before > *since) {
+        let detail = format!("`ledger.keep` keeps what was logged since {since}");
+        return Err(Problem::invalid(&[("/before".to_owned(), detail)]));
+    }
     let value = blocking(api.0, move |_, store| {
         let checkpoint = store.prune(before, now).map_err(|error| Problem::ledger(&error))?;
         Ok(

@@ -5,7 +5,7 @@ mod explained;
 mod keys;
 mod reload;
 mod upkeep;
-mod world;
+pub(crate) mod world;
 
 use std::collections::{BTreeMap, BTreeSet};
 

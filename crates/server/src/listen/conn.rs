@@ -54,7 +54,7 @@ pub(super) async fn serve_connection<H, F, B>(
     if tcp.set_nodelay(true).is_err() {
         return;
     }
-    let limits = gate.limits;
+    let limits = &gate.limits;
     let work = async {
         let Some((stream, first, h2)) = open(tcp, gate).await else { return };
         state.opening.set(false);
@@ -132,7 +132,7 @@ where
     .await;
 }
 
-async fn drive_h2<S, B>(stream: Guarded, service: S, limits: ListenLimits, state: &ConnState)
+async fn drive_h2<S, B>(stream: Guarded, service: S, limits: &ListenLimits, state: &ConnState)
 where
     S: hyper::service::HttpService<ReqBody, ResBody = RespBody<B>>,
     S::Future: 'static,

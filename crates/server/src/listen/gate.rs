@@ -82,7 +82,8 @@ impl Gate {
         let source = source(peer);
         let mut by_source = self.by_source.lock().unwrap_or_else(PoisonError::into_inner);
         let from_there = by_source.entry(source).or_default();
-        if *from_there >= self.limits.connections_per_ip
+        let proxied = || self.limits.proxies.iter().any(|network| network.contains(peer));
+        if (*from_there >= self.limits.connections_per_ip && !proxied())
             || self.open.load(Ordering::Relaxed) >= self.limits.connections
         {
             if *from_there == 0 {

@@ -2,13 +2,17 @@
 
 use std::time::Duration;
 
+use config::Network;
+
 /// Limits of one listener; the defaults are those the manual states.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct ListenLimits {
     /// Open connections, all threads together.
     pub connections: usize,
     /// Open connections from one address (IPv6: one /64).
     pub connections_per_ip: usize,
+    /// Networks whose connections speak for many clients: the limit of one address is not theirs.
+    pub proxies: Vec<Network>,
     /// From the first byte of a request head (or the accepted socket) to its end; also the TLS handshake.
     pub header_deadline: Duration,
     /// How long a connection without a request in flight stays open.
@@ -30,6 +34,7 @@ impl Default for ListenLimits {
         Self {
             connections: 16_384,
             connections_per_ip: 1_000,
+            proxies: Vec::new(),
             header_deadline: Duration::from_secs(10),
             keep_alive_idle: Duration::from_secs(75),
             connection_age: Duration::from_mins(10),

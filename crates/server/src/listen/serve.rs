@@ -148,7 +148,7 @@ where
     B: http_body::Body<Data = Bytes> + LastWords + Unpin + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let watch = Rc::new(Watchman::new(gate.limits));
+    let watch = Rc::new(Watchman::new(gate.limits.clone()));
     let mut number = 0_u64;
     let mut round = tokio::time::interval(watch.round);
     round.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);

@@ -20,6 +20,7 @@ use super::{
     BodyFault, ConnInfo, Gate, LastWords, ListenLimits, Pace, ReqBody, Served, Shutdown, TlsSource,
     accept, bind, intake, read_body, serve,
 };
+use config::Network;
 
 /// A body that says a few pieces and then ends, hangs, fails or panics.
 struct Script {
@@ -479,6 +480,25 @@ fn connections_are_limited_per_address_and_in_all() {
                 tokio::task::yield_now().await;
             }
             assert!(say(it.address, last("/a").as_bytes()).await.contains("200 OK"));
+        }
+    });
+}
+
+#[test]
+fn a_trusted_proxy_is_not_held_to_the_limit_of_one_address() {
+    run(async {
+        let network = |address: &str, prefix| Network { address: address.parse().unwrap(), prefix };
+        let one = ListenLimits { connections_per_ip: 1, ..ListenLimits::default() };
+        for (proxies, served) in [
+            (vec![network("10.0.0.0", 8)], false),
+            (vec![network("10.0.0.0", 8), network("127.0.0.0", 8)], true),
+        ] {
+            let it = start(ListenLimits { proxies, ..one.clone() }, None);
+            let mut first = TcpStream::connect(it.address).await.unwrap();
+            first.write_all(get("/a").as_bytes()).await.unwrap();
+            until(&mut first, "ok").await;
+            let second = say(it.address, last("/a").as_bytes()).await;
+            assert_eq!(second.contains("200 OK"), served, "{second}");
         }
     });
 }

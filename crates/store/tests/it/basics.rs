@@ -79,7 +79,7 @@ fn secrets_and_the_folder_are_the_owners_only() {
 }
 
 /// What each older program made of the one before it, written out here so that no later edit changes it.
-const OLD_SCHEMAS: [&str; 2] = [
+const OLD_SCHEMAS: [&str; 3] = [
     "CREATE TABLE log (seq INTEGER PRIMARY KEY, body BLOB NOT NULL);
      CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
      CREATE TABLE credentials (
@@ -89,6 +89,7 @@ const OLD_SCHEMAS: [&str; 2] = [
      ) WITHOUT ROWID;
      PRAGMA user_version=1;",
     "CREATE TABLE damaged (seq INTEGER NOT NULL, body BLOB NOT NULL); PRAGMA user_version=2;",
+    "ALTER TABLE credentials ADD COLUMN capabilities TEXT NOT NULL DEFAULT ''; PRAGMA user_version=3;",
 ];
 
 #[test]
@@ -106,7 +107,8 @@ fn brought_forward(version: usize) {
         old.execute_batch(step).unwrap();
     }
     old.execute(
-        "INSERT INTO credentials VALUES ('abcDEF012345', 'virtual', 'web', NULL, 1, NULL, NULL, ?1, NULL, NULL, \
+        "INSERT INTO credentials (public, kind, app, team, created_at, expires_at, revoked_at, hash, previous_hash, \
+         previous_until, budgets) VALUES ('abcDEF012345', 'virtual', 'web', NULL, 1, NULL, NULL, ?1, NULL, NULL, \
          '5 USD per day')",
         [[7_u8; 32]],
     )
@@ -114,6 +116,8 @@ fn brought_forward(version: usize) {
     let mut chain = ledger::chain::Chain::EMPTY;
     for record in [start(), intent(1), settlement(1)] {
         let mut body = ledger::encode(&record);
+        // Nothing of these kinds has changed since the first format but its number.
+        body[0] = 1;
         let seq = chain.seal(&mut body);
         let row = rusqlite::params![i64::try_from(seq).unwrap(), body];
         old.execute("INSERT INTO log VALUES (?1, ?2)", row).unwrap();

@@ -254,6 +254,42 @@ fn what_a_key_may_not_ask_for_is_left_with_that_reason() {
     assert_eq!((misspelt.status, &misspelt.json["error"]["code"]), (400, &"invalid".into()));
 }
 
+#[test]
+fn a_key_hears_of_no_name_that_it_may_not_ask_for() {
+    let world = World::with(WALLED);
+    let made = world.post("/v1/outrigger/keys", r#"{"app": "a", "team": "walled"}"#);
+    let key = made.json["key"]["id"].as_str().unwrap();
+    let anyone = world.get("/v1/outrigger/route/chit").text;
+    assert!(anyone.contains("`chat`"), "{anyone}");
+    for name in ["chit", "chatt", "dem/echo", "lorem ipsum"] {
+        let reply = world.get(&format!("/v1/outrigger/route/{name}?key={key}").replace(' ', "%20"));
+        assert_eq!(reply.status, 404, "{}", reply.text);
+        for other in ["`chat`", "demo/lorem", "demo/echo"] {
+            assert!(!reply.text.contains(other), "{name}: {}", reply.text);
+        }
+    }
+    let own = world.get(&format!("/v1/outrigger/route/plein?key={key}")).text;
+    assert!(own.contains("`plain`"), "{own}");
+}
+
+#[test]
+fn who_serves_a_model_twice_is_told_to_those_who_may_ask_either() {
+    const TWINS: &str = "
+providers:
+  here: {base_url: 'http://127.0.0.1:1/v1', models: [twin]}
+  there: {base_url: 'http://127.0.0.1:1/v1', models: [twin, other]}
+capabilities: {plain: [there/other]}
+";
+    let world = World::with(TWINS);
+    let made = world.post("/v1/outrigger/keys", r#"{"app": "a", "capabilities": ["plain"]}"#);
+    let key = made.json["key"]["id"].as_str().unwrap();
+    let anyone = world.get("/v1/outrigger/route/twin");
+    assert!(anyone.status == 404 && anyone.text.contains("here/twin"), "{}", anyone.text);
+    let bound = world.get(&format!("/v1/outrigger/route/twin?key={key}"));
+    assert_eq!(bound.status, 404);
+    assert!(!bound.text.contains("here/") && !bound.text.contains("there/"), "{}", bound.text);
+}
+
 const HOUSE_BUDGET: &str = "
 providers:
   house: {base_url: 'http://127.0.0.1:1/v1', models: [free, dear]}

@@ -2,7 +2,7 @@
 
 use ::ledger::query::first_at;
 use ::ledger::storage::Reads as _;
-use ::ledger::{KeyAction, Record};
+use ::ledger::{KeyAction, KeyEvent, Record};
 use domain::UnixMicros;
 use serde_json::Value;
 
@@ -22,13 +22,17 @@ impl World {
 
     /// What the ledger says happened to keys.
     fn key_events(&self) -> Vec<(KeyAction, String)> {
+        self.noted().into_iter().map(|event| (event.action, event.key.to_string())).collect()
+    }
+
+    fn noted(&self) -> Vec<KeyEvent> {
         let reader = self.store.reader().unwrap();
         let from = first_at(&reader, UnixMicros::from_micros(0)).unwrap();
         let rows = reader.read(from, 1_000).unwrap();
         let records = rows.iter().map(|row| ::ledger::decode(&row.body).unwrap().1);
         records
             .filter_map(|record| match record {
-                Record::Key(event) => Some((event.action, event.key.to_string())),
+                Record::Key(event) => Some(*event),
                 _ => None,
             })
             .collect()
@@ -105,6 +109,9 @@ fn a_key_for_some_capabilities_says_so_and_one_that_is_not_there_is_refused() {
     );
     let free = world.post("/v1/outrigger/keys", r#"{"app": "ci"}"#);
     assert_eq!(free.json["key"]["capabilities"], Value::Null);
+    // The ledger keeps it for whoever asks later what a key could do.
+    let noted = world.noted().into_iter().map(|event| event.capabilities).collect::<Vec<_>>();
+    assert_eq!(noted, [Some(key.capabilities.clone()), Some(Vec::new())]);
 
     let body = r#"{"app": "ci", "capabilities": ["chat", "chatt", "demo/echo"]}"#;
     let reply = world.post("/v1/outrigger/keys", body);

@@ -86,15 +86,20 @@ fn a_refused_reload_lists_every_problem_with_line_and_column_and_the_old_one_sta
 #[test]
 fn what_reads_well_and_can_not_be_put_in_force_says_why() {
     let (world, file, mut reloader) = start(GOOD);
-    file.write("providers: [demo]\nledger: {dir: elsewhere}\n");
-    let refused = asked(&world, &mut reloader);
-    assert_eq!(refused.status, 422);
-    assert!(
-        refused.json["detail"].as_str().unwrap().contains("with a restart"),
-        "{}",
-        refused.text
-    );
-    assert!(refused.json.get("errors").is_none());
+    for change in [
+        "ledger: {dir: elsewhere}",
+        "server: {trusted_proxies: [10.0.0.0/8]}",
+        "server: {limits: {connections_per_ip: 5}}",
+    ] {
+        file.write(&format!("providers: [demo]\n{change}\n"));
+        let refused = asked(&world, &mut reloader);
+        assert_eq!(refused.status, 422, "{change}");
+        let detail = refused.json["detail"].as_str().unwrap();
+        assert!(detail.contains("with a restart"), "{change}: {detail}");
+        assert!(refused.json.get("errors").is_none());
+    }
+    file.write("providers: [demo]\nserver: {limits: {body: 1MiB}}\n");
+    assert_eq!(asked(&world, &mut reloader).status, 200);
 }
 
 #[test]

@@ -87,6 +87,18 @@ fn a_backup_is_a_ledger_of_its_own_and_overwrites_nothing() {
 }
 
 #[test]
+fn what_the_configuration_keeps_is_not_pruned() {
+    let world = World::with("providers: [demo]\nledger: {keep: 30d}\n");
+    let days_ago = |days: i64| world.gateway.now().plus_micros(-days * 86_400_000_000);
+    for (days, status) in [(29, 400), (31, 200)] {
+        let body = format!(r#"{{"before": "{}"}}"#, days_ago(days));
+        let reply = world.post("/v1/outrigger/ledger/prune", &body);
+        assert_eq!(reply.status, status, "{days}: {}", reply.text);
+        assert_eq!(reply.text.contains("ledger.keep"), status == 400, "{}", reply.text);
+    }
+}
+
+#[test]
 fn what_is_pruned_leaves_its_balances() {
     let (world, left) = with_unsettled();
     let before = world.gateway.now();

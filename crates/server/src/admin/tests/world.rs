@@ -65,11 +65,11 @@ pub(super) fn config(text: &str) -> Config {
     loaded.unwrap_or_else(|problems| panic!("{problems:?}")).config
 }
 
-pub(super) struct World {
-    pub(super) dir: TempDir,
-    pub(super) store: Arc<Store>,
-    pub(super) gateway: Arc<Gateway>,
-    pub(super) router: Router,
+pub(crate) struct World {
+    pub(crate) dir: TempDir,
+    pub(crate) store: Arc<Store>,
+    pub(crate) gateway: Arc<Gateway>,
+    pub(crate) router: Router,
     config: &'static str,
     runtime: tokio::runtime::Runtime,
     asked: Arc<Asked>,
@@ -87,7 +87,7 @@ impl World {
         Self::with(CONFIG)
     }
 
-    pub(super) fn with(config: &'static str) -> Self {
+    pub(crate) fn with(config: &'static str) -> Self {
         Self::open_dir(tempfile::tempdir().unwrap(), config)
     }
 
@@ -159,7 +159,7 @@ impl World {
         build(revision, self.config, &self.gateway.metrics, &self.gateway.numbers)
     }
 
-    pub(super) fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
+    pub(crate) fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
         self.runtime.block_on(future)
     }
 
@@ -193,7 +193,7 @@ impl World {
         self.block_on(async { tokio::join!(answer(self.router.clone(), request), beside).0 })
     }
 
-    pub(super) fn append(&self, record: &Record) {
+    pub(crate) fn append(&self, record: &Record) {
         self.gateway.ledger.append(record).wait().unwrap();
     }
 

@@ -1,0 +1,69 @@
+//! What is reserved is what the provider is held to.
+
+use serde_json::Value;
+
+use super::*;
+use crate::testing::Trial;
+
+const CONFIG: &str = "
+providers:
+  known: {type: openai, base_url: 'http://127.0.0.1:1/v1', key: plain, models: [gpt-4o-mini]}
+  claude: {type: anthropic, base_url: 'http://127.0.0.1:1/v1', key: plain, models: [some, claude-opus-4-1]}
+  bare: {type: openai-compatible, base_url: 'http://127.0.0.1:1/v1', models: [some]}
+capabilities:
+  short-known: {core: {offers: [known/gpt-4o-mini]}, max_output: 100}
+  short-bare: {core: {offers: [bare/some]}, max_output: 100}
+  short-claude: {core: {offers: [claude/some]}, max_output: 100}
+routing: {default_max_output: 7000}
+";
+
+/// The output bound that is reserved for, and the limit that the provider is told.
+fn bounds(body: &'static str) -> (Option<u64>, Option<u64>) {
+    let trial = Trial::new(CONFIG, DialectId::OpenaiChat, body);
+    let sent: Value = serde_json::from_slice(&trial.call.body).unwrap();
+    (trial.bound().tokens.output, sent["max_tokens"].as_u64())
+}
+
+#[test]
+fn a_capability_bounds_nothing_of_what_is_forwarded_as_it_came() {
+    // The model's own limit: 16,384 tokens.
+    let body = r#"{"model":"short-known","messages":[{"role":"user","content":"hi"}]}"#;
+    assert_eq!(bounds(body), (Some(16_384), None));
+    // Nothing is known of the model: the default is the operator's word for it.
+    let body = r#"{"model":"short-bare","messages":[{"role":"user","content":"hi"}]}"#;
+    assert_eq!(bounds(body), (Some(7_000), None));
+}
+
+#[test]
+fn a_requests_own_limit_is_what_is_reserved() {
+    let body =
+        r#"{"model":"short-known","max_tokens":50,"messages":[{"role":"user","content":"hi"}]}"#;
+    assert_eq!(bounds(body), (Some(50), Some(50)));
+    let body =
+        r#"{"model":"short-claude","max_tokens":150,"messages":[{"role":"user","content":"hi"}]}"#;
+    assert_eq!(bounds(body), (Some(150), Some(150)));
+}
+
+#[test]
+fn a_translation_is_told_what_is_reserved() {
+    let body = r#"{"model":"short-claude","messages":[{"role":"user","content":"hi"}]}"#;
+    assert_eq!(bounds(body), (Some(100), Some(100)));
+    let body = r#"{"model":"claude/some","messages":[{"role":"user","content":"hi"}]}"#;
+    assert_eq!(bounds(body), (Some(7_000), Some(7_000)));
+    // The model's own limit is known, so the default for unknown ones is not used.
+    let body = r#"{"model":"claude/claude-opus-4-1","messages":[{"role":"user","content":"hi"}]}"#;
+    assert_eq!(bounds(body), (Some(32_000), Some(32_000)));
+}
+
+#[test]
+fn a_dialect_that_insists_on_a_limit_bounds_what_nothing_else_does() {
+    const BARE: &str = "
+providers:
+  claude: {type: anthropic, base_url: 'http://127.0.0.1:1/v1', key: plain, models: [some]}
+";
+    let body = r#"{"model":"claude/some","messages":[{"role":"user","content":"hi"}]}"#;
+    let trial = Trial::new(BARE, DialectId::OpenaiChat, body);
+    let sent: Value = serde_json::from_slice(&trial.call.body).unwrap();
+    let told = sent["max_tokens"].as_u64();
+    assert_eq!((trial.bound().tokens.output, told), (Some(4_096), Some(4_096)));
+}
