@@ -103,6 +103,7 @@ fn presets_are_whole_and_their_hosts_exist() {
         "azure-claude",
         "azure-openai",
         "cloudflare-workers-ai",
+        "cohere",
         "coreweave",
         "deepseek",
         "demo",
