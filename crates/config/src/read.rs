@@ -28,8 +28,12 @@ impl Context<'_> {
             key_variables: Vec::new(),
             key_required: false,
         };
-        let spoken =
-            vec![DialectId::OpenaiChat, DialectId::AnthropicMessages, DialectId::CohereChat];
+        let spoken = vec![
+            DialectId::OpenaiChat,
+            DialectId::AnthropicMessages,
+            DialectId::OpenaiResponses,
+            DialectId::CohereChat,
+        ];
         match name {
             "openai-compatible" => {
                 Some(bare(ProviderKind::OpenaiCompatible, vec![DialectId::OpenaiChat]))

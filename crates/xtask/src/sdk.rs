@@ -11,10 +11,13 @@ use crate::report::{Outcome, Tally};
 use crate::{install, tools};
 
 /// (suite, client dialect)
-const SUITES: [(&str, &str); 7] = [
+const SUITES: [(&str, &str); 10] = [
     ("test_openai", "openai"),
     ("openai.test.mjs", "openai"),
     ("ai-sdk-openai.test.mjs", "openai"),
+    ("test_responses", "responses"),
+    ("responses.test.mjs", "responses"),
+    ("ai-sdk-responses.test.mjs", "responses"),
     ("test_anthropic", "anthropic"),
     ("anthropic.test.mjs", "anthropic"),
     ("ai-sdk-anthropic.test.mjs", "anthropic"),
@@ -83,7 +86,7 @@ fn through_gateway(installed: &Installed, partner: &Partner, tally: &mut Tally) 
         Ok(Outcome::Pass(String::new()))
     });
     let Some((gateway, key, spent)) = started else { return };
-    for provider in ["openai", "anthropic", "cohere"] {
+    for provider in ["openai", "anthropic", "responses", "cohere"] {
         for (suite, client) in SUITES {
             let target = Target {
                 base_url: gateway.base_url(),
@@ -114,7 +117,8 @@ fn config(base_url: &str) -> String {
     format!(
         "auth: {{keys: required}}
 providers:
-  mock-openai: {{type: openai, base_url: \"{base_url}\", key: env:PARTNER_KEY, {models}}}
+  mock-openai: {{type: openai, base_url: \"{base_url}\", dialects: [openai-chat], key: env:PARTNER_KEY, {models}}}
+  mock-responses: {{type: openai, base_url: \"{base_url}\", dialects: [openai-responses], key: env:PARTNER_KEY, {models}}}
   mock-anthropic: {{type: anthropic, base_url: \"{base_url}\", key: env:PARTNER_KEY, anthropic_version: \"2026-10-21\", {models}}}
   mock-cohere: {{type: cohere, base_url: \"{root}/v2\", key: env:PARTNER_KEY, {models}}}
 budgets:

@@ -31,7 +31,7 @@ pub(super) fn write(
         writer.push("system", &content(system));
     }
     for message in &exchange.messages {
-        let path = format!("messages[{}].content", message.at);
+        let path = exchange.place(message);
         if message.name.is_some() {
             writer.note(Corner::Name);
         }

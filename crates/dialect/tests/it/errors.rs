@@ -88,14 +88,18 @@ fn an_error_is_known_by_its_shape() {
     let llama = r#"{"error": {"code": 400, "message": "no", "type": "exceed_context_size_error"}}"#;
     let flat = r#"{"object": "error", "message": "no", "type": "BadRequestError", "code": 400}"#;
     let known = |body: &str| ALL.map(|id| find(id).is_own_error(body.as_bytes()));
-    assert_eq!(known(openai), [true, false, false]);
-    assert_eq!(known(anthropic), [true, true, false], "it has all that OpenAI's clients read");
-    assert_eq!(known(llama), [true, false, false]);
-    assert_eq!(known(r#"{"id": "1", "message": "no"}"#), [false, false, true]);
-    assert_eq!(known(flat), [false, false, true], "it has all that Cohere's clients read");
+    assert_eq!(known(openai), [true, false, true, false]);
+    assert_eq!(
+        known(anthropic),
+        [true, true, true, false],
+        "it has all that OpenAI's clients read"
+    );
+    assert_eq!(known(llama), [true, false, true, false]);
+    assert_eq!(known(r#"{"id": "1", "message": "no"}"#), [false, false, false, true]);
+    assert_eq!(known(flat), [false, false, false, true], "it has all that Cohere's clients read");
     for stranger in
         [r#"{"detail": "Not Found"}"#, r#"{"error": "no"}"#, "<h1>no</h1>", "", "[]", "{}"]
     {
-        assert_eq!(known(stranger), [false; 3], "{stranger}");
+        assert_eq!(known(stranger), [false; 4], "{stranger}");
     }
 }

@@ -40,9 +40,9 @@ fn the_peeks_bound_holds_for_the_translated_text() {
     ];
     for id in ALL {
         let others = ALL.into_iter().filter(|other| *other != id);
-        let pairs =
-            others.flat_map(|to| fixtures(id, "request").into_iter().map(move |it| (to, it)));
-        for (to, (name, body)) in pairs {
+        for (to, (name, body)) in
+            others.flat_map(|to| fixtures(id, "request").into_iter().map(move |it| (to, it)))
+        {
             let (before, exchange) = (peek(id, &body), read_request(id, &body));
             for quirks in &hosts {
                 let (written, _, _) = write_request(to, &exchange, &target(quirks, OLD));

@@ -8,8 +8,12 @@ use dialect::{
 };
 use domain::{LossReport, UnixMicros};
 
-pub(crate) const ALL: [DialectId; 3] =
-    [DialectId::OpenaiChat, DialectId::AnthropicMessages, DialectId::CohereChat];
+pub(crate) const ALL: [DialectId; 4] = [
+    DialectId::OpenaiChat,
+    DialectId::AnthropicMessages,
+    DialectId::OpenaiResponses,
+    DialectId::CohereChat,
+];
 pub(crate) const OLD: &str = "2023-06-01";
 pub(crate) const NEW: &str = "2026-10-21";
 
@@ -91,6 +95,10 @@ pub(crate) fn asked(client: DialectId) -> Exchange {
         DialectId::AnthropicMessages => {
             br#"{"model":"m","max_tokens":9000,"messages":[{"role":"user","content":"x"}],
                  "stream":true,"thinking":{"type":"enabled","budget_tokens":2000}}"#
+        }
+        DialectId::OpenaiResponses => {
+            br#"{"model":"m","input":"x","stream":true,"reasoning":{"effort":"low","summary":"auto"},
+                 "tools":[{"type":"custom","name":"shell"}]}"#
         }
         DialectId::CohereChat => {
             br#"{"model":"m","messages":[{"role":"user","content":"x"}],"stream":true,
