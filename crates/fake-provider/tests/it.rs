@@ -406,7 +406,7 @@ fn cohere_refuses_what_the_real_one_refuses() {
 fn cohere_says_its_plan_when_it_is_asked_for_one_and_streams_by_named_events() {
     let tool = json!({"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {}}}});
     let mut body = json!({"model": "tools", "stream": false, "tools": [tool],
-        "messages": [{"role": "user", "content": "plan it"}]});
+        "messages": [{"role": "user", "content": "say your plan"}]});
     let message = &cohere(&body).1["message"];
     assert_eq!(message["tool_plan"], "I will call f.");
     assert_eq!(

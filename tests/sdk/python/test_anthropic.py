@@ -86,6 +86,7 @@ class AnthropicSuite(Marked):
         answer = self.create("lorem", user(f"90 {self.mark}"), max_tokens=7)
         self.assertEqual((answer.stop_reason, answer.usage.output_tokens), ("max_tokens", 7))
 
+    @not_at_provider("cohere")
     @not_at_provider("responses")
     def test_stop_sequence(self):
         answer = self.create(messages=user(f"before STOP after {self.mark}"), stop_sequences=["STOP"])
@@ -94,6 +95,7 @@ class AnthropicSuite(Marked):
         expected = ("stop_sequence", "STOP") if PROVIDER == "anthropic" else ("end_turn", None)
         self.assertIn((answer.stop_reason, answer.stop_sequence), [expected, ("stop_sequence", "STOP")])
 
+    @not_at_provider("cohere")
     def test_refusal(self):
         self.assertEqual(self.create("refusal").stop_reason, "refusal")
 
@@ -199,6 +201,7 @@ class AnthropicSuite(Marked):
         self.assertEqual(final.content[0].text, "weather: rain\nclock: noon")
         self.assertEqual(final.stop_reason, "end_turn")
 
+    @not_at_provider("cohere")
     def test_parallel_can_be_forbidden(self):
         answer = self.create(
             "tools", tools=TOOLS, tool_choice={"type": "auto", "disable_parallel_tool_use": True}

@@ -170,7 +170,7 @@ class CohereSuite(Marked):
         self.assertEqual((answer.message.tool_calls, text_of(answer)), (None, f"hello {self.mark}"))
 
     def test_parallel_tools_and_their_results(self):
-        turns = user(f"plan {self.mark}")
+        turns = user(f"say your plan {self.mark}")
         answer = self.chat("tools", turns, tools=TOOLS)
         calls = answer.message.tool_calls
         self.assertEqual([c.function.name for c in calls], ["weather", "clock"])
@@ -191,7 +191,7 @@ class CohereSuite(Marked):
         self.assertEqual(final.finish_reason, "COMPLETE")
 
     def test_streamed_tools(self):
-        events = self.stream("tools", user(f"plan {self.mark}"), tools=TOOLS)
+        events = self.stream("tools", user(f"say your plan {self.mark}"), tools=TOOLS)
         names = [e.delta.message.tool_calls.function.name for e in events if e.type == "tool-call-start"]
         self.assertEqual(names, ["weather", "clock"])
         pieces = {}

@@ -71,6 +71,7 @@ class OpenAISuite(Marked):
         self.assertEqual(answer.choices[0].message.content, "before ")
         self.assertEqual(answer.choices[0].finish_reason, "stop")
 
+    @not_at_provider("cohere")
     def test_refusal(self):
         choice = self.create("refusal").choices[0]
         self.assertTrue(choice.message.refusal or choice.finish_reason == "content_filter")
@@ -85,6 +86,7 @@ class OpenAISuite(Marked):
         again = self.create("lorem", user("20"), n=3, seed=7)
         self.assertEqual(again.choices[0].message.content, answer.choices[0].message.content)
 
+    @not_at_provider("cohere")
     def test_reasoning_is_counted(self):
         answer = self.create(reasoning_effort="low", max_completion_tokens=4000)
         self.assertGreater(answer.usage.completion_tokens_details.reasoning_tokens, 0)
@@ -164,6 +166,7 @@ class OpenAISuite(Marked):
         self.assertEqual(answer.message.content, "weather: rain\nclock: noon")
         self.assertEqual(answer.finish_reason, "stop")
 
+    @not_at_provider("cohere")
     def test_parallel_can_be_forbidden(self):
         message = self.create("tools", tools=TOOLS, parallel_tool_calls=False).choices[0].message
         self.assertEqual(len(message.tool_calls), 1)

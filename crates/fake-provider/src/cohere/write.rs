@@ -81,10 +81,10 @@ impl Writer<'_> {
         out
     }
 
-    /// What the model says before it calls tools: said to who asks for a plan.
+    /// What the model says before it calls tools: said to who asks for it.
     fn plan(&self) -> Option<String> {
         let names: Vec<&str> = self.answer.calls.iter().map(|c| c.name.as_str()).collect();
-        let asked = self.ask.text.starts_with("plan") && !names.is_empty();
+        let asked = self.ask.text.starts_with("say your plan") && !names.is_empty();
         asked.then(|| format!("I will call {}.", names.join(" and ")))
     }
 
