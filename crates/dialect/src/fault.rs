@@ -275,6 +275,8 @@ fn class_of_message(said: &Said) -> Option<ErrorClass> {
         "exceeds the available context size",
         "input token count exceeds",
         "input is too long",
+        "tokens in the prompt cannot exceed",
+        "too many tokens: size limit exceeded",
         "reduce the length of the messages",
     ]) {
         Some(ErrorClass::ContextTooLong)

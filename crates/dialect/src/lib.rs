@@ -16,6 +16,7 @@ mod answer;
 pub mod anthropic_messages;
 pub mod bedrock_converse;
 mod closed_schema;
+pub mod cohere_chat;
 mod cursor;
 pub mod event_stream;
 pub mod exchange;

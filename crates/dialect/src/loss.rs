@@ -205,6 +205,8 @@ fn extra(field: &str, value: &Value) -> Option<&'static str> {
         // Reasoning is shown as it comes.
         "reasoning.summary" => value == "auto",
         "truncation" => value == "disabled",
+        "citation_options" => value.get("mode").is_some_and(|it| it == "OFF" || it == "DISABLED"),
+        "priority" => *value == 0,
         _ => false,
     };
     if asks_nothing {

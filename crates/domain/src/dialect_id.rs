@@ -14,6 +14,8 @@ pub enum DialectId {
     Gemini = 3,
     /// Amazon Bedrock's Converse.
     BedrockConverse = 4,
+    /// Cohere's v2 chat.
+    CohereChat = 5,
 }
 
 impl DialectId {
@@ -24,11 +26,18 @@ impl DialectId {
         Self::OpenaiResponses,
         Self::Gemini,
         Self::BedrockConverse,
+        Self::CohereChat,
     ];
 
     /// Their words, in the same order.
-    pub const WORDS: &'static [&'static str] =
-        &["openai-chat", "anthropic-messages", "openai-responses", "gemini", "bedrock-converse"];
+    pub const WORDS: &'static [&'static str] = &[
+        "openai-chat",
+        "anthropic-messages",
+        "openai-responses",
+        "gemini",
+        "bedrock-converse",
+        "cohere-chat",
+    ];
 
     /// The word used in config, rows and metrics.
     pub fn as_str(self) -> &'static str {
@@ -38,6 +47,7 @@ impl DialectId {
             Self::OpenaiResponses => "openai-responses",
             Self::Gemini => "gemini",
             Self::BedrockConverse => "bedrock-converse",
+            Self::CohereChat => "cohere-chat",
         }
     }
 

@@ -135,6 +135,8 @@ impl Demo {
                 crate::responses::input_tokens(self, call, tweak)
             }
             ("POST", "/v1/embeddings") => crate::openai::embeddings(self, call, tweak),
+            ("POST", "/v2/chat") => crate::cohere::chat(self, call, tweak),
+            ("POST", "/v2/embed") => crate::cohere::embed(self, call, tweak),
             ("POST", "/v1/messages") => crate::anthropic::messages(self, call, tweak),
             ("POST", "/v1/messages/count_tokens") => {
                 crate::anthropic::count_tokens(self, call, tweak)
@@ -143,6 +145,8 @@ impl Demo {
                 let id = p.strip_prefix("/v1/models/");
                 if anthropic {
                     crate::anthropic::models(self, call, id)
+                } else if call.header("x-fern-sdk-name").is_some() {
+                    crate::cohere::models(self, call, id)
                 } else {
                     crate::openai::models(self, call, id)
                 }
@@ -150,6 +154,9 @@ impl Demo {
             ("POST", p) if p.starts_with("/model/") => {
                 let rest = p.strip_prefix("/model/").unwrap_or_default();
                 crate::bedrock::call(self, call, rest, tweak)
+            }
+            (_, p) if p.starts_with("/v2/") => {
+                crate::cohere::error(&Refused::new(404, format!("no endpoint {path}")))
             }
             (_, p) if p.starts_with("/v1/messages") => {
                 crate::anthropic::error(&Refused::new(404, "Not found"))

@@ -343,3 +343,100 @@ fn a_closed_listener_refuses_and_an_opened_one_serves_on_the_same_port() {
     }
     assert!(exchange(&mock, "/v1/chat/completions", "", &chat("back")).contains("back"));
 }
+
+fn cohere(body: &Value) -> (u16, Value) {
+    demo("/v2/chat", None, body)
+}
+
+#[test]
+fn cohere_bills_what_it_was_given_and_not_what_it_added() {
+    let body = json!({"model": "echo", "stream": false, "messages": [{"role": "user", "content": "hello there"}]});
+    let (status, answer) = cohere(&body);
+    assert_eq!(status, 200);
+    assert_eq!(answer["message"]["content"][0]["text"], "hello there");
+    assert_eq!(answer["finish_reason"], "COMPLETE");
+    let usage = &answer["usage"];
+    assert_eq!(usage["billed_units"], json!({"input_tokens": 9.0, "output_tokens": 3.0}));
+    assert_eq!(usage["tokens"]["input_tokens"], 69.0);
+}
+
+#[test]
+fn cohere_refuses_what_the_real_one_refuses() {
+    let good =
+        json!({"model": "echo", "stream": false, "messages": [{"role": "user", "content": "x"}]});
+    assert_eq!(cohere(&good).0, 200);
+    let tool =
+        json!({"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}});
+    let call =
+        json!({"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}});
+    let user = json!({"role": "user", "content": "x"});
+    let bad = [
+        json!({"stream": null}),
+        json!({"model": "nope"}),
+        json!({"top_p": 0.5}),
+        json!({"p": 1.0}),
+        json!({"frequency_penalty": 0.5, "presence_penalty": 0.5}),
+        json!({"seed": -1}),
+        json!({"stop_sequences": ["a", "b", "c", "d", "e", "f"]}),
+        json!({"tools": [tool], "tool_choice": "auto"}),
+        json!({"tool_choice": "REQUIRED"}),
+        json!({"tools": [{"type": "function", "function": {"name": "f"}}]}),
+        json!({"tools": [tool], "response_format": {"type": "json_object"}}),
+        json!({"documents": ["x"], "response_format": {"type": "json_object"}}),
+        json!({"thinking": {"type": "enabled", "token_budget": 0}}),
+        json!({"messages": []}),
+        json!({"messages": [{"role": "user", "content": ""}]}),
+        json!({"messages": [user, {"role": "system", "content": "x"}]}),
+        json!({"messages": [user, {"role": "assistant", "tool_calls": [call]}]}),
+        json!({"messages": [user, {"role": "tool", "tool_call_id": "c9", "content": "y"}]}),
+    ];
+    for more in bad {
+        let mut body = good.clone();
+        let fields = more.as_object().unwrap().clone();
+        body.as_object_mut().unwrap().extend(fields);
+        let (status, error) = cohere(&body);
+        assert!(status >= 400, "{more}");
+        assert!(error["message"].is_string() && error.get("error").is_none(), "{error}");
+    }
+    let (status, error) = demo("/v2/nothing", None, &good);
+    assert_eq!((status, error["message"].is_string()), (404, true));
+}
+
+#[test]
+fn cohere_says_its_plan_when_it_is_asked_for_one_and_streams_by_named_events() {
+    let tool = json!({"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {}}}});
+    let mut body = json!({"model": "tools", "stream": false, "tools": [tool],
+        "messages": [{"role": "user", "content": "say your plan"}]});
+    let message = &cohere(&body).1["message"];
+    assert_eq!(message["tool_plan"], "I will call f.");
+    assert_eq!(
+        (message.get("content"), &message["tool_calls"][0]["function"]["arguments"]),
+        (None, &json!("{}"))
+    );
+    body["stream"] = json!(true);
+    let mock = Mock::start().unwrap();
+    let out = exchange(&mock, "/v2/chat", "", &body);
+    let events = [
+        "message-start",
+        "tool-plan-delta",
+        "tool-call-start",
+        "tool-call-delta",
+        "tool-call-end",
+        "message-end",
+    ];
+    let mut order: Vec<&str> =
+        out.lines().filter_map(|line| line.strip_prefix("event: ")).collect();
+    order.dedup();
+    assert_eq!(order, events, "{out}");
+}
+
+#[test]
+fn cohere_embeds_texts() {
+    let body = json!({"model": "embed", "texts": ["a", "b"], "input_type": "search_query", "embedding_types": ["float"]});
+    let (status, answer) = demo("/v2/embed", None, &body);
+    assert_eq!(status, 200);
+    assert_eq!(answer["embeddings"]["float"].as_array().unwrap().len(), 2);
+    assert_eq!(answer["meta"]["billed_units"]["input_tokens"], 2.0);
+    let untyped = json!({"model": "embed", "texts": ["a"]});
+    assert_eq!(demo("/v2/embed", None, &untyped).0, 400);
+}

@@ -11,10 +11,11 @@ mod targets;
 
 pub use targets::{
     answer_and_stream, canary, config_yaml, error_body, image_size, json_gate, key_parse,
-    ledger_record, peek_anthropic_messages, peek_gemini, peek_openai_chat, peek_openai_responses,
-    retry_after, sse_bytes, sse_rechunk, translate_chat_to_messages, translate_from_gemini,
-    translate_messages_to_chat, translate_responses, translate_to_gemini, translate_to_responses,
-    usage_anthropic_messages, usage_gemini, usage_openai_chat, usage_openai_responses,
+    ledger_record, peek_anthropic_messages, peek_cohere_chat, peek_gemini, peek_openai_chat,
+    peek_openai_responses, retry_after, sse_bytes, sse_rechunk, translate_chat_to_messages,
+    translate_from_cohere, translate_from_gemini, translate_messages_to_chat, translate_responses,
+    translate_to_cohere, translate_to_gemini, translate_to_responses, usage_anthropic_messages,
+    usage_cohere_chat, usage_gemini, usage_openai_chat, usage_openai_responses,
 };
 
 /// A target: its name, its body, and words that mutation puts in.
@@ -69,6 +70,8 @@ const JSON: &[&str] = &[
     "\"type\":\"function_call\",\"call_id\":\"c\",\"name\":\"f\"",
     "\"type\":\"function_call_output\",\"call_id\":\"c\"",
     "\"id\":\"msg_1\"",
+    "\"documents\":[\"x\"],",
+    "\"thinking\":{\"type\":\"enabled\"},",
     "\u{e9}",
     "\u{1f600}",
 ];
@@ -154,6 +157,8 @@ const STREAM: &[&str] = &[
     "\"output_index\":1,",
     "\"output\":[],",
     "\"status\":\"incomplete\",",
+    "data: {\"type\":\"message-end\",\"delta\":{\"finish_reason\":\"COMPLETE\"}}\n\n",
+    "\"billed_units\":{\"input_tokens\":1.0},",
     "id: 1\n",
     "18446744073709551616",
     "-1",
@@ -260,11 +265,15 @@ pub const TARGETS: &[Target] = &[
     Target { name: "peek_anthropic_messages", run: peek_anthropic_messages, words: JSON },
     Target { name: "peek_openai_responses", run: peek_openai_responses, words: JSON },
     Target { name: "peek_gemini", run: peek_gemini, words: GEMINI },
+    Target { name: "peek_cohere_chat", run: peek_cohere_chat, words: JSON },
     Target { name: "image_size", run: image_size, words: IMAGE },
     Target { name: "usage_openai_chat", run: usage_openai_chat, words: STREAM },
     Target { name: "usage_anthropic_messages", run: usage_anthropic_messages, words: STREAM },
     Target { name: "usage_openai_responses", run: usage_openai_responses, words: STREAM },
     Target { name: "usage_gemini", run: usage_gemini, words: GEMINI_STREAM },
+    Target { name: "usage_cohere_chat", run: usage_cohere_chat, words: STREAM },
+    Target { name: "translate_from_cohere", run: translate_from_cohere, words: JSON },
+    Target { name: "translate_to_cohere", run: translate_to_cohere, words: JSON },
     Target { name: "translate_chat_to_messages", run: translate_chat_to_messages, words: JSON },
     Target { name: "translate_messages_to_chat", run: translate_messages_to_chat, words: JSON },
     Target { name: "translate_responses", run: translate_responses, words: JSON },

@@ -11,7 +11,7 @@ use crate::report::{Outcome, Tally};
 use crate::{install, tools};
 
 /// (suite, client dialect)
-const SUITES: [(&str, &str); 12] = [
+const SUITES: [(&str, &str); 13] = [
     ("test_openai", "openai"),
     ("openai.test.mjs", "openai"),
     ("ai-sdk-openai.test.mjs", "openai"),
@@ -24,10 +24,13 @@ const SUITES: [(&str, &str); 12] = [
     ("test_gemini", "gemini"),
     ("gemini.test.mjs", "gemini"),
     ("test_bedrock", "bedrock"),
+    ("test_cohere", "cohere"),
 ];
 
 struct Installed {
     python: PathBuf,
+    /// With Cohere's SDK, whose dependencies are its own.
+    cohere: PathBuf,
     node: PathBuf,
     js: PathBuf,
 }
@@ -86,7 +89,7 @@ fn through_gateway(installed: &Installed, partner: &Partner, tally: &mut Tally) 
         Ok(Outcome::Pass(String::new()))
     });
     let Some((gateway, key, spent)) = started else { return };
-    for provider in ["openai", "anthropic", "responses", "gemini", "bedrock"] {
+    for provider in ["openai", "anthropic", "responses", "gemini", "bedrock", "cohere"] {
         for (suite, client) in SUITES {
             let target = Target {
                 base_url: gateway.base_url(),
@@ -123,6 +126,7 @@ providers:
   mock-bedrock: {{type: bedrock, base_url: \"{root}\", region: us-east-1, aws: {{access_key_id: {id}, secret_access_key: env:PARTNER_SECRET}}, {models}}}
   mock-anthropic: {{type: anthropic, base_url: \"{base_url}\", key: env:PARTNER_KEY, anthropic_version: \"2026-10-21\", {models}}}
   mock-gemini: {{type: gemini, base_url: \"{base_url}\", key: env:PARTNER_KEY, {models}}}
+  mock-cohere: {{type: cohere, base_url: \"{root}/v2\", key: env:PARTNER_KEY, {models}}}
 budgets:
   spent: {{app: spent, limit: 1 requests, per: month}}
 prices: {{unpriced: allow}}
@@ -147,7 +151,9 @@ fn run(installed: &Installed, suite: &str, target: &Target<'_>) -> Result<Outcom
         command.args(["--test", "--test-reporter=tap", suite]).current_dir(&installed.js);
         command
     } else {
-        let mut command = Command::new(&installed.python);
+        let is_cohere = suite == "test_cohere";
+        let python = if is_cohere { &installed.cohere } else { &installed.python };
+        let mut command = Command::new(python);
         command.args(["-m", "unittest", suite]).current_dir(source("python"));
         command.env("PYTHONDONTWRITEBYTECODE", "1");
         command
@@ -176,8 +182,10 @@ fn source(language: &str) -> PathBuf {
 
 fn install() -> Result<Installed> {
     let python = install::python("sdk-python", &source("python").join("requirements.txt"), &[])?;
+    let needs = source("python").join("cohere-requirements.txt");
+    let cohere = install::python("sdk-cohere", &needs, &["--no-deps"])?;
     let (node, js) = javascript()?;
-    Ok(Installed { python, node, js })
+    Ok(Installed { python, cohere, node, js })
 }
 
 /// Node 24 comes as a package, so that the machine's own (which runs npm) may be older.

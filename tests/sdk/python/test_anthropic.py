@@ -87,6 +87,7 @@ class AnthropicSuite(Marked):
         self.assertEqual((answer.stop_reason, answer.usage.output_tokens), ("max_tokens", 7))
 
     @unless_provider("responses", "a provider that speaks Responses has nothing like it")
+    @unless_provider("cohere", "a provider that speaks Cohere's chat has nothing like it")
     def test_stop_sequence(self):
         answer = self.create(messages=user(f"before STOP after {self.mark}"), stop_sequences=["STOP"])
         self.assertEqual(answer.content[0].text, "before ")
@@ -98,6 +99,7 @@ class AnthropicSuite(Marked):
             [expected, ("stop_sequence", "STOP"), ("stop_sequence", None)],
         )
 
+    @unless_provider("cohere", "a provider that speaks Cohere's chat has nothing like it")
     def test_refusal(self):
         self.assertEqual(self.create("refusal").stop_reason, "refusal")
 
@@ -205,6 +207,7 @@ class AnthropicSuite(Marked):
 
     @unless_provider("gemini", "Gemini can't be told to call one tool at a time")
     @unless_provider("bedrock", "Converse can't be told to call one tool at a time")
+    @unless_provider("cohere", "Cohere can't be told to call one tool at a time")
     def test_parallel_can_be_forbidden(self):
         answer = self.create(
             "tools", tools=TOOLS, tool_choice={"type": "auto", "disable_parallel_tool_use": True}

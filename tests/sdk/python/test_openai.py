@@ -71,6 +71,7 @@ class OpenAISuite(Marked):
         self.assertEqual(answer.choices[0].message.content, "before ")
         self.assertEqual(answer.choices[0].finish_reason, "stop")
 
+    @unless_provider("cohere", "a provider that speaks Cohere's chat has nothing like it")
     def test_refusal(self):
         choice = self.create("refusal").choices[0]
         self.assertTrue(choice.message.refusal or choice.finish_reason == "content_filter")
@@ -86,6 +87,7 @@ class OpenAISuite(Marked):
         self.assertEqual(again.choices[0].message.content, answer.choices[0].message.content)
 
     @unless_provider("bedrock", "a provider that speaks Converse has nothing like it")
+    @unless_provider("cohere", "a provider that speaks Cohere's chat has nothing like it")
     def test_reasoning_is_counted(self):
         answer = self.create(reasoning_effort="low", max_completion_tokens=4000)
         self.assertGreater(answer.usage.completion_tokens_details.reasoning_tokens, 0)
@@ -167,6 +169,7 @@ class OpenAISuite(Marked):
 
     @unless_provider("gemini", "Gemini can't be told to call one tool at a time")
     @unless_provider("bedrock", "Converse can't be told to call one tool at a time")
+    @unless_provider("cohere", "Cohere can't be told to call one tool at a time")
     def test_parallel_can_be_forbidden(self):
         message = self.create("tools", tools=TOOLS, parallel_tool_calls=False).choices[0].message
         self.assertEqual(len(message.tool_calls), 1)

@@ -104,6 +104,7 @@ fn presets_are_whole_and_their_hosts_exist() {
         "azure-openai",
         "bedrock",
         "cloudflare-workers-ai",
+        "cohere",
         "coreweave",
         "deepseek",
         "demo",

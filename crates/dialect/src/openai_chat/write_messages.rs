@@ -132,7 +132,11 @@ impl Writer<'_, '_> {
         moved: &mut Vec<Value>,
     ) -> Result<(), FieldError> {
         let id = self.tool_id(&result.id);
-        let is_text = |part: &&Part| matches!(part.kind, PartKind::Text(_));
+        let is_text = |part: &&Part| match &part.kind {
+            PartKind::Text(_) => true,
+            PartKind::Document(document) => matches!(document.source, Media::Text(_)),
+            _ => false,
+        };
         let mut texts = self.parts(result.parts.iter().filter(is_text), path)?;
         let media = self.parts(result.parts.iter().filter(|part| !is_text(part)), path)?;
         if result.is_error {

@@ -185,6 +185,139 @@ fn models_are_listed_with_the_fields_that_each_sdk_requires() {
     assert_eq!(anthropic["first_id"], "chat");
     assert_eq!(anthropic["data"][0]["created_at"], "2023-11-14T22:13:20.000Z");
     assert_eq!(anthropic["data"][0]["lifecycle"], "active");
+    let cohere = list(DialectId::CohereChat);
+    assert_eq!(
+        (&cohere["models"][0]["name"], &cohere["models"][0]["context_length"]),
+        (&json!("chat"), &json!(8_000))
+    );
+}
+
+/// Pages that Cohere could never see are refused, not dropped; a text file goes as text.
+#[test]
+fn cohere_gets_text_and_no_pages() {
+    let file = |data: &str| {
+        json!({"model": "m", "messages": [{"role": "user", "content": [
+            {"type": "file", "file": {"filename": "a.txt", "file_data": data}}]}]})
+    };
+    let (chat, cohere) = (DialectId::OpenaiChat, DialectId::CohereChat);
+    let pages = read(chat, &file("data:application/pdf;base64,JVBERi0xLjQ="));
+    let quirks = Quirks::default();
+    let refused = find(cohere).write_request(
+        &pages,
+        &target(&quirks, NEW),
+        &mut domain::LossReport::default(),
+    );
+    assert_eq!(refused.expect_err("refused").field, "messages[0].content");
+    let text = read(chat, &file("data:text/plain;base64,d29yZHM="));
+    let (body, _, loss) = write_request(cohere, &text, &target(&quirks, NEW));
+    assert_eq!(body["messages"][0]["content"], "a.txt\n\nwords");
+    assert_eq!(loss.to_string(), "messages[].content[].file=emulated");
+}
+
+/// What Cohere has beside the messages goes where other vendors have it, and comes back as it was.
+#[test]
+fn documents_of_cohere_stand_before_the_question() {
+    let (cohere, messages) = (DialectId::CohereChat, DialectId::AnthropicMessages);
+    let documents = json!(["The hut opens.", {"id": "hut", "data": {"title": "Hut", "snippet": "2,100 metres"}}]);
+    let request = json!({"model": "m", "documents": documents, "messages": [
+        {"role": "user", "content": "Hello."}, {"role": "assistant", "content": "Hello."},
+        {"role": "user", "content": "And the hut?"}]});
+    let exchange = read(cohere, &request);
+    let quirks = Quirks::default();
+    let (body, _, loss) = write_request(messages, &exchange, &target(&quirks, NEW));
+    let said = &body["messages"][2]["content"];
+    assert_eq!(said[0]["source"]["data"], "The hut opens.");
+    assert_eq!((&said[1]["title"], &said[2]["text"]), (&json!("hut"), &json!("And the hut?")));
+    assert_eq!(said[1]["source"]["data"], r#"{"title":"Hut","snippet":"2,100 metres"}"#);
+    assert_eq!(loss.to_string(), "max_tokens=emulated");
+    let (body, _, loss) = write_request(cohere, &exchange, &target(&quirks, NEW));
+    assert_eq!((&body["documents"], loss.to_string().as_str()), (&documents, ""));
+    assert_eq!(body["messages"], request["messages"]);
+}
+
+/// Where Cohere has no word for a choice, only what may be chosen is sent; formats and tools exclude each other there.
+#[test]
+fn choices_and_formats_that_cohere_has_no_word_for() {
+    let (chat, cohere) = (DialectId::OpenaiChat, DialectId::CohereChat);
+    let function =
+        |name: &str| json!({"type": "function", "function": {"name": name, "strict": true}});
+    let mut request = json!({"model": "m", "messages": [{"role": "user", "content": "x"}],
+        "tools": [function("a"), function("b")],
+        "tool_choice": {"type": "function", "function": {"name": "b"}}});
+    let quirks = Quirks::default();
+    let (body, _, loss) = write_request(cohere, &read(chat, &request), &target(&quirks, NEW));
+    assert_eq!(body["tools"].as_array().map(Vec::len), Some(1));
+    assert_eq!(
+        (&body["tools"][0]["function"]["name"], &body["tool_choice"]),
+        (&json!("b"), &json!("REQUIRED"))
+    );
+    assert_eq!(body["strict_tools"], true);
+    assert_eq!(loss.to_string(), "tool_choice.allowed_tools=emulated");
+
+    request["tool_choice"] = json!("none");
+    request["response_format"] = json!({"type": "json_object"});
+    let (body, _, loss) = write_request(cohere, &read(chat, &request), &target(&quirks, NEW));
+    assert_eq!((&body["tool_choice"], body.get("response_format")), (&json!("NONE"), None));
+    assert_eq!(body["messages"][0]["role"], "system");
+    assert_eq!(loss.to_string(), "response_format=approximated");
+}
+
+/// The ranges of Cohere's numbers, and one penalty of two.
+#[test]
+fn numbers_are_kept_within_coheres_ranges() {
+    let (chat, cohere) = (DialectId::OpenaiChat, DialectId::CohereChat);
+    let written = |more: Value| {
+        let mut request = json!({"model": "m", "messages": [{"role": "user", "content": "x"}]});
+        request.as_object_mut().expect("object").extend(more.as_object().expect("object").clone());
+        let (body, _, loss) =
+            write_request(cohere, &read(chat, &request), &target(&Quirks::default(), NEW));
+        (body, loss.to_string())
+    };
+    let (body, loss) = written(json!({"top_p": 1, "top_k": 900, "seed": -1}));
+    assert_eq!((&body["p"], &body["k"], body.get("seed")), (&json!(0.99), &json!(500), None));
+    assert_eq!(loss, "seed=dropped");
+    let (body, loss) = written(json!({"frequency_penalty": 0.5, "presence_penalty": 0.5}));
+    assert_eq!((&body["frequency_penalty"], body.get("presence_penalty")), (&json!(0.5), None));
+    assert_eq!(loss, "presence_penalty=dropped");
+    let (body, loss) = written(json!({"frequency_penalty": -1.0, "presence_penalty": 0.5}));
+    assert_eq!((body.get("frequency_penalty"), &body["presence_penalty"]), (None, &json!(0.5)));
+    assert_eq!(loss, "frequency_penalty=dropped");
+}
+
+/// Fields of Cohere's that ask for what is so anyway elsewhere are no loss; others are.
+#[test]
+fn what_only_cohere_has_is_told_when_it_is_missed() {
+    let cohere = DialectId::CohereChat;
+    let noted = |more: Value| {
+        let mut request =
+            json!({"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "x"}]});
+        request.as_object_mut().expect("object").extend(more.as_object().expect("object").clone());
+        let exchange = read(cohere, &request);
+        write_request(DialectId::OpenaiChat, &exchange, &target(&Quirks::default(), NEW))
+            .2
+            .to_string()
+    };
+    assert_eq!(noted(json!({"citation_options": {"mode": "OFF"}, "priority": 0, "k": 0})), "");
+    assert_eq!(noted(json!({"safety_mode": "STRICT"})), "safety_mode=dropped");
+    assert_eq!(noted(json!({"citation_options": {"mode": "FAST"}})), "citation_options=dropped");
+}
+
+/// A Cohere client that did not ask for reasoning finds the text first.
+#[test]
+fn reasoning_is_not_pushed_on_a_cohere_client() {
+    let (chat, cohere) = (DialectId::OpenaiChat, DialectId::CohereChat);
+    let body = json!({"choices": [{"finish_reason": "stop",
+        "message": {"content": "Bern.", "reasoning_content": "Where?"}}]});
+    let answer = find(chat).read_answer(body.to_string().as_bytes()).expect("good");
+    let shown = |exchange: &Exchange| -> Value {
+        let body = find(cohere).write_answer(&answer, &context(exchange));
+        serde_json::from_slice(&body).expect("JSON")
+    };
+    let mut exchange = asked(cohere);
+    assert_eq!(shown(&exchange)["message"]["content"][0]["thinking"], "Where?");
+    exchange.reasoning.thinking = None;
+    assert_eq!(shown(&exchange)["message"]["content"], json!([{"type": "text", "text": "Bern."}]));
+    assert_eq!(shown(&exchange)["id"], "00000000-0000-7000-8000-000000000001");
 }
 
 /// A client's turn made of what a response said, with the results of its calls.

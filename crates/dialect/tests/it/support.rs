@@ -10,12 +10,13 @@ use dialect::{
 };
 use domain::{LossReport, UnixMicros};
 
-pub(crate) const ALL: [DialectId; 5] = [
+pub(crate) const ALL: [DialectId; 6] = [
     DialectId::OpenaiChat,
     DialectId::AnthropicMessages,
     DialectId::OpenaiResponses,
     DialectId::Gemini,
     DialectId::BedrockConverse,
+    DialectId::CohereChat,
 ];
 pub(crate) const OLD: &str = "2023-06-01";
 pub(crate) const NEW: &str = "2026-10-21";
@@ -55,9 +56,7 @@ pub(crate) fn path(id: DialectId, stream: bool) -> PathFacts<'static> {
             model: Some("provider-model"),
             stream: stream.then_some(StreamForm::Events),
         },
-        DialectId::OpenaiChat | DialectId::AnthropicMessages | DialectId::OpenaiResponses => {
-            PathFacts::default()
-        }
+        _ => PathFacts::default(),
     }
 }
 
@@ -92,16 +91,17 @@ pub(crate) fn target<'a>(quirks: &'a Quirks, version: &'a str) -> Target<'a> {
     }
 }
 
-/// Converse takes no media at URLs: a request with some is refused there, which has a test of its own.
+/// What a provider refuses to be given has tests of its own: media at URLs at Converse, pages at Cohere.
 fn without_what_is_refused(to: DialectId, exchange: &Exchange) -> Exchange {
     let mut exchange = exchange.clone();
-    if to == DialectId::BedrockConverse {
-        for message in &mut exchange.messages {
-            message.parts.retain(|part| match &part.kind {
-                PartKind::Image(image) => !matches!(image.source, Media::Url(_)),
-                _ => true,
-            });
-        }
+    for message in &mut exchange.messages {
+        message.parts.retain(|part| match (&part.kind, to) {
+            (PartKind::Image(image), DialectId::BedrockConverse) => {
+                !matches!(image.source, Media::Url(_))
+            }
+            (kind, DialectId::CohereChat) => !has_pages(kind),
+            _ => true,
+        });
     }
     exchange
 }
@@ -116,6 +116,11 @@ pub(crate) fn write_request(
     let exchange = without_what_is_refused(id, exchange);
     let request = find(id).write_request(&exchange, target, &mut loss).expect("writable");
     (serde_json::from_slice(&request.body).expect("JSON"), request.headers, loss)
+}
+
+fn has_pages(kind: &PartKind) -> bool {
+    let PartKind::Document(document) = kind else { return false };
+    matches!(&document.source, Media::Base64 { media_type, .. } if media_type == "application/pdf")
 }
 
 pub(crate) fn context(exchange: &Exchange) -> AnswerContext<'_> {
@@ -151,6 +156,10 @@ pub(crate) fn asked(client: DialectId) -> Exchange {
         DialectId::BedrockConverse => {
             br#"{"messages":[{"role":"user","content":[{"text":"x"}]}],"inferenceConfig":{"maxTokens":9000},
                  "additionalModelRequestFields":{"thinking":{"type":"enabled","budget_tokens":2000}}}"#
+        }
+        DialectId::CohereChat => {
+            br#"{"model":"m","messages":[{"role":"user","content":"x"}],"stream":true,
+                 "thinking":{"type":"enabled"}}"#
         }
     };
     read_request(client, body)

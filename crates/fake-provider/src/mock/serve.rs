@@ -168,6 +168,7 @@ fn fingerprint(request: &Request) -> u64 {
         "x-api-key",
         "x-goog-api-key",
         "content-type",
+        "x-fern-sdk-name",
     ] {
         id = lorem::mix(id ^ lorem::hash(request.header(name).unwrap_or_default().as_bytes()));
     }

@@ -39,6 +39,11 @@ pub fn peek_anthropic_messages(data: &[u8]) {
     peek(DialectId::AnthropicMessages, data);
 }
 
+/// Peek and forward of Cohere's v2 chat.
+pub fn peek_cohere_chat(data: &[u8]) {
+    peek(DialectId::CohereChat, data);
+}
+
 /// Peek and forward of responses.
 pub fn peek_openai_responses(data: &[u8]) {
     peek(DialectId::OpenaiResponses, data);
@@ -209,6 +214,18 @@ pub fn translate_to_gemini(data: &[u8]) {
 pub fn translate_from_gemini(data: &[u8]) {
     translate(DialectId::Gemini, DialectId::OpenaiChat, data);
     translate(DialectId::Gemini, DialectId::AnthropicMessages, data);
+}
+
+/// A v2 chat request of Cohere's as a request of either other dialect.
+pub fn translate_from_cohere(data: &[u8]) {
+    translate(DialectId::CohereChat, DialectId::OpenaiChat, data);
+    translate(DialectId::CohereChat, DialectId::AnthropicMessages, data);
+}
+
+/// A chat or message request as a v2 chat request of Cohere's.
+pub fn translate_to_cohere(data: &[u8]) {
+    translate(DialectId::OpenaiChat, DialectId::CohereChat, data);
+    translate(DialectId::AnthropicMessages, DialectId::CohereChat, data);
 }
 
 fn translate(from: DialectId, to: DialectId, data: &[u8]) {

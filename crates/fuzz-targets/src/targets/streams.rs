@@ -63,6 +63,11 @@ pub fn usage_anthropic_messages(data: &[u8]) {
     usage(DialectId::AnthropicMessages, data);
 }
 
+/// Usage of Cohere's v2 chat.
+pub fn usage_cohere_chat(data: &[u8]) {
+    usage(DialectId::CohereChat, data);
+}
+
 /// Usage of responses.
 pub fn usage_openai_responses(data: &[u8]) {
     usage(DialectId::OpenaiResponses, data);

@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 
 use dialect::{DialectId, PathFacts, StreamForm};
-use http::{HeaderMap, Method, header};
+use http::{HeaderMap, HeaderValue, Method, header};
 
 /// Whose shape a route's requests and answers have, errors above all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub enum Speaks {
 
 impl Speaks {
     /// Decides [`Speaks::ByHeaders`]: Anthropic's clients always send `anthropic-version`, Google's bear their key in a
-    /// header or a query of their own.
+    /// header or a query of their own, Cohere's send the name of their SDK.
     pub fn settle(self, headers: &HeaderMap, query: Option<&str>) -> DialectId {
         match self {
             Self::One(dialect) => dialect,
@@ -31,6 +31,9 @@ impl Speaks {
                 if headers.contains_key("x-goog-api-key") || query_key(query).is_some() =>
             {
                 DialectId::Gemini
+            }
+            Self::ByHeaders if headers.get("x-fern-sdk-name").is_some_and(is_cohere) => {
+                DialectId::CohereChat
             }
             Self::ByHeaders => DialectId::OpenaiChat,
         }
@@ -44,6 +47,11 @@ pub fn query_key(query: Option<&str>) -> Option<&str> {
 
 fn pairs(query: &str) -> impl Iterator<Item = (&str, &str)> {
     query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+}
+
+/// Python's SDK calls itself `cohere`, JavaScript's `cohere-ai`.
+fn is_cohere(name: &HeaderValue) -> bool {
+    name.as_bytes().starts_with(b"cohere")
 }
 
 /// Who may call a route.
@@ -127,6 +135,7 @@ const RESPONSES: Speaks = Speaks::One(DialectId::OpenaiResponses);
 const ANTHROPIC: Speaks = Speaks::One(DialectId::AnthropicMessages);
 const GEMINI: Speaks = Speaks::One(DialectId::Gemini);
 const CONVERSE: Speaks = Speaks::One(DialectId::BedrockConverse);
+const COHERE: Speaks = Speaks::One(DialectId::CohereChat);
 const NONE: &[&str] = &[];
 /// Google's way to bear a key, and to say how an answer is to be written.
 const GOOGLE: &[&str] = &["alt", "key"];
@@ -150,6 +159,10 @@ const ANY_PAGE: &[&str] = &[
     "pageToken",
     "queryBase",
     "filter",
+    "page_size",
+    "page_token",
+    "endpoint",
+    "default_only",
 ];
 /// One model, as anybody asks for it.
 const ANY_MODEL: &[&str] = &["beta", "alt", "key"];
@@ -209,6 +222,8 @@ pub const ROUTES: &[Route] = &[
     post("/v1/embeddings", Action::Embeddings, OPENAI, NONE),
     post("/v1/responses/input_tokens", Action::CountTokens, RESPONSES, NONE),
     post("/v1/messages/count_tokens", Action::CountTokens, ANTHROPIC, BETA),
+    post("/v2/chat", Action::Chat, COHERE, NONE),
+    post("/v2/embed", Action::Embeddings, COHERE, NONE),
     get("/v1/models", Action::Models, Speaks::ByHeaders, ANY_PAGE),
     get("/v1/models/*", Action::Model, Speaks::ByHeaders, ANY_MODEL),
     google("/v1beta/models/*:generateContent", Action::Chat),
@@ -443,6 +458,8 @@ pub fn likely(path: &str) -> Speaks {
         GEMINI
     } else if path.starts_with("/model/") {
         CONVERSE
+    } else if path.starts_with("/v2/") {
+        COHERE
     } else {
         Speaks::ByHeaders
     }

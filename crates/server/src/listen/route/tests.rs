@@ -251,6 +251,7 @@ fn queries_pass_only_where_they_mean_something() {
         ("/v1/messages", "beta=true"),
         ("/v1/models", "limit=20&after_id=a/b%3A1"),
         ("/v1/models", "beta=true"),
+        ("/v1/models", "page_size=20&endpoint=chat"),
     ] {
         assert!(ask(path, query).is_ok(), "{path}?{query}");
     }
@@ -282,6 +283,11 @@ fn a_shared_route_answers_in_the_shape_of_its_caller() {
     headers.insert("anthropic-version", HeaderValue::from_static("2023-06-01"));
     assert_eq!(settle(&headers, None), DialectId::AnthropicMessages);
     assert_eq!(super::OPENAI.settle(&headers, None), DialectId::OpenaiChat);
+    for sdk in ["cohere", "cohere-ai"] {
+        let mut headers = HeaderMap::new();
+        headers.insert("x-fern-sdk-name", HeaderValue::from_static(sdk));
+        assert_eq!(settle(&headers, None), DialectId::CohereChat);
+    }
 }
 
 /// Google's clients name the model, the verb and the form of the answer in path and query.
