@@ -174,6 +174,11 @@ pub trait StreamReader: Send {
 pub trait StreamWriter: Send {
     /// Appends the bytes of one event; may append none.
     fn event(&mut self, event: &StreamEvent, out: &mut Vec<u8>);
+    /// The error event that ends the stream as it stands; `None` where that is [`Dialect::render_error_event`] whatever
+    /// went before.
+    fn error_event(&self, _error: &ClientError<'_>) -> Option<Vec<u8>> {
+        None
+    }
     /// Why the stream can't go on in this dialect. Nothing more will be written: the server ends it with an
     /// error event and aborts the body.
     fn broken(&self) -> Option<&'static str> {

@@ -375,3 +375,37 @@ fn log_probabilities_pass_between_openais_dialects() {
     });
     assert_eq!(logprobs, Some(&json!({"content": [token], "refusal": null})));
 }
+
+/// An error that ends a translated stream goes on counting; SDKs raise on its object, older ones read its fields.
+#[test]
+fn an_error_event_is_numbered_after_the_others() {
+    let responses = DialectId::OpenaiResponses;
+    let exchange = asked(responses);
+    let mut writer = find(responses).stream_writer(&context(&exchange));
+    let mut out = Vec::new();
+    writer.event(&dialect::StreamEvent::Start { id: None, model: None, usage: None }, &mut out);
+    let error = dialect::ClientError {
+        code: "stream_interrupted",
+        status: 502,
+        message: "it broke off",
+        fix: "try again",
+        request_id: "req_1",
+        provider: Some("acme"),
+        attempts: 1,
+        field: None,
+    };
+    out.extend(writer.error_event(&error).expect("of its own"));
+    let text = String::from_utf8(out).expect("UTF-8");
+    let events: Vec<Value> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("data: "))
+        .map(|data| serde_json::from_str(data).expect("JSON"))
+        .collect();
+    let numbers: Vec<u64> =
+        events.iter().filter_map(|event| event["sequence_number"].as_u64()).collect();
+    assert_eq!(numbers, [0, 1, 2]);
+    let last = &events[2];
+    assert_eq!((&last["type"], &last["message"]), (&json!("error"), &json!("it broke off")));
+    assert_eq!(last["error"]["message"], last["message"]);
+    assert_eq!(last["error"]["outrigger"]["request_id"], "req_1");
+}
