@@ -330,6 +330,22 @@ fn an_agents_own_tools_are_left_out_and_said() {
     }
 }
 
+/// Codex lets its model know things in the shape of outputs that nobody called for.
+#[test]
+fn an_output_without_a_call_is_the_users_text() {
+    let responses = DialectId::OpenaiResponses;
+    let told = json!({"type": "function_call_output", "id": "fco_1", "name": "goal", "namespace": "agent", "output": "win"});
+    let body = json!({"model": "m", "input": [{"role": "user", "content": "x"}, told]});
+    let exchange = read(responses, &body);
+    assert_eq!(exchange.unknown, [""; 0]);
+    let (body, _, loss) =
+        write_request(DialectId::OpenaiChat, &exchange, &target(&Quirks::default(), OLD));
+    let expected =
+        json!([{"type": "text", "text": "Output of agent.goal:"}, {"type": "text", "text": "win"}]);
+    assert_eq!(body["messages"][1], json!({"role": "user", "content": expected}));
+    assert_eq!(loss.to_string(), "");
+}
+
 /// What SDKs send back of a response as it came is nothing new.
 #[test]
 fn a_response_in_the_history_is_no_loss() {
