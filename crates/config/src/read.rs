@@ -28,13 +28,12 @@ impl Context<'_> {
             key_variables: Vec::new(),
             key_required: false,
         };
-        let spoken =
-            vec![DialectId::OpenaiChat, DialectId::AnthropicMessages, DialectId::OpenaiResponses];
+        let all = DialectId::ALL.to_vec();
         match name {
             "openai-compatible" => {
                 Some(bare(ProviderKind::OpenaiCompatible, vec![DialectId::OpenaiChat]))
             }
-            "demo" => Some(bare(ProviderKind::Demo, spoken)),
+            "demo" => Some(bare(ProviderKind::Demo, all)),
             _ => self.presets.facts(name),
         }
     }

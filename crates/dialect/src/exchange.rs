@@ -12,6 +12,7 @@ use serde_json::Value;
 pub use crate::answer::{Answer, BlockKind, Choice, Delta, StreamEvent, StreamMerge};
 use crate::json::to_text;
 use crate::reasoning::Effort;
+use crate::registry::dialect;
 use crate::wire::StreamForm;
 
 /// A request in no vendor's words.
@@ -411,11 +412,7 @@ impl Exchange {
 
     /// Where a message's content stands in the client's own request, for errors.
     pub(crate) fn place(&self, message: &Message) -> String {
-        let list = match self.from {
-            DialectId::OpenaiResponses => "input",
-            DialectId::OpenaiChat | DialectId::AnthropicMessages => "messages",
-        };
-        format!("{list}[{}].content", message.at)
+        dialect(self.from).message_place(message.at)
     }
 
     /// The custom tool of that name, if there is one.

@@ -18,6 +18,7 @@ mod cursor;
 pub mod exchange;
 mod fault;
 pub mod gate;
+pub mod gemini;
 mod http_date;
 mod intake;
 mod json;

@@ -10,16 +10,18 @@ pub enum DialectId {
     AnthropicMessages = 1,
     /// OpenAI Responses.
     OpenaiResponses = 2,
+    /// Gemini `generateContent`.
+    Gemini = 3,
 }
 
 impl DialectId {
     /// Every dialect, in the order of its code.
     pub const ALL: &'static [Self] =
-        &[Self::OpenaiChat, Self::AnthropicMessages, Self::OpenaiResponses];
+        &[Self::OpenaiChat, Self::AnthropicMessages, Self::OpenaiResponses, Self::Gemini];
 
     /// Their words, in the same order.
     pub const WORDS: &'static [&'static str] =
-        &["openai-chat", "anthropic-messages", "openai-responses"];
+        &["openai-chat", "anthropic-messages", "openai-responses", "gemini"];
 
     /// The word used in config, rows and metrics.
     pub fn as_str(self) -> &'static str {
@@ -27,6 +29,7 @@ impl DialectId {
             Self::OpenaiChat => "openai-chat",
             Self::AnthropicMessages => "anthropic-messages",
             Self::OpenaiResponses => "openai-responses",
+            Self::Gemini => "gemini",
         }
     }
 

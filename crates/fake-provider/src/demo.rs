@@ -125,6 +125,9 @@ impl Demo {
     pub fn respond_with(&self, call: &Call<'_>, tweak: &Tweak) -> Reply {
         let path = call.path.split('?').next().unwrap_or(call.path);
         let anthropic = call.header("anthropic-version").is_some();
+        if crate::gemini::is_meant(call) {
+            return crate::gemini::respond(self, call, tweak);
+        }
         match (call.method, path) {
             ("POST", "/v1/chat/completions") => crate::openai::chat(self, call, tweak),
             ("POST", "/v1/responses") => crate::responses::responses(self, call, tweak),

@@ -117,11 +117,7 @@ pub fn prepare(
         target: target.cloned(),
         body: Bytes::new(),
         headers: HeaderMap::new(),
-        path: dialect.path(
-            ask.endpoint,
-            offer.id.model().as_str(),
-            ask.peek.stream.then_some(form(ask, id)),
-        ),
+        path: path(ask, dialect, offer.id.model().as_str()),
         translated: id != ask.client.id(),
         strip_usage: false,
         losses: LossReport::default(),
@@ -135,6 +131,13 @@ pub fn prepare(
     }
     own_headers(&mut call, ask, client_headers);
     Ok(call)
+}
+
+fn path(ask: &Ask, dialect: &'static dyn Dialect, model: &str) -> Cow<'static, str> {
+    if dialect.id() == ask.client.id() {
+        return dialect.forward_path(ask.endpoint, model, &ask.peek);
+    }
+    dialect.path(ask.endpoint, model, ask.peek.stream.then_some(StreamForm::Events))
 }
 
 /// Same dialect: the client's bytes, but for the model's name and the one exception for usage.

@@ -107,6 +107,7 @@ fn presets_are_whole_and_their_hosts_exist() {
         "deepseek",
         "demo",
         "fireworks",
+        "gemini",
         "groq",
         "llama.cpp",
         "meta-llama-api",

@@ -34,11 +34,15 @@ pub(super) fn spell(corner: Corner) -> &'static str {
         C::Stop | C::StopSome => "stop_sequences",
         C::MaxTokensAbsent => "max_tokens",
         C::Prefill => "messages[-1]",
-        C::EffortRange | C::EffortAsBudget | C::EffortAsSwitch => "output_config.effort",
+        C::EffortRange | C::EffortCeiling | C::EffortAsBudget | C::EffortAsSwitch => {
+            "output_config.effort"
+        }
         C::Budget => "thinking.budget_tokens",
         C::ThinkingBetween => "thinking.type",
         C::NoReasoning => "thinking",
         C::SignedReasoning => "messages[].content[].signature",
+        C::ThoughtSignature => "messages[].content[].tool_use",
+        C::DocumentTitle => "messages[].content[].title",
         C::PlainReasoning => "messages[].content[].thinking",
         C::CacheBreakpoints => "cache_control",
         C::CacheLifetime => "cache_control.ttl",

@@ -68,7 +68,7 @@ fn block(part: &Part, reasoning: Reasoning) -> Option<Value> {
             let input = serde_json::from_str(input).ok().filter(Value::is_object);
             let input = input.unwrap_or_else(|| json!({}));
             // What the client sends back must fit here, wherever the next turn goes.
-            let id = tool_ids::for_messages(id);
+            let id = tool_ids::for_messages_client(id);
             Some(json!({"type": "tool_use", "id": id, "name": name, "input": input}))
         }
         PartKind::Thinking(_) | PartKind::Redacted(_) if !reasoning.wants_blocks() => None,

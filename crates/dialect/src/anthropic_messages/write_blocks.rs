@@ -230,13 +230,20 @@ impl Writer<'_, '_> {
         block.put("type", "document");
         block.put("source", source);
         block.put_some("title", document.title.clone());
-        for (name, value) in &document.extras {
-            block.put(name, value.clone());
+        if self.is_same() {
+            for (name, value) in &document.extras {
+                block.put(name, value.clone());
+            }
+        } else if !document.extras.is_empty() {
+            self.note(Corner::DocumentFields);
         }
         Ok(block.into_value())
     }
 
     fn tool_id(&mut self, id: &str) -> String {
+        if tool_ids::has_thought(id) {
+            self.note(Corner::SignedReasoning);
+        }
         let fitted = tool_ids::for_messages(id);
         if fitted != id {
             self.note(Corner::ToolIds);

@@ -270,19 +270,29 @@ impl Writer<'_, '_> {
             let mode = reasoning.thinking.map(|mode| self.display(thinking_value(mode)));
             return (mode, reasoning.effort.map(Effort::as_messages_str));
         }
-        let Some(effort) = reasoning.effort else { return (None, None) };
-        if effort == Effort::None {
+        let effort = match (reasoning.effort, reasoning.thinking) {
+            (None, None) => return (None, None),
+            (Some(effort), _) => Some(effort),
+            (None, Some(ThinkingMode::Off)) => Some(Effort::None),
+            (None, Some(ThinkingMode::Budget(tokens))) => {
+                self.note(Corner::Budget);
+                Some(Effort::from_budget(tokens))
+            }
+            (None, Some(ThinkingMode::Adaptive | ThinkingMode::Between)) => None,
+        };
+        if effort == Some(Effort::None) {
             return (Some(json!({"type": "disabled"})), None);
         }
-        if effort == Effort::Minimal {
+        if effort == Some(Effort::Minimal) {
             self.note(Corner::EffortRange);
         }
+        let word = effort.map(Effort::as_messages_str);
         if self.is_forced() {
             self.note(Corner::NoReasoning);
-            return (None, Some(effort.as_messages_str()));
+            return (None, word);
         }
-        let thinking = json!({"type": "adaptive", "display": "summarized"});
-        (Some(thinking), Some(effort.as_messages_str()))
+        let display = if reasoning.hide_text { "omitted" } else { "summarized" };
+        (Some(json!({"type": "adaptive", "display": display})), word)
     }
 
     fn display(&self, mut thinking: Value) -> Value {

@@ -35,12 +35,14 @@ pub(super) fn spell(corner: Corner) -> &'static str {
         C::MaxTokensAbsent => "max_completion_tokens",
         C::Prefill => "messages[-1]",
         C::EffortRange
+        | C::EffortCeiling
         | C::EffortAsBudget
         | C::EffortAsSwitch
         | C::Budget
         | C::ThinkingBetween
         | C::NoReasoning => "reasoning_effort",
         C::SignedReasoning => "messages[].reasoning_details",
+        C::ThoughtSignature => "messages[].tool_calls[]",
         C::PlainReasoning => "messages[].reasoning_content",
         C::CacheBreakpoints => "messages[].content[].prompt_cache_breakpoint",
         C::CacheLifetime => "prompt_cache_options.ttl",
@@ -48,7 +50,7 @@ pub(super) fn spell(corner: Corner) -> &'static str {
         C::Tier => "service_tier",
         C::Name => "messages[].name",
         C::Refusal => "messages[].refusal",
-        C::DocumentText | C::DocumentFields => "messages[].content[].file",
+        C::DocumentText | C::DocumentFields | C::DocumentTitle => "messages[].content[].file",
         C::ImageDetail => "messages[].content[].image_url.detail",
         C::Betas => "anthropic-beta",
         C::Unknown => "unknown_fields",

@@ -155,6 +155,9 @@ impl Writer<'_, '_> {
     }
 
     fn tool_id(&mut self, id: &str) -> String {
+        if tool_ids::has_thought(id) {
+            self.note(Corner::SignedReasoning);
+        }
         let id = tool_ids::original(id);
         if !self.target.quirks.tool_id_nine_alphanumeric {
             return id.into_owned();
@@ -419,7 +422,7 @@ fn mark_error(texts: &mut Vec<Value>) {
     }
 }
 
-fn search_result_text(raw: &Value) -> String {
+pub(crate) fn search_result_text(raw: &Value) -> String {
     let mut lines: Vec<&str> =
         ["title", "source"].iter().filter_map(|key| str_at(raw, key)).collect();
     let content = raw.get("content").and_then(Value::as_array);

@@ -22,9 +22,11 @@ pub(super) fn spell(corner: Corner) -> &'static str {
         Corner::Prefill => "input[-1]",
         Corner::Name => "input[].name",
         Corner::Refusal => "input[].content[].refusal",
-        Corner::DocumentText | Corner::DocumentFields => "input[].content[].input_file",
+        Corner::DocumentText | Corner::DocumentFields | Corner::DocumentTitle => {
+            "input[].content[].input_file"
+        }
         Corner::ImageDetail => "input[].content[].detail",
-        Corner::SignedReasoning => "input[].encrypted_content",
+        Corner::SignedReasoning | Corner::ThoughtSignature => "input[].encrypted_content",
         Corner::PlainReasoning => "input[].summary",
         Corner::CacheBreakpoints => "input[].content[].prompt_cache_breakpoint",
         Corner::CacheLifetime => "prompt_cache_options.ttl",
@@ -42,6 +44,7 @@ pub(super) fn spell(corner: Corner) -> &'static str {
         Corner::Stop | Corner::StopSome => "stop",
         Corner::MaxTokensAbsent => "max_output_tokens",
         Corner::EffortRange
+        | Corner::EffortCeiling
         | Corner::EffortAsBudget
         | Corner::EffortAsSwitch
         | Corner::Budget

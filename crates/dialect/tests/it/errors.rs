@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use dialect::{ClientError, dialect as find};
+use dialect::{ClientError, DialectId, dialect as find};
 
 use crate::support::ALL;
 
@@ -54,7 +54,10 @@ fn every_code_has_the_words_that_its_clients_act_on() {
             assert_eq!(inner["outrigger"]["code"], code);
             assert_eq!(inner["message"], "budget `search` is spent:\n\"100 USD\"");
             let word = |name: &str| inner[name].as_str().unwrap_or("-").to_owned();
-            format!("{} {}", word("type"), word("code"))
+            match id {
+                DialectId::Gemini => format!("{} {}", word("status"), inner["code"]),
+                _ => format!("{} {}", word("type"), word("code")),
+            }
         });
         writeln!(table, "{code} {status}: {}", words.join(" | ")).unwrap();
     }
@@ -86,12 +89,19 @@ fn an_error_is_known_by_its_shape() {
     let llama = r#"{"error": {"code": 400, "message": "no", "type": "exceed_context_size_error"}}"#;
     let flat = r#"{"object": "error", "message": "no", "type": "BadRequestError", "code": 400}"#;
     let known = |body: &str| ALL.map(|id| find(id).is_own_error(body.as_bytes()));
-    assert_eq!(known(openai), [true, false, true]);
-    assert_eq!(known(anthropic), [true, true, true], "it has all that OpenAI's clients read");
-    assert_eq!(known(llama), [true, false, true]);
+    assert_eq!(known(openai), [true, false, true, false]);
+    assert_eq!(
+        known(anthropic),
+        [true, true, true, false],
+        "it has all that OpenAI's clients read"
+    );
+    assert_eq!(known(llama), [true, false, true, false]);
+    let gemini = r#"{"error": {"code": 400, "message": "no", "status": "INVALID_ARGUMENT"}}"#;
+    assert_eq!(known(gemini), [true, false, true, true]);
+    assert_eq!(known(&format!("[{gemini}]")), [false, false, false, true]);
     for stranger in
         [flat, r#"{"detail": "Not Found"}"#, r#"{"error": "no"}"#, "<h1>no</h1>", "", "[]", "{}"]
     {
-        assert_eq!(known(stranger), [false; 3], "{stranger}");
+        assert_eq!(known(stranger), [false; 4], "{stranger}");
     }
 }

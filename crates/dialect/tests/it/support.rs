@@ -3,12 +3,17 @@
 use std::path::PathBuf;
 
 use dialect::{
-    AnswerContext, DialectId, Exchange, Incoming, Quirks, StreamEvent, Target, dialect as find,
+    AnswerContext, DialectId, Exchange, Incoming, PathFacts, Quirks, StreamEvent, StreamForm,
+    Target, dialect as find,
 };
 use domain::{LossReport, UnixMicros};
 
-pub(crate) const ALL: [DialectId; 3] =
-    [DialectId::OpenaiChat, DialectId::AnthropicMessages, DialectId::OpenaiResponses];
+pub(crate) const ALL: [DialectId; 4] = [
+    DialectId::OpenaiChat,
+    DialectId::AnthropicMessages,
+    DialectId::OpenaiResponses,
+    DialectId::Gemini,
+];
 pub(crate) const OLD: &str = "2023-06-01";
 pub(crate) const NEW: &str = "2026-10-21";
 
@@ -34,7 +39,24 @@ pub(crate) fn read_request(id: DialectId, body: &[u8]) -> Exchange {
     let headers: &[(&str, &str)] =
         &[("anthropic-version", OLD), ("anthropic-beta", "context-management-2025-06-27")];
     let headers = if id == DialectId::AnthropicMessages { headers } else { &[] };
-    find(id).read_request(&Incoming::new(body, &headers)).expect("a good fixture")
+    find(id).read_request(&incoming(id, body, &headers)).expect("a good fixture")
+}
+
+/// A request of that dialect; what is not in its body is in its path.
+pub(crate) fn incoming<'a>(
+    id: DialectId,
+    body: &'a [u8],
+    headers: &'a dyn dialect::Headers,
+) -> Incoming<'a> {
+    let path = match id {
+        DialectId::OpenaiChat | DialectId::AnthropicMessages | DialectId::OpenaiResponses => {
+            PathFacts::default()
+        }
+        DialectId::Gemini => {
+            PathFacts { model: Some("provider-model"), stream: Some(StreamForm::Events) }
+        }
+    };
+    Incoming { body, headers, path }
 }
 
 pub(crate) fn target<'a>(quirks: &'a Quirks, version: &'a str) -> Target<'a> {
@@ -83,6 +105,10 @@ pub(crate) fn asked(client: DialectId) -> Exchange {
         DialectId::OpenaiResponses => {
             br#"{"model":"m","input":"x","stream":true,"reasoning":{"effort":"low","summary":"auto"},
                  "tools":[{"type":"custom","name":"shell"}]}"#
+        }
+        DialectId::Gemini => {
+            br#"{"contents":[{"parts":[{"text":"x"}]}],
+                 "generationConfig":{"thinkingConfig":{"includeThoughts":true}}}"#
         }
     };
     read_request(client, body)
