@@ -361,7 +361,8 @@ pub(crate) fn splice(body: &Bytes, peek: &Peek, edits: &Edits<'_>) -> Bytes {
     for (place, text) in changes {
         out.extend_from_slice(body.get(from..place.start).unwrap_or_default());
         out.extend_from_slice(&text);
-        from = place.end;
+        // A cut may lie within another.
+        from = place.end.max(from);
     }
     out.extend_from_slice(body.get(from..).unwrap_or_default());
     Bytes::from(out)

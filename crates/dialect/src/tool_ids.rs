@@ -48,6 +48,11 @@ pub(crate) fn has_thought(id: &str) -> bool {
     id.contains(THOUGHT)
 }
 
+/// Where that signature stands in an id as it is written, with what joins it, if one travels there.
+pub(crate) fn thought_in(written: &[u8]) -> Option<usize> {
+    memchr::memmem::find(written, THOUGHT.as_bytes())
+}
+
 /// An id for a call whose host gave none: the same for the same answer and place, different elsewhere.
 pub(crate) fn made_up(seed: &str, place: u64) -> String {
     format!("{MADE_UP}{:016x}_{place}", fnv(seed.as_bytes()))

@@ -180,6 +180,9 @@ impl Writer<'_, '_> {
     }
 
     fn tool_id(&mut self, id: &str) -> String {
+        if tool_ids::has_thought(id) {
+            self.note(Corner::SignedReasoning);
+        }
         let id = tool_ids::original(id);
         if !self.target.quirks.tool_id_nine_alphanumeric {
             return id.into_owned();
