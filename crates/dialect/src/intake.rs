@@ -7,6 +7,7 @@ use domain::{Feature, ImageDetail, ImageInput, RequestLimits};
 
 use crate::cursor::{Cursor, Text};
 use crate::media::Sizes;
+use crate::tool_ids;
 use crate::wire::{Edits, FieldError, Incoming, Peek};
 
 /// Bytes allowed per message, part and tool for the markers around it; the longest role markers of known chat
@@ -219,6 +220,17 @@ impl Intake {
         self.peek.model = text.decode().into_owned();
         self.peek.model_span = Some(start..cursor.place_passed());
         Ok(())
+    }
+
+    /// The next value is the id of a call. A signature in one that we made up is another vendor's, and providers bound the
+    /// length of ids: it is not forwarded.
+    pub(crate) fn call_id<'a>(&mut self, cursor: &mut Cursor<'a>) -> Option<Text<'a>> {
+        let id = cursor.text()?;
+        if let Some(at) = tool_ids::thought_in(id.raw) {
+            let end = cursor.place_passed().saturating_sub(1);
+            self.peek.cuts.push(end - (id.raw.len() - at)..end);
+        }
+        Some(id)
     }
 
     /// The finished peek.

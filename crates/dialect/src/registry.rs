@@ -74,8 +74,8 @@ pub trait Dialect: Sync + Send {
     /// The most input tokens that a provider of this dialect adds by itself to a request with these features.
     fn added_input(&self, features: Features) -> u64;
 
-    /// The body for a provider of the same dialect: the client's bytes with the edits spliced in, and
-    /// nothing else changed. Without an edit it is the same `Bytes`.
+    /// The body for a provider of the same dialect: the client's bytes with the edits spliced in, what we gave the client
+    /// to carry for another dialect's vendor cut out, and nothing else changed. Without a change it is the same `Bytes`.
     fn forward(&self, body: &Bytes, peek: &Peek, edits: &Edits<'_>) -> Bytes;
 
     /// A reader of the answer that passes.

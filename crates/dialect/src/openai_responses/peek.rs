@@ -10,7 +10,6 @@ use super::read_request::INCLUDE_LOGPROBS;
 use super::{STATEFUL, reasoning_items, state_refusal};
 use crate::cursor::Cursor;
 use crate::intake::{Intake, Place, boolean, is_set, splice, unsigned, word_at, wrong};
-use crate::tool_ids;
 use crate::wire::{Edits, FieldError, Incoming, Peek};
 
 pub(super) fn peek(request: &Incoming<'_>) -> Result<Peek, FieldError> {
@@ -241,7 +240,9 @@ fn item(it: &mut Intake, cursor: &mut Cursor<'_>) -> Item {
             "id" => has_id |= is_set(cursor),
             "call_id" => {
                 is_called |= !cursor.is_null();
-                call_id(it, cursor);
+                if let Some(id) = it.call_id(cursor) {
+                    it.text(id);
+                }
             }
             "status" | "phase" => cursor.skip(),
             "content" | "output" | "summary" => it.content(cursor, part),
@@ -269,16 +270,6 @@ fn item(it: &mut Intake, cursor: &mut Cursor<'_>) -> Item {
     it.has_if(said == Said::Operator && it.is_in_head(), Feature::System);
     let refers = kind == Some("item_reference") || kind.is_none() && role.is_none() && has_id;
     Item { said, refers, foreign: foreign && kind == Some("reasoning") }
-}
-
-/// The id of a call, of which a provider of this dialect takes 64 characters: a signature in it is another vendor's.
-fn call_id(it: &mut Intake, cursor: &mut Cursor<'_>) {
-    let Some(id) = cursor.text() else { return };
-    it.text(id);
-    if let Some(at) = tool_ids::thought_in(id.raw) {
-        let end = cursor.place_passed().saturating_sub(1);
-        it.peek.cuts.push(end - (id.raw.len() - at)..end);
-    }
 }
 
 fn part(it: &mut Intake, cursor: &mut Cursor<'_>) {
