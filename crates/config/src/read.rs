@@ -27,6 +27,7 @@ impl Context<'_> {
             dialects,
             key_variables: Vec::new(),
             key_required: false,
+            aws: false,
         };
         let all = DialectId::ALL.to_vec();
         match name {

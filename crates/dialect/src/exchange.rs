@@ -308,6 +308,10 @@ pub enum OutputFormat {
     },
 }
 
+/// The system prompt's part for a host without a mode for JSON.
+pub(crate) const JSON_INSTRUCTION: &str =
+    "Answer with a single valid JSON object and nothing else: no prose, no code fences.";
+
 /// The system prompt's part for a host that can't be given the schema otherwise.
 pub(crate) fn schema_instruction(schema: &Value) -> String {
     let schema = to_text(schema);

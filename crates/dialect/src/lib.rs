@@ -14,9 +14,13 @@
 
 mod answer;
 pub mod anthropic_messages;
+pub mod bedrock_converse;
+mod closed_schema;
 mod cursor;
+pub mod event_stream;
 pub mod exchange;
 mod fault;
+mod foreign_blocks;
 pub mod gate;
 pub mod gemini;
 mod http_date;

@@ -42,10 +42,14 @@ corners! {
     VendorBlocks => Dropped "a block that only its vendor knows is left out",
     /// Search results given as blocks.
     SearchResults => Approximated "search results are sent as text",
+    /// Text marked for a guardrail.
+    GuardedText => Approximated "text that is marked for a guardrail is sent unmarked",
     /// Citations within earlier answers.
     Citations => Approximated "citations of earlier answers are left out",
     /// A forced choice of a tool that isn't sent.
     ToolChoice => Dropped "the provider takes no such choice, or the tool can't be sent to it",
+    /// No tool is to be called.
+    ToolChoiceNone => Emulated "no tools are sent: the provider has no such choice",
     /// Tool fields that only the client's vendor knows.
     ToolFields => Dropped "tool options that only their vendor knows are left out",
     /// Strict tools where the host has none.
@@ -135,6 +139,8 @@ corners! {
     Refusal => Emulated "an earlier refusal is sent as assistant text",
     /// A text document.
     DocumentText => Emulated "a text document is sent as text",
+    /// A document's name.
+    DocumentName => Emulated "the provider takes names of letters, digits and blanks, each once",
     /// Options of a document.
     DocumentFields => Dropped "context and citations of documents are left out",
     /// A document's name.
@@ -189,7 +195,8 @@ fn extra(field: &str, value: &Value) -> Option<&'static str> {
         "speed" => value == "standard",
         // Typed as well: what is lost of it is noted where breakpoints are written.
         "prompt_cache_options" => true,
-        "labels" | "logit_bias" | "metadata" => {
+        "performanceConfig" => value.get("latency").is_none_or(|it| it == "standard"),
+        "labels" | "logit_bias" | "metadata" | "requestMetadata" => {
             value.as_object().is_some_and(serde_json::Map::is_empty)
         }
         "mcp_servers" | "safetySettings" => value.as_array().is_some_and(Vec::is_empty),

@@ -12,7 +12,7 @@ use crate::wire::{
     AnswerContext, BadAnswer, ClientError, Edits, FieldError, FirstEvent, Headers, Incoming,
     ModelRow, Peek, Seen, StreamForm, Target, TeeOptions, UpstreamFault, UpstreamRequest,
 };
-use crate::{anthropic_messages, gemini, openai_chat, openai_responses};
+use crate::{anthropic_messages, bedrock_converse, gemini, openai_chat, openai_responses};
 
 /// The dialect of that id.
 pub fn dialect(id: DialectId) -> &'static dyn Dialect {
@@ -21,6 +21,7 @@ pub fn dialect(id: DialectId) -> &'static dyn Dialect {
         DialectId::AnthropicMessages => &anthropic_messages::AnthropicMessages,
         DialectId::OpenaiResponses => &openai_responses::OpenaiResponses,
         DialectId::Gemini => &gemini::Gemini,
+        DialectId::BedrockConverse => &bedrock_converse::BedrockConverse,
     }
 }
 

@@ -67,7 +67,7 @@ pub struct Part {
 /// Settings of a fake partner.
 #[derive(Debug, Clone)]
 pub struct DemoOptions {
-    /// Keys that are accepted; empty: any or none.
+    /// Keys that are accepted; empty: any or none. `ID:SECRET` is a key pair of AWS.
     pub keys: Vec<String>,
     /// Behaviour of models that are not ours; `None` refuses them with 404.
     pub unknown_model: Option<String>,
@@ -146,6 +146,10 @@ impl Demo {
                 } else {
                     crate::openai::models(self, call, id)
                 }
+            }
+            ("POST", p) if p.starts_with("/model/") => {
+                let rest = p.strip_prefix("/model/").unwrap_or_default();
+                crate::bedrock::call(self, call, rest, tweak)
             }
             (_, p) if p.starts_with("/v1/messages") => {
                 crate::anthropic::error(&Refused::new(404, "Not found"))

@@ -85,6 +85,7 @@ class OpenAISuite(Marked):
         again = self.create("lorem", user("20"), n=3, seed=7)
         self.assertEqual(again.choices[0].message.content, answer.choices[0].message.content)
 
+    @unless_provider("bedrock", "a provider that speaks Converse has nothing like it")
     def test_reasoning_is_counted(self):
         answer = self.create(reasoning_effort="low", max_completion_tokens=4000)
         self.assertGreater(answer.usage.completion_tokens_details.reasoning_tokens, 0)
@@ -165,6 +166,7 @@ class OpenAISuite(Marked):
         self.assertEqual(answer.finish_reason, "stop")
 
     @unless_provider("gemini", "Gemini can't be told to call one tool at a time")
+    @unless_provider("bedrock", "Converse can't be told to call one tool at a time")
     def test_parallel_can_be_forbidden(self):
         message = self.create("tools", tools=TOOLS, parallel_tool_calls=False).choices[0].message
         self.assertEqual(len(message.tool_calls), 1)

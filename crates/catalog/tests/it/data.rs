@@ -102,6 +102,7 @@ fn presets_are_whole_and_their_hosts_exist() {
         "anthropic",
         "azure-claude",
         "azure-openai",
+        "bedrock",
         "cloudflare-workers-ai",
         "coreweave",
         "deepseek",

@@ -7,10 +7,10 @@ pub(super) fn spell(corner: Corner) -> &'static str {
     use Corner as C;
     match corner {
         C::MidSystem | C::DeveloperRole => "messages[].role",
-        C::AllowedTools | C::ToolChoice => "tool_choice",
+        C::AllowedTools | C::ToolChoice | C::ToolChoiceNone => "tool_choice",
         C::CustomTools => "tools[]",
         C::HostedTools => "tools[].type",
-        C::VendorBlocks => "messages[].content[].type",
+        C::VendorBlocks | C::GuardedText => "messages[].content[].type",
         C::SearchResults => "messages[].content[].search_result",
         C::Citations | C::DocumentFields => "messages[].content[].citations",
         C::ToolFields => "tools[].defer_loading",
@@ -51,6 +51,7 @@ pub(super) fn spell(corner: Corner) -> &'static str {
         C::Name => "messages[].name",
         C::Refusal => "messages[].content[]",
         C::Betas => "anthropic-beta",
+        C::DocumentName => "messages[].content[].title",
         C::Unknown => "unknown_fields",
     }
 }

@@ -47,7 +47,8 @@ pub(super) fn put_stop(object: &mut Object, finish: &FinishReason, refused: bool
     };
     object.put("stop_reason", word);
     let sequence = match finish {
-        FinishReason::StopSequence(text) => text.as_str().into(),
+        // Not every provider tells which one it was.
+        FinishReason::StopSequence(text) if !text.is_empty() => text.as_str().into(),
         _ => Value::Null,
     };
     object.put("stop_sequence", sequence);

@@ -9,9 +9,9 @@ pub(super) fn spell(corner: Corner) -> &'static str {
         C::MidSystem | C::DeveloperRole | C::Name => "contents[].role",
         C::AllowedTools => "toolConfig.functionCallingConfig.allowedFunctionNames",
         C::CustomTools | C::HostedTools | C::ToolFields => "tools[]",
-        C::VendorBlocks | C::SearchResults | C::Refusal => "contents[].parts[]",
+        C::VendorBlocks | C::GuardedText | C::SearchResults | C::Refusal => "contents[].parts[]",
         C::Citations => "contents[].parts[].text",
-        C::ToolChoice | C::ParallelTools | C::StrictTools | C::StrictSubset => {
+        C::ToolChoice | C::ToolChoiceNone | C::ParallelTools | C::StrictTools | C::StrictSubset => {
             "toolConfig.functionCallingConfig.mode"
         }
         C::StrictFormat | C::OpenSchema | C::JsonSchema => "generationConfig.responseJsonSchema",
@@ -21,6 +21,7 @@ pub(super) fn spell(corner: Corner) -> &'static str {
         | C::DocumentText
         | C::DocumentFields
         | C::DocumentTitle
+        | C::DocumentName
         | C::ImageDetail => "contents[].parts[].inlineData",
         C::ToolIds | C::ToolInput => "contents[].parts[].functionCall",
         C::Temperature | C::TemperatureRange => "generationConfig.temperature",

@@ -12,9 +12,9 @@ use crate::exchange::{
     Document, Exchange, Image, Media, Message, Part, PartKind, Speaker, Thinking, ToolResult,
     ToolUse,
 };
-use crate::json::{Object, str_at, text_at};
+use crate::foreign_blocks;
+use crate::json::{Object, str_at};
 use crate::loss::{self, Corner};
-use crate::openai_chat::search_result_text;
 use crate::quirks::ThinkingForm;
 use crate::tool_ids;
 use crate::unwrap_input;
@@ -201,17 +201,12 @@ impl<'a, 'l> Writer<'a, 'l> {
     }
 
     fn vendor(&mut self, raw: &Value) -> Option<Value> {
-        if str_at(raw, "type") == Some("search_result") {
-            self.note(Corner::SearchResults);
-            return Some(json!({"text": search_result_text(raw)}));
-        }
-        // Text comes here only for the citations that it carries.
-        if let (Some("text"), Some(text)) = (str_at(raw, "type"), text_at(raw, "text")) {
-            self.note(Corner::Citations);
-            return Some(json!({"text": text}));
-        }
-        self.note(Corner::VendorBlocks);
-        None
+        let Some((corner, text)) = foreign_blocks::as_text(raw) else {
+            self.note(Corner::VendorBlocks);
+            return None;
+        };
+        self.note(corner);
+        Some(json!({"text": text}))
     }
 
     fn image(&mut self, image: &Image, path: &str) -> Result<Value, FieldError> {

@@ -31,8 +31,6 @@ mod write_answer;
 mod write_messages;
 mod write_request;
 
-pub(crate) use write_messages::search_result_text;
-
 /// The dialect.
 #[derive(Clone, Copy, Debug)]
 pub struct OpenaiChat;

@@ -10,10 +10,10 @@ pub(super) fn spell(corner: Corner) -> &'static str {
         C::AllowedTools => "tool_choice.allowed_tools",
         C::CustomTools => "tools[].custom",
         C::HostedTools => "tools[].type",
-        C::VendorBlocks => "messages[].content[].type",
+        C::VendorBlocks | C::GuardedText => "messages[].content[].type",
         C::SearchResults => "messages[].content[].search_result",
         C::Citations => "messages[].content[].annotations",
-        C::ToolChoice => "tool_choice",
+        C::ToolChoice | C::ToolChoiceNone => "tool_choice",
         C::ToolFields => "tools[].function",
         C::StrictTools | C::StrictSubset => "tools[].function.strict",
         C::StrictFormat => "response_format.json_schema.strict",
@@ -53,6 +53,7 @@ pub(super) fn spell(corner: Corner) -> &'static str {
         C::DocumentText | C::DocumentFields | C::DocumentTitle => "messages[].content[].file",
         C::ImageDetail => "messages[].content[].image_url.detail",
         C::Betas => "anthropic-beta",
+        C::DocumentName => "messages[].content[].file.filename",
         C::Unknown => "unknown_fields",
     }
 }

@@ -6,13 +6,13 @@ use crate::loss::Corner;
 pub(super) fn spell(corner: Corner) -> &'static str {
     match corner {
         Corner::MidSystem | Corner::DeveloperRole => "input[].role",
-        Corner::AllowedTools | Corner::ToolChoice => "tool_choice",
+        Corner::AllowedTools | Corner::ToolChoice | Corner::ToolChoiceNone => "tool_choice",
         Corner::CustomTools => "tools[].custom",
         Corner::HostedTools => "tools[].type",
         Corner::ToolFields => "tools[].defer_loading",
         Corner::StrictTools | Corner::StrictSubset => "tools[].strict",
         Corner::ParallelTools => "parallel_tool_calls",
-        Corner::VendorBlocks => "input[].type",
+        Corner::VendorBlocks | Corner::GuardedText => "input[].type",
         Corner::SearchResults => "input[].content[].search_result",
         Corner::Citations => "input[].content[].annotations",
         Corner::ToolError | Corner::ToolResultMedia => "input[].output",
@@ -53,6 +53,7 @@ pub(super) fn spell(corner: Corner) -> &'static str {
         Corner::User => "safety_identifier",
         Corner::Tier => "service_tier",
         Corner::Betas => "anthropic-beta",
+        Corner::DocumentName => "input[].content[].filename",
         Corner::Unknown => "unknown_fields",
     }
 }

@@ -6,8 +6,8 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use crate::support::{
-    ALL, NEW, OLD, asked, context, cut, events, fixtures, incoming, read_request, target,
-    write_request, written,
+    ALL, NEW, OLD, asked, context, cut, events, fixtures, incoming, read_request, read_request_as,
+    target, write_request, written,
 };
 
 fn last_usage(events: &[StreamEvent]) -> Option<Usage> {
@@ -142,6 +142,8 @@ fn a_cut_stream_gets_no_terminator() {
                 DialectId::AnthropicMessages => last(&body, b"data: {\"type\":\"message_stop\"}"),
                 DialectId::OpenaiResponses => body.len() - 2,
                 DialectId::Gemini => last(&body, b"\"finishReason\""),
+                // A frame begins with twelve bytes, and a header with its length; the frame before must be whole.
+                DialectId::BedrockConverse => last(&body, b":event-type\x07\x00\x08metadata") - 13,
             };
             let mut seen = None;
             for length in 0..whole {
@@ -157,6 +159,7 @@ fn a_cut_stream_gets_no_terminator() {
                         "[DONE]",
                         "message_stop",
                         "message_delta",
+                        "messageStop",
                         "response.completed",
                         "response.incomplete",
                         "finishReason",
@@ -243,9 +246,7 @@ fn what_a_round_trip_changes_is_reported() {
             let first = read_request(near, &body);
             let (straight, _, _) = write_request(near, &first, &target);
             let (over, _, loss_over) = write_request(far, &first, &target);
-            let mut second = read_request(far, over.to_string().as_bytes());
-            // Said in Gemini's path, which is not written here.
-            second.stream = first.stream;
+            let second = read_request_as(far, over.to_string().as_bytes(), first.stream);
             let (back, _, loss_back) = write_request(near, &second, &target);
             let noted = |field: &str| {
                 let covers = |loss: &domain::Loss, id| stands_for((id, loss.field), (near, field));
@@ -333,6 +334,7 @@ fn fields_by_subject(id: DialectId) -> &'static [(&'static str, &'static [&'stat
             ("cache", &["prompt_cache_options"]),
             ("logprobs", &["logprobs", "top_logprobs"]),
             ("tools", &["tools"]),
+            ("sampling", &["temperature", "top_p", "top_k"]),
             ("tier", &["service_tier"]),
         ],
         DialectId::AnthropicMessages => &[
@@ -344,6 +346,7 @@ fn fields_by_subject(id: DialectId) -> &'static [(&'static str, &'static [&'stat
             ("choice", &["tool_choice"]),
             ("cache", &["cache_control"]),
             ("tools", &["tools"]),
+            ("sampling", &["temperature", "top_p", "top_k"]),
             ("tier", &["service_tier"]),
         ],
         DialectId::OpenaiResponses => &[
@@ -355,6 +358,7 @@ fn fields_by_subject(id: DialectId) -> &'static [(&'static str, &'static [&'stat
             ("cache", &["prompt_cache_options"]),
             ("logprobs", &["top_logprobs", "include"]),
             ("tools", &["tools"]),
+            ("sampling", &["temperature", "top_p", "top_k"]),
             ("tier", &["service_tier"]),
         ],
         DialectId::Gemini => &[
@@ -370,6 +374,22 @@ fn fields_by_subject(id: DialectId) -> &'static [(&'static str, &'static [&'stat
             ("cache", &["cachedContent"]),
             ("logprobs", &["generationConfig.responseLogprobs", "generationConfig.logprobs"]),
             ("tools", &["tools"]),
+            (
+                "sampling",
+                &["generationConfig.temperature", "generationConfig.topP", "generationConfig.topK"],
+            ),
+            ("tier", &["serviceTier"]),
+        ],
+        DialectId::BedrockConverse => &[
+            ("conversation", &["messages", "system"]),
+            ("format", &["outputConfig"]),
+            ("reasoning", &["outputConfig", "additionalModelRequestFields"]),
+            ("limit", &["inferenceConfig"]),
+            ("stop", &["inferenceConfig"]),
+            ("sampling", &["inferenceConfig", "additionalModelRequestFields", "outputConfig"]),
+            ("choice", &["toolConfig"]),
+            ("cache", &["cachePoint", "toolConfig"]),
+            ("tools", &["toolConfig"]),
             ("tier", &["serviceTier"]),
         ],
     }
@@ -557,6 +577,11 @@ fn unknown_fields_are_reported_and_nothing_is_reported_twice() {
                 "brandNewField",
                 "contents[1].parts[1].brandNewMark",
                 "tools[0].functionDeclarations[1].brandNewOption",
+            ],
+            DialectId::BedrockConverse => &[
+                "brand_new_field",
+                "inferenceConfig.brand_new_knob",
+                "toolConfig.tools[0].toolSpec.brand_new_option",
             ],
         };
         assert_eq!(unknown, expected);

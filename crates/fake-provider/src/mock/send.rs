@@ -32,6 +32,7 @@ impl Outcome {
 
 /// An error with a status that a test asked for, in the shape of the route's dialect unless a body is given.
 pub(crate) fn told_error(request: &Request, status: u16, b: &Behaviour) -> Reply {
+    let bedrock = request.path().starts_with("/model/");
     let anthropic =
         request.path().starts_with("/v1/messages") || request.header("anthropic-version").is_some();
     let refused = Refused::new(status, format!("status {status}, as told"));
@@ -39,6 +40,8 @@ pub(crate) fn told_error(request: &Request, status: u16, b: &Behaviour) -> Reply
     let call = call(request, &headers);
     let mut reply = if crate::gemini::is_meant(&call) {
         crate::gemini::refuse(&call, &refused)
+    } else if bedrock {
+        crate::bedrock::error(&refused)
     } else if anthropic {
         crate::anthropic::error(&refused)
     } else {

@@ -126,6 +126,7 @@ const OPENAI: Speaks = Speaks::One(DialectId::OpenaiChat);
 const RESPONSES: Speaks = Speaks::One(DialectId::OpenaiResponses);
 const ANTHROPIC: Speaks = Speaks::One(DialectId::AnthropicMessages);
 const GEMINI: Speaks = Speaks::One(DialectId::Gemini);
+const CONVERSE: Speaks = Speaks::One(DialectId::BedrockConverse);
 const NONE: &[&str] = &[];
 /// Google's way to bear a key, and to say how an answer is to be written.
 const GOOGLE: &[&str] = &["alt", "key"];
@@ -180,6 +181,12 @@ const fn google(path: &'static str, action: Action) -> Route {
 const fn google_stream(path: &'static str) -> Route {
     let stream = Some(StreamForm::Array);
     Route { stream, ..post(path, Action::Chat, GEMINI, GOOGLE) }
+}
+
+/// The same where the path asks for a stream.
+const fn stream(path: &'static str, action: Action, speaks: Speaks) -> Route {
+    let stream = Some(StreamForm::Events);
+    Route { path, method: Verb::Post, action, speaks, stream, access: Access::Key, queries: NONE }
 }
 
 const fn open(path: &'static str, action: Action) -> Route {
@@ -247,6 +254,9 @@ pub const ROUTES: &[Route] = &[
     get("/openai/v1/outrigger/requests/*", Action::RequestInfo, OPENAI, NONE),
     post("/anthropic/v1/messages", Action::Chat, ANTHROPIC, BETA),
     post("/anthropic/v1/messages/count_tokens", Action::CountTokens, ANTHROPIC, BETA),
+    post("/model/*/converse", Action::Chat, CONVERSE, NONE),
+    stream("/model/*/converse-stream", Action::Chat, CONVERSE),
+    post("/model/*/count-tokens", Action::CountTokens, CONVERSE, NONE),
     post("/openai/deployments/*/chat/completions", Action::Chat, OPENAI, VERSION),
     post("/openai/deployments/*/embeddings", Action::Embeddings, OPENAI, VERSION),
     post("/openai/responses", Action::Chat, RESPONSES, VERSION),
@@ -431,6 +441,8 @@ pub fn likely(path: &str) -> Speaks {
         ANTHROPIC
     } else if path.starts_with("/v1beta") || path.contains("/models/") && path.contains(':') {
         GEMINI
+    } else if path.starts_with("/model/") {
+        CONVERSE
     } else {
         Speaks::ByHeaders
     }
