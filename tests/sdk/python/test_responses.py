@@ -112,6 +112,17 @@ class ResponsesSuite(Marked):
                 part.pop("parsed", None)
         self.assertEqual(self.create(input=turns, **more).output_text, f"again {self.mark}")
 
+    @gateway_only
+    def test_a_session_moves_from_provider_to_provider(self):
+        """What one vendor signed or encrypted is no obstacle at the next, and is taken back by the first."""
+        more = {"store": False, "reasoning": {"effort": "low", "summary": "auto"}, "max_output_tokens": 4000}
+        turns = []
+        for step, provider in enumerate(["anthropic", "responses", "openai", "responses", "anthropic"]):
+            turns += user(f"step {step} {self.mark}")
+            answer = self.responses.create(model=f"mock-{provider}/echo", input=turns, **more)
+            self.assertEqual(answer.output_text, f"step {step} {self.mark}")
+            turns += [item.to_dict() for item in answer.output]
+
     @needs_provider("responses")
     def test_log_probabilities(self):
         answer = self.create("lorem", "12", include=["message.output_text.logprobs"], top_logprobs=2)

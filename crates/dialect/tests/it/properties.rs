@@ -146,9 +146,14 @@ fn a_cut_stream_gets_no_terminator() {
                 DialectId::BedrockConverse => last(&body, b":event-type\x07\x00\x08metadata") - 13,
                 DialectId::CohereChat => last(&body, b"data: {\"type\":\"message-end\""),
             };
+            let mut seen = None;
             for length in 0..whole {
                 let (events, result) = events(from, [&body[..length]]);
                 assert_eq!(result, Err(BadAnswer::Cut.to_string()), "{name} cut at {length}");
+                // Most bytes complete no event.
+                if seen.replace(events.len()) == Some(events.len()) {
+                    continue;
+                }
                 for to in ALL {
                     let text = written(to, &events);
                     for word in [

@@ -49,8 +49,8 @@ pub fn peek_openai_responses(data: &[u8]) {
     peek(DialectId::OpenaiResponses, data);
 }
 
-/// Takes out what is cut out of a forwarded Responses request: reasoning of another dialect's vendor. Whether there
-/// was any.
+/// Takes out what is cut out of a forwarded Responses request: reasoning of another dialect's vendor, and signatures in
+/// the ids of calls. Whether there was any.
 fn without_foreign(body: &mut Value) -> bool {
     let Some(items) = body.get_mut("input").and_then(Value::as_array_mut) else { return false };
     let before = items.len();
@@ -60,7 +60,18 @@ fn without_foreign(body: &mut Value) -> bool {
     items.retain(|item| {
         text(item, "type") != "reasoning" || !text(item, "encrypted_content").starts_with("orx.")
     });
-    items.len() < before
+    let mut has_thought = false;
+    for id in items.iter_mut().filter_map(|item| item.get_mut("call_id")) {
+        if let Some((bare, _)) = id
+            .as_str()
+            .filter(|text| text.starts_with("orm_"))
+            .and_then(|text| text.split_once("__thought__"))
+        {
+            has_thought = true;
+            *id = bare.into();
+        }
+    }
+    items.len() < before || has_thought
 }
 
 /// Peek and forward of Gemini's requests, of both kinds.
