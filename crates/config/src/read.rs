@@ -28,12 +28,13 @@ impl Context<'_> {
             key_variables: Vec::new(),
             key_required: false,
         };
-        let both = vec![DialectId::OpenaiChat, DialectId::AnthropicMessages];
+        let spoken =
+            vec![DialectId::OpenaiChat, DialectId::AnthropicMessages, DialectId::OpenaiResponses];
         match name {
             "openai-compatible" => {
                 Some(bare(ProviderKind::OpenaiCompatible, vec![DialectId::OpenaiChat]))
             }
-            "demo" => Some(bare(ProviderKind::Demo, both)),
+            "demo" => Some(bare(ProviderKind::Demo, spoken)),
             _ => self.presets.facts(name),
         }
     }

@@ -409,6 +409,15 @@ impl Exchange {
         RequestLimits { max_output: self.max_output, answers: self.answers }
     }
 
+    /// Where a message's content stands in the client's own request, for errors.
+    pub(crate) fn place(&self, message: &Message) -> String {
+        let list = match self.from {
+            DialectId::OpenaiResponses => "input",
+            DialectId::OpenaiChat | DialectId::AnthropicMessages => "messages",
+        };
+        format!("{list}[{}].content", message.at)
+    }
+
     /// The custom tool of that name, if there is one.
     pub fn is_custom_tool(&self, name: &str) -> bool {
         self.tools.iter().any(|tool| matches!(tool, Tool::Custom { name: it, .. } if it == name))

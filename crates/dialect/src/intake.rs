@@ -349,6 +349,7 @@ pub(crate) fn splice(body: &Bytes, peek: &Peek, edits: &Edits<'_>) -> Bytes {
     {
         changes.push((place.clone(), text.as_bytes().to_vec()));
     }
+    changes.extend(peek.cuts.iter().map(|place| (place.clone(), Vec::new())));
     if changes.is_empty() {
         return body.clone();
     }

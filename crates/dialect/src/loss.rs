@@ -148,7 +148,12 @@ pub(crate) fn note(loss: &mut LossReport, exchange: &Exchange, corner: Corner) {
 
 /// Notes what every writer of another dialect than the client's leaves out: the extras and unknown fields.
 pub(crate) fn note_extras(loss: &mut LossReport, exchange: &Exchange) {
-    for (field, value) in &exchange.extras {
+    note_other_extras(loss, exchange, &[]);
+}
+
+/// The same, but for extras that were carried.
+pub(crate) fn note_other_extras(loss: &mut LossReport, exchange: &Exchange, carried: &[&str]) {
+    for (field, value) in exchange.extras.iter().filter(|(field, _)| !carried.contains(field)) {
         note_extra(loss, field, value);
     }
     if !exchange.betas.is_empty() {
@@ -164,6 +169,11 @@ pub(crate) fn note_unknown(loss: &mut LossReport, exchange: &Exchange) {
     }
 }
 
+/// What may be included in a response and is no loss, or is noted where it is written.
+fn is_typed(included: &Value) -> bool {
+    included == "reasoning.encrypted_content" || included == "message.output_text.logprobs"
+}
+
 /// Why a field that only one dialect has is missed; `None` when its value asks for nothing.
 fn extra(field: &str, value: &Value) -> Option<&'static str> {
     let asks_nothing = match field {
@@ -174,6 +184,11 @@ fn extra(field: &str, value: &Value) -> Option<&'static str> {
         "prompt_cache_options" => true,
         "logit_bias" | "metadata" => value.as_object().is_some_and(serde_json::Map::is_empty),
         "mcp_servers" => value.as_array().is_some_and(Vec::is_empty),
+        // Typed as well, but for what the vendor's own tools would give.
+        "include" => value.as_array().is_some_and(|all| all.iter().all(is_typed)),
+        // Reasoning is shown as it comes.
+        "reasoning.summary" => value == "auto",
+        "truncation" => value == "disabled",
         _ => false,
     };
     if asks_nothing {
@@ -185,7 +200,7 @@ fn extra(field: &str, value: &Value) -> Option<&'static str> {
         }
         "prompt_cache_key" => "a routing hint of one vendor",
         "audio" | "modalities" => "the provider answers in text only",
-        "web_search_options" | "mcp_servers" => {
+        "web_search_options" | "mcp_servers" | "tool_choice" | "include" | "max_tool_calls" => {
             "a tool run by one vendor does not exist at another"
         }
         _ => "the provider has nothing like it",

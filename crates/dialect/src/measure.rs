@@ -30,7 +30,7 @@ impl Exchange {
             (Feature::Beta, !self.betas.is_empty()),
             (Feature::Prefill, self.prefill().is_some()),
             (Feature::CacheHints, self.auto_cache.is_some()),
-            (Feature::ToolChoice, !matches!(self.tool_choice, None | Some(ToolChoice::Auto))),
+            (Feature::ToolChoice, self.has_tool_choice()),
         ];
         for (feature, on) in flags {
             if on {
@@ -45,6 +45,11 @@ impl Exchange {
         self.tools.iter().for_each(|tool| tool_features(tool, &mut set));
         self.parts().for_each(|part| part_features(part, &mut set));
         set
+    }
+
+    fn has_tool_choice(&self) -> bool {
+        let typed = !matches!(self.tool_choice, None | Some(ToolChoice::Auto));
+        typed || self.extras.contains_key("tool_choice")
     }
 
     fn has_hosted_servers(&self) -> bool {

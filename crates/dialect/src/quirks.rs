@@ -129,7 +129,9 @@ impl Quirks {
     /// The dialect in which a host is best asked: the client's own, unless the host would ignore a part of it there that
     /// it knows in another.
     pub fn dialect_for(&self, client: DialectId, features: Features) -> DialectId {
-        let ignored = self.no_messages_json_schema && features.contains(Feature::JsonSchema);
+        let ignored = client == DialectId::AnthropicMessages
+            && self.no_messages_json_schema
+            && features.contains(Feature::JsonSchema);
         if ignored { DialectId::OpenaiChat } else { client }
     }
 

@@ -12,13 +12,14 @@ use crate::wire::{
     AnswerContext, BadAnswer, ClientError, Edits, FieldError, FirstEvent, Headers, Incoming,
     ModelRow, Peek, Seen, StreamForm, Target, TeeOptions, UpstreamFault, UpstreamRequest,
 };
-use crate::{anthropic_messages, openai_chat};
+use crate::{anthropic_messages, openai_chat, openai_responses};
 
 /// The dialect of that id.
 pub fn dialect(id: DialectId) -> &'static dyn Dialect {
     match id {
         DialectId::OpenaiChat => &openai_chat::OpenaiChat,
         DialectId::AnthropicMessages => &anthropic_messages::AnthropicMessages,
+        DialectId::OpenaiResponses => &openai_responses::OpenaiResponses,
     }
 }
 

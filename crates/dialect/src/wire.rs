@@ -116,6 +116,8 @@ pub struct Peek {
     pub wants_stream_usage: bool,
     /// The splice that turns usage in the stream on; private to the dialect that made the peek.
     pub(crate) usage_edit: Option<(Range<usize>, &'static str)>,
+    /// What a provider of the same dialect must not be sent: state that another dialect's vendor issued.
+    pub(crate) cuts: Vec<Range<usize>>,
     /// The limits the request sets on itself.
     pub limits: RequestLimits,
     /// What it uses.

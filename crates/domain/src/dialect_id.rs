@@ -8,20 +8,25 @@ pub enum DialectId {
     OpenaiChat = 0,
     /// Anthropic Messages.
     AnthropicMessages = 1,
+    /// OpenAI Responses.
+    OpenaiResponses = 2,
 }
 
 impl DialectId {
     /// Every dialect, in the order of its code.
-    pub const ALL: &'static [Self] = &[Self::OpenaiChat, Self::AnthropicMessages];
+    pub const ALL: &'static [Self] =
+        &[Self::OpenaiChat, Self::AnthropicMessages, Self::OpenaiResponses];
 
     /// Their words, in the same order.
-    pub const WORDS: &'static [&'static str] = &["openai-chat", "anthropic-messages"];
+    pub const WORDS: &'static [&'static str] =
+        &["openai-chat", "anthropic-messages", "openai-responses"];
 
     /// The word used in config, rows and metrics.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::OpenaiChat => "openai-chat",
             Self::AnthropicMessages => "anthropic-messages",
+            Self::OpenaiResponses => "openai-responses",
         }
     }
 

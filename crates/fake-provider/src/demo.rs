@@ -127,6 +127,10 @@ impl Demo {
         let anthropic = call.header("anthropic-version").is_some();
         match (call.method, path) {
             ("POST", "/v1/chat/completions") => crate::openai::chat(self, call, tweak),
+            ("POST", "/v1/responses") => crate::responses::responses(self, call, tweak),
+            ("POST", "/v1/responses/input_tokens") => {
+                crate::responses::input_tokens(self, call, tweak)
+            }
             ("POST", "/v1/embeddings") => crate::openai::embeddings(self, call, tweak),
             ("POST", "/v1/messages") => crate::anthropic::messages(self, call, tweak),
             ("POST", "/v1/messages/count_tokens") => {

@@ -1,7 +1,7 @@
 //! A fake AI partner, deterministic and strict, for the demo, the tests and the load runs.
 //!
-//! It speaks OpenAI chat completions, embeddings and models, and Anthropic messages, token counting and models
-//! in both API versions (2023-06-01 and 2026-10-21), and refuses what the real ones refuse. It shares no code
+//! It speaks OpenAI chat completions, responses, embeddings and models, and Anthropic messages, token counting and
+//! models in both API versions (2023-06-01 and 2026-10-21), and refuses what the real ones refuse. It shares no code
 //! with the gateway's own dialects: it is the oracle they are held against.
 //!
 //! # Models
@@ -34,6 +34,7 @@ mod media;
 mod mock;
 mod model;
 mod openai;
+mod responses;
 mod schema;
 mod tokens;
 mod tweak;

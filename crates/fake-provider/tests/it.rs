@@ -69,6 +69,62 @@ fn both_dialects_echo_the_last_user_text_and_count_alike() {
 }
 
 #[test]
+fn responses_echo_count_alike_and_number_their_events() {
+    let body = json!({"model": "echo", "input": "hello there"});
+    let (status, answer) = demo("/v1/responses", None, &body);
+    assert_eq!(status, 200);
+    assert_eq!(answer["output"][0]["content"][0]["text"], "hello there");
+    assert_eq!(answer["usage"]["input_tokens"], 9);
+    assert_eq!(answer["usage"]["output_tokens"], 3);
+    let (_, count) = demo("/v1/responses/input_tokens", None, &body);
+    assert_eq!(count, json!({"object": "response.input_tokens", "input_tokens": 9}));
+
+    let body = json!({"model": "tools", "stream": true, "reasoning": {"effort": "low", "summary": "auto"},
+        "input": "x", "tools": [{"type": "function", "name": "f", "parameters": {"type": "object", "properties": {}}}]});
+    let bytes = body.to_string();
+    let headers = [("content-type", "application/json")];
+    let reply = Demo::default().respond(&Call {
+        method: "POST",
+        path: "/v1/responses",
+        headers: &headers,
+        body: bytes.as_bytes(),
+    });
+    let Body::Timed { parts, .. } = reply.body else { panic!("a stream") };
+    let events: Vec<Value> = parts
+        .iter()
+        .map(|part| {
+            let text = String::from_utf8_lossy(&part.bytes).into_owned();
+            let (name, data) = text.split_once("\ndata: ").unwrap();
+            let data: Value = serde_json::from_str(data.trim_end()).unwrap();
+            assert_eq!(name, format!("event: {}", data["type"].as_str().unwrap()));
+            data
+        })
+        .collect();
+    let numbers: Vec<u64> =
+        events.iter().filter_map(|event| event["sequence_number"].as_u64()).collect();
+    assert_eq!(numbers, (0..events.len() as u64).collect::<Vec<_>>());
+    assert_eq!(events.last().unwrap()["type"], "response.completed");
+    let output = events.last().unwrap()["response"]["output"].clone();
+    assert_eq!(
+        (&output[0]["type"], &output[1]["type"]),
+        (&json!("reasoning"), &json!("function_call"))
+    );
+    // What it gave out it takes back, and from nobody else.
+    let mut history = vec![json!({"role": "user", "content": "x"})];
+    history.extend(output.as_array().unwrap().clone());
+    history.push(
+        json!({"type": "function_call_output", "call_id": output[1]["call_id"], "output": "1"}),
+    );
+    let again = |items: &[Value]| {
+        demo("/v1/responses", None, &json!({"model": "echo", "input": items, "store": false}))
+    };
+    let (status, answer) = again(&history);
+    assert_eq!((status, &answer["output"][0]["content"][0]["text"]), (200, &json!("f: 1")));
+    history[1]["encrypted_content"] = json!("somebody else's");
+    assert_eq!(again(&history).0, 400);
+}
+
+#[test]
 fn the_new_api_version_refuses_sampling_and_the_old_one_does_not() {
     let body = json!({"model": "echo", "max_tokens": 10, "temperature": 1, "messages": [{"role": "user", "content": "x"}]});
     assert_eq!(demo("/v1/messages", Some("2023-06-01"), &body).0, 200);
@@ -94,6 +150,24 @@ fn requests_that_the_real_ones_refuse_are_refused() {
     ];
     for body in openai {
         assert!(demo("/v1/chat/completions", None, &body).0 >= 400, "{body}");
+    }
+    let call = json!({"type": "function_call", "call_id": "c1", "name": "f", "arguments": "{}"});
+    let responses = [
+        json!({"model": "echo"}),
+        json!({"model": "echo", "input": []}),
+        json!({"model": "echo", "input": "x", "messages": user}),
+        json!({"model": "echo", "input": "x", "stop": ["y"]}),
+        json!({"model": "echo", "input": "x", "previous_response_id": "resp_1"}),
+        json!({"model": "echo", "input": [{"type": "item_reference", "id": "msg_1"}]}),
+        json!({"model": "echo", "input": [{"role": "user", "content": [{"type": "text", "text": "x"}]}]}),
+        json!({"model": "echo", "input": [call]}),
+        json!({"model": "echo", "input": [{"type": "function_call_output", "call_id": "c9", "output": "y"}]}),
+        json!({"model": "echo", "input": "x", "tools": [{"type": "function", "function": {"name": "f"}}]}),
+        json!({"model": "echo", "input": "x", "text": {"format": {"type": "json_schema", "schema": {}}}}),
+        json!({"model": "echo", "input": "x", "reasoning": {"effort": "utmost"}}),
+    ];
+    for body in responses {
+        assert!(demo("/v1/responses", None, &body).0 >= 400, "{body}");
     }
     let user = json!([{"role": "user", "content": "x"}]);
     let anthropic = [

@@ -234,7 +234,7 @@ struct Run<'a> {
     headers: &'a HeaderMap,
     resolved: &'a Resolved,
     planned: &'a Plan,
-    exchange: Option<Exchange>,
+    exchange: Option<Box<Exchange>>,
     /// The request's place in the limits, between two attempts.
     admission: Option<Admission>,
 }
@@ -352,7 +352,7 @@ async fn prepare(
     run: &mut Run<'_>,
     attempt: Attempt<OfferIx>,
     claim: Claim,
-) -> Result<(Flight, Vec<Flight>, Call), Refused> {
+) -> Result<(Box<Flight>, Vec<Flight>, Box<Call>), Refused> {
     let prepared = prepare_now(worker, cx, run, attempt, claim);
     let (((flight, receipt), begun), call) = match prepared {
         Ok(ready) => ready,
@@ -376,7 +376,7 @@ async fn prepare(
     if durable && beside.iter().all(|(durable, _)| *durable) {
         return Ok((flight, beside.into_iter().map(|(_, flight)| flight).collect(), call));
     }
-    for (durable, flight) in beside.into_iter().chain([(durable, flight)]) {
+    for (durable, flight) in beside.into_iter().chain([(durable, *flight)]) {
         if durable { flight.never_sent() } else { flight.not_durable() }
     }
     Err(Refused::Ledger)
@@ -388,7 +388,7 @@ fn prepare_now(
     run: &mut Run<'_>,
     attempt: Attempt<OfferIx>,
     claim: Claim,
-) -> Result<(Begun, Call), Refused> {
+) -> Result<(Begun, Box<Call>), Refused> {
     let offer = Arc::clone(run.offer(attempt.offer).map_err(Refused::Failure)?);
     let call = dispatch::prepare(run.ask, run.headers, &mut run.exchange, &offer, run.resolved)
         .map_err(Refused::Failure)?;
@@ -428,7 +428,7 @@ async fn fly(
     worker: &Rc<Worker>,
     cx: &Cx,
     run: &Run<'_>,
-    mut flight: Flight,
+    mut flight: Box<Flight>,
     call: &Call,
 ) -> Flown {
     flight.dispatched();
@@ -453,10 +453,10 @@ async fn fly_together(
     worker: &Rc<Worker>,
     cx: &Cx,
     run: &Run<'_>,
-    (first, beside): (Flight, Vec<Flight>),
+    (first, beside): (Box<Flight>, Vec<Flight>),
     call: &Call,
 ) -> Flown {
-    let mut flights = vec![first];
+    let mut flights = vec![*first];
     flights.extend(beside);
     let Some(exchange) = &run.exchange else {
         flights.into_iter().for_each(Flight::never_sent);
@@ -489,7 +489,7 @@ async fn fly_together(
 async fn whole(
     cx: &Cx,
     run: &Run<'_>,
-    mut flight: Flight,
+    mut flight: Box<Flight>,
     call: &Call,
     mut reply: Reply,
     total_at: Instant,
@@ -553,7 +553,7 @@ fn translated_answer(
 async fn streamed(
     cx: &Cx,
     run: &Run<'_>,
-    mut flight: Flight,
+    mut flight: Box<Flight>,
     call: &Call,
     mut reply: Reply,
     total_at: Instant,
@@ -628,7 +628,7 @@ async fn streamed(
 }
 
 /// Settles a failed attempt and gives the request's place in the limits back.
-fn failed(flight: Flight, fault: Fault) -> (Fault, Option<Admission>) {
+fn failed(flight: Box<Flight>, fault: Fault) -> (Fault, Option<Admission>) {
     let admission = flight.settle_fault(&fault);
     (fault, admission)
 }

@@ -102,16 +102,16 @@ pub fn written_in(ask: &Ask, offer: &Offer) -> Option<DialectId> {
 pub fn prepare(
     ask: &Ask,
     client_headers: &HeaderMap,
-    exchange: &mut Option<Exchange>,
+    exchange: &mut Option<Box<Exchange>>,
     offer: &Arc<Offer>,
     resolved: &Resolved,
-) -> Result<Call, Failure> {
+) -> Result<Box<Call>, Failure> {
     let provider = &offer.provider;
     let (id, target) = provider.dialect_for(asked_in(ask, offer)).ok_or_else(|| {
         Failure::new(&crate::errors::NO_CANDIDATE, format!("{} speaks no dialect", provider.name))
     })?;
     let dialect = dialect::dialect(id);
-    let mut call = Call {
+    let mut call = Box::new(Call {
         offer: Arc::clone(offer),
         dialect,
         target: target.cloned(),
@@ -127,7 +127,7 @@ pub fn prepare(
         losses: LossReport::default(),
         max_output: admit::output_limit(ask, resolved, offer),
         calls: 1,
-    };
+    });
     if call.translated {
         translate(&mut call, ask, client_headers, exchange, resolved)?;
     } else {
@@ -160,12 +160,13 @@ fn translate(
     call: &mut Call,
     ask: &Ask,
     client_headers: &HeaderMap,
-    exchange: &mut Option<Exchange>,
+    exchange: &mut Option<Box<Exchange>>,
     resolved: &Resolved,
 ) -> Result<(), Failure> {
     if exchange.is_none() {
         let headers = HeaderView(client_headers);
-        *exchange = Some(ask.client.read_request(&ask.incoming(&headers)).map_err(bad_field)?);
+        let read = ask.client.read_request(&ask.incoming(&headers)).map_err(bad_field)?;
+        *exchange = Some(Box::new(read));
     }
     let Some(exchange) = exchange else { return Ok(()) };
     let provider = &call.offer.provider;

@@ -42,7 +42,7 @@ pub fn plan(
     ask: &Ask,
     resolved: &Resolved,
     headers: &HeaderMap,
-    exchange: &mut Option<Exchange>,
+    exchange: &mut Option<Box<Exchange>>,
 ) -> Result<Plan, Failure> {
     let now = worker.gateway.now();
     let mut views: SmallVec<[OfferView; 4]> = SmallVec::new();
@@ -153,7 +153,7 @@ fn carries(
     ask: &Ask,
     offer: &std::sync::Arc<Offer>,
     headers: &HeaderMap,
-    exchange: &mut Option<Exchange>,
+    exchange: &mut Option<Box<Exchange>>,
     resolved: &Resolved,
 ) -> Result<Features, Failure> {
     let all = Features::from_bits(u64::MAX);

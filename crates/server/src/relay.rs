@@ -152,7 +152,7 @@ pub struct Relay {
     limits: RelayLimits,
     last_data: Instant,
     alarm: Pin<Box<Sleep>>,
-    flight: Option<Flight>,
+    flight: Option<Box<Flight>>,
     client: &'static dyn Dialect,
     linger: Disconnect,
 }
@@ -164,7 +164,7 @@ impl Relay {
         pipe: Pipe,
         ready: VecDeque<Bytes>,
         limits: RelayLimits,
-        mut flight: Flight,
+        mut flight: Box<Flight>,
         client: &'static dyn Dialect,
         linger: Disconnect,
     ) -> Self {

@@ -123,8 +123,9 @@ struct Held {
     charges: Vec<ledger::Charge>,
 }
 
-/// The first call of an attempt and those beside it, each with what resolves once its intent is durable.
-pub type Begun = ((Flight, Receipt), Vec<(Flight, Receipt)>);
+/// The first call of an attempt and those beside it, each with what resolves once its intent is durable. The first is
+/// boxed: it is handed on from step to step, and a future has room for everything that was ever moved through it.
+pub type Begun = ((Box<Flight>, Receipt), Vec<(Flight, Receipt)>);
 
 impl Flight {
     /// Reserves the worst case of all calls of an attempt, or nothing, and hands their intents to the ledger. The
@@ -151,10 +152,10 @@ impl Flight {
             ..plan::scope(caller, facts.resolved)
         };
         let (first, further) = reserve(gateway, now, &scope, &ask, admission, calls)?;
-        let first = Self::new(cx, facts, first, 0, now);
+        let (first, receipt) = Self::new(cx, facts, first, 0, now);
         let further = further.into_iter().zip(1..);
         let further = further.map(|(held, call)| Self::new(cx, facts, held, call, now)).collect();
-        Ok((first, further))
+        Ok(((Box::new(first), receipt), further))
     }
 
     fn new(

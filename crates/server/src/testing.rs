@@ -63,7 +63,7 @@ impl Trial {
         let offer = &resolved.offers[0].0;
         let call = dispatch::prepare(&ask, &headers, &mut exchange, offer, &resolved);
         cx.attempts = 1;
-        Self { call: call.unwrap(), world, worker, cx, ask, resolved, planned }
+        Self { call: *call.unwrap(), world, worker, cx, ask, resolved, planned }
     }
 
     /// What the attempt may use at most.
@@ -73,7 +73,7 @@ impl Trial {
     }
 
     /// Reserves and sends it, so to say.
-    pub(crate) fn depart(&self) -> Flight {
+    pub(crate) fn depart(&self) -> Box<Flight> {
         let offer = self.call.offer.ix;
         let now = self.worker.gateway.now();
         let facts = IntentFacts {

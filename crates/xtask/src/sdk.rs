@@ -11,10 +11,13 @@ use crate::report::{Outcome, Tally};
 use crate::{install, tools};
 
 /// (suite, client dialect)
-const SUITES: [(&str, &str); 6] = [
+const SUITES: [(&str, &str); 9] = [
     ("test_openai", "openai"),
     ("openai.test.mjs", "openai"),
     ("ai-sdk-openai.test.mjs", "openai"),
+    ("test_responses", "responses"),
+    ("responses.test.mjs", "responses"),
+    ("ai-sdk-responses.test.mjs", "responses"),
     ("test_anthropic", "anthropic"),
     ("anthropic.test.mjs", "anthropic"),
     ("ai-sdk-anthropic.test.mjs", "anthropic"),
@@ -80,7 +83,7 @@ fn through_gateway(installed: &Installed, partner: &Partner, tally: &mut Tally) 
         Ok(Outcome::Pass(String::new()))
     });
     let Some((gateway, key, spent)) = started else { return };
-    for provider in ["openai", "anthropic"] {
+    for provider in ["openai", "anthropic", "responses"] {
         for (suite, client) in SUITES {
             let target = Target {
                 base_url: gateway.base_url(),
@@ -104,13 +107,14 @@ fn through_gateway(installed: &Installed, partner: &Partner, tally: &mut Tally) 
     }
 }
 
-/// Two providers that are one fake partner in its two dialects; breakers that the suites' faults don't open.
+/// Three providers that are one fake partner in its three dialects; breakers that the suites' faults don't open.
 fn config(base_url: &str) -> String {
     let models = "models: [echo, lorem, slow, flaky, tools, json, refusal, embed, status-429, status-500, status-503, status-529]";
     format!(
         "auth: {{keys: required}}
 providers:
-  mock-openai: {{type: openai, base_url: \"{base_url}\", key: env:PARTNER_KEY, {models}}}
+  mock-openai: {{type: openai, base_url: \"{base_url}\", dialects: [openai-chat], key: env:PARTNER_KEY, {models}}}
+  mock-responses: {{type: openai, base_url: \"{base_url}\", dialects: [openai-responses], key: env:PARTNER_KEY, {models}}}
   mock-anthropic: {{type: anthropic, base_url: \"{base_url}\", key: env:PARTNER_KEY, anthropic_version: \"2026-10-21\", {models}}}
 budgets:
   spent: {{app: spent, limit: 1 requests, per: month}}

@@ -11,8 +11,8 @@ const tools = () => ({
 });
 const Person = z.object({ name: z.string(), age: z.int(), tags: z.array(z.string()) });
 
-export function suite(name, model) {
-  const call = { maxRetries: 0, maxOutputTokens: 500 };
+export function suite(name, model, more = {}) {
+  const call = { maxRetries: 0, maxOutputTokens: 500, ...more };
 
   test(`${name}: text`, async () => {
     const { mark } = marked();

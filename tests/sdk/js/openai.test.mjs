@@ -183,7 +183,7 @@ test("an error in the stream is raised", async () => {
 
 onlyGateway("a cut stream is an error", async () => {
   const { mark, rule } = marked();
-  await rule({ fault: "cut", at: 900 });
+  await rule({ fault: "cut", at: 3000 });
   const stream = await client.chat.completions.create({ model: model("lorem"), messages: user(`50 ${mark}`), stream: true });
   await assert.rejects(async () => {
     for await (const _ of stream);

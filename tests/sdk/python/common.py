@@ -41,6 +41,10 @@ def needs_provider(dialect):
     return unittest.skipUnless(PROVIDER == dialect, f"only a provider that speaks {dialect} can do this")
 
 
+def not_at_provider(dialect):
+    return unittest.skipIf(PROVIDER == dialect, f"a provider that speaks {dialect} has nothing like it")
+
+
 def gateway_only(test):
     return unittest.skipUnless(GATEWAY, "a promise of the gateway, not of the mock")(test)
 

@@ -10,7 +10,7 @@ use crate::watch::{self, Reader, Step};
 use crate::wire::{Seen, TeeOptions};
 
 /// A reader of the whole answer. Counting uses nothing: its usage is zero, not unknown.
-pub(super) fn tee() -> Box<dyn Tee> {
+pub(crate) fn tee() -> Box<dyn Tee> {
     watch::tee::<Counted>(TeeOptions::default())
 }
 

@@ -13,7 +13,7 @@ use crate::wire::{
     StreamForm, Target, TeeOptions, UpstreamFault, UpstreamRequest,
 };
 
-mod count_tokens;
+pub(crate) mod count_tokens;
 mod errors;
 mod models;
 mod peek;

@@ -54,7 +54,7 @@ pub(super) fn messages(
     let mut writer = Writer { exchange, target, loss };
     let mut turns: Vec<(&'static str, Vec<Value>)> = Vec::new();
     for message in &exchange.messages {
-        let (role, blocks) = writer.turn(message, &format!("messages[{}].content", message.at))?;
+        let (role, blocks) = writer.turn(message, &exchange.place(message))?;
         match turns.last_mut() {
             Some((last, said)) if *last == role => said.extend(blocks),
             _ if blocks.is_empty() => {}

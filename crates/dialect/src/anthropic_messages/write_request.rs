@@ -176,8 +176,12 @@ impl Writer<'_, '_> {
                     object.put_some("strict", strict.filter(|strict| *strict));
                 }
                 object.put_some("cache_control", cache.map(cache_control));
-                for (name, value) in extras {
-                    object.put(name, value.clone());
+                if self.is_same() {
+                    for (name, value) in extras {
+                        object.put(name, value.clone());
+                    }
+                } else {
+                    self.note_if(!extras.is_empty(), Corner::ToolFields);
                 }
             }
             Tool::Custom { name, description, .. } => {

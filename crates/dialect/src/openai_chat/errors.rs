@@ -25,7 +25,7 @@ fn words(code: &str, status: u16) -> (&'static str, &str) {
     }
 }
 
-pub(super) fn render(error: &ClientError<'_>) -> Vec<u8> {
+pub(crate) fn render(error: &ClientError<'_>) -> Vec<u8> {
     let (kind, code) = words(error.code, error.status);
     let body = json!({
         "error": {
@@ -53,11 +53,11 @@ pub(super) fn render_event(error: &ClientError<'_>) -> Vec<u8> {
 }
 
 /// Whether the body is an error as this dialect's clients read it.
-pub(super) fn is_own(body: &[u8]) -> bool {
+pub(crate) fn is_own(body: &[u8]) -> bool {
     fault::parse(body).is_some_and(|body| body["error"]["message"].is_string())
 }
 
-pub(super) fn classify(status: u16, headers: &dyn Headers, body: &[u8]) -> UpstreamFault {
+pub(crate) fn classify(status: u16, headers: &dyn Headers, body: &[u8]) -> UpstreamFault {
     fault::of_answer(status, headers, body)
 }
 

@@ -14,17 +14,17 @@ use crate::wire::{
 };
 
 mod embeddings;
-mod errors;
-mod models;
+pub(crate) mod errors;
+pub(crate) mod models;
 mod peek;
 mod read_answer;
-mod read_messages;
-mod read_request;
+pub(crate) mod read_messages;
+pub(crate) mod read_request;
 mod reasoning_fields;
 mod spelling;
 mod stream_in;
 mod stream_out;
-mod strict_schema;
+pub(crate) mod strict_schema;
 mod tee;
 pub mod usage;
 mod write_answer;

@@ -5,12 +5,12 @@ use serde_json::{Value, json};
 use crate::json::to_bytes;
 use crate::wire::ModelRow;
 
-pub(super) fn list(rows: &[ModelRow]) -> Vec<u8> {
+pub(crate) fn list(rows: &[ModelRow]) -> Vec<u8> {
     let data: Vec<Value> = rows.iter().map(item).collect();
     to_bytes(&json!({"object": "list", "data": data}))
 }
 
-pub(super) fn one(row: &ModelRow) -> Vec<u8> {
+pub(crate) fn one(row: &ModelRow) -> Vec<u8> {
     to_bytes(&item(row))
 }
 

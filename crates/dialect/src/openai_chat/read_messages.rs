@@ -134,7 +134,7 @@ fn read_image(part: &mut Fields, unknown: &mut Vec<String>) -> Result<PartKind, 
 }
 
 /// A `data:` URL as inline media, any other as a URL.
-fn media_of_url(url: String) -> Media {
+pub(crate) fn media_of_url(url: String) -> Media {
     let inline = url.strip_prefix("data:").and_then(|rest| rest.split_once(";base64,"));
     match inline {
         Some((media_type, data)) => {

@@ -53,7 +53,10 @@ pub(super) fn read(request: &Incoming<'_>) -> Result<Exchange, FieldError> {
 }
 
 /// Returns whether breakpoints without a lifetime of their own are long.
-fn read_cache_options(fields: &mut Fields, exchange: &mut Exchange) -> Result<bool, FieldError> {
+pub(crate) fn read_cache_options(
+    fields: &mut Fields,
+    exchange: &mut Exchange,
+) -> Result<bool, FieldError> {
     let Some(raw) = fields.value("prompt_cache_options") else { return Ok(false) };
     // Kept verbatim too: absent and `explicit` differ for chat providers.
     exchange.extras.insert("prompt_cache_options", raw.clone());
@@ -243,7 +246,7 @@ fn read_sampling(fields: &mut Fields, exchange: &mut Exchange) -> Result<(), Fie
     Ok(())
 }
 
-fn read_account(fields: &mut Fields, exchange: &mut Exchange) -> Result<(), FieldError> {
+pub(crate) fn read_account(fields: &mut Fields, exchange: &mut Exchange) -> Result<(), FieldError> {
     let user = fields.string("user")?;
     exchange.user = fields.string("safety_identifier")?.or(user);
     exchange.tier = fields.string("service_tier")?.map(|word| match word.as_str() {

@@ -95,11 +95,13 @@ fn add_text(parts: &mut Vec<Part>, text: String, signature: Option<String>) {
 /// A detail of signed text; either may be left out in a stream.
 pub(super) fn text_detail(index: usize, text: Option<&str>, signature: Option<&str>) -> Value {
     let (format, signed) = split(signature.unwrap_or_default());
-    let mut detail = json!({"type": "reasoning.text", "format": format, "index": index});
+    let mut detail = json!({"type": "reasoning.text", "index": index});
     if let Some(text) = text {
         detail["text"] = text.into();
     }
+    // Whose it is, is known with the signature.
     if signature.is_some() {
+        detail["format"] = format.into();
         detail["signature"] = signed.into();
     }
     detail

@@ -26,7 +26,7 @@ const NESTED: [&str; 2] = ["items", "anyOf"];
 
 /// Whether strict mode takes it: an object at the root, every object closed, and every property required. A schema that
 /// passes may still be too deep or too large; the provider then says so.
-pub(super) fn fits(schema: &Value) -> bool {
+pub(crate) fn fits(schema: &Value) -> bool {
     let Value::Object(root) = schema else { return false };
     is_object(root) && !root.contains_key("anyOf") && fits_within(schema)
 }

@@ -9,6 +9,7 @@ use crate::exchange::{
 };
 use crate::json::{Object, str_at};
 use crate::loss::{self, Corner};
+use crate::openai;
 use crate::quirks::ReasoningField;
 use crate::tool_ids;
 use crate::unwrap_input;
@@ -23,7 +24,7 @@ pub(super) fn write(
     let mut writer = Writer { exchange, target, loss, out: Vec::new() };
     writer.write_system()?;
     for message in &exchange.messages {
-        let path = format!("messages[{}].content", message.at);
+        let path = exchange.place(message);
         match message.speaker {
             Speaker::System | Speaker::Developer => writer.write_plain(message, &path)?,
             Speaker::User => writer.write_user(message, &path)?,
@@ -288,7 +289,7 @@ impl Writer<'_, '_> {
         let mut value = json!({"mode": "explicit"});
         if hint == CacheHint::Long {
             value["ttl"] = "12h".into();
-            if !self.is_same() {
+            if !openai::speaks(self.exchange.from) {
                 self.note(Corner::CacheLifetime);
             }
         }

@@ -10,6 +10,7 @@ use crate::exchange::{
 };
 use crate::json::Object;
 use crate::loss::{self, Corner};
+use crate::openai;
 use crate::quirks::EffortForm;
 use crate::reasoning::Effort;
 use crate::unwrap_input;
@@ -382,7 +383,9 @@ impl Writer<'_, '_> {
             None => None,
             Some(Tier::Auto) => (!foreign_host).then(|| "auto".to_owned()),
             Some(Tier::Standard) if !foreign_host => Some("default".to_owned()),
-            Some(Tier::Vendor(word)) if self.is_same() && !foreign_host => Some(word.clone()),
+            Some(Tier::Vendor(word)) if openai::speaks(self.exchange.from) && !foreign_host => {
+                Some(word.clone())
+            }
             Some(_) => return self.note(Corner::Tier),
         };
         self.body.put_some("service_tier", word);
@@ -406,7 +409,7 @@ impl Writer<'_, '_> {
         if on_tools {
             self.note(Corner::CacheBreakpoints);
         }
-        if !self.is_same() {
+        if !openai::speaks(exchange.from) {
             let mode = if exchange.auto_cache.is_some() { "implicit" } else { "explicit" };
             let mut options = json!({"mode": mode});
             if exchange.auto_cache == Some(CacheHint::Long) {
@@ -417,11 +420,30 @@ impl Writer<'_, '_> {
         }
     }
 
-    fn write_extras(&mut self) {
-        if !self.is_same() {
-            return loss::note_extras(self.loss, self.exchange);
-        }
+    /// Carries what OpenAI's other dialect has too; returns its fields.
+    fn write_shared(&mut self) -> Vec<&'static str> {
         let exchange = self.exchange;
+        let mut carried = Vec::new();
+        if exchange.from != DialectId::OpenaiResponses || self.target.quirks.no_openai_fields {
+            return carried;
+        }
+        let renamed = [("text.verbosity", "verbosity")];
+        for (from, to) in openai::SHARED.map(|name| (name, name)).into_iter().chain(renamed) {
+            let refused = to == "prompt_cache_options" && !self.target.quirks.cache_breakpoints;
+            if let (Some(value), false) = (exchange.extras.get(from), refused) {
+                self.body.put(to, value.clone());
+                carried.push(from);
+            }
+        }
+        carried
+    }
+
+    fn write_extras(&mut self) {
+        let exchange = self.exchange;
+        if !self.is_same() {
+            let carried = self.write_shared();
+            return loss::note_other_extras(self.loss, exchange, &carried);
+        }
         for (name, value) in &exchange.extras {
             let refused = self.target.quirks.no_openai_fields && OPENAI_ONLY.contains(name)
                 || self.target.quirks.no_logit_bias && *name == "logit_bias"

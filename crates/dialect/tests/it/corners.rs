@@ -186,3 +186,192 @@ fn models_are_listed_with_the_fields_that_each_sdk_requires() {
     assert_eq!(anthropic["data"][0]["created_at"], "2023-11-14T22:13:20.000Z");
     assert_eq!(anthropic["data"][0]["lifecycle"], "active");
 }
+
+/// A client's turn made of what a response said, with the results of its calls.
+fn sent_back(shown: &Value) -> Value {
+    let mut input = vec![json!({"role": "user", "content": "x"})];
+    for item in shown["output"].as_array().expect("items") {
+        input.push(item.clone());
+    }
+    for item in shown["output"].as_array().expect("items") {
+        let kind = item["type"].as_str().expect("a type");
+        if kind.ends_with("_call") {
+            input.push(json!({"type": format!("{kind}_output"), "call_id": item["call_id"], "output": "1"}));
+        }
+    }
+    json!({"model": "m", "input": input, "tools": [{"type": "custom", "name": "shell"}]})
+}
+
+/// A Responses client that returns the items it got gives Anthropic its signed thinking back, from a whole answer and
+/// from a stream; a provider of its own dialect gets nothing of it.
+#[test]
+fn signed_thinking_survives_a_responses_client() {
+    let (responses, messages) = (DialectId::OpenaiResponses, DialectId::AnthropicMessages);
+    let of = |kind| {
+        fixtures(messages, kind).into_iter().find(|(name, _)| name == "tools").expect("fixture").1
+    };
+    let answer = find(messages).read_answer(&of("answer")).expect("good");
+    let whole = find(responses).write_answer(&answer, &context(&asked(responses)));
+    let whole: Value = serde_json::from_slice(&whole).expect("JSON");
+    let stream = of("stream");
+    let (events, _) = events(messages, [stream.as_slice()]);
+    let text = written(responses, &events);
+    let last = text.rsplit("data: ").next().expect("an event");
+    let last: Value = serde_json::from_str(last).expect("JSON");
+    for shown in [&whole, &last["response"]] {
+        let exchange = read(responses, &sent_back(shown));
+        let quirks = Quirks::default();
+        let (body, _, loss) = write_request(messages, &exchange, &target(&quirks, NEW));
+        let turn = &body["messages"][1]["content"];
+        assert_eq!(
+            turn[0],
+            json!({"type": "thinking", "thinking": "Two places.", "signature": "c2lnbmVk"})
+        );
+        assert_eq!(turn[1], json!({"type": "redacted_thinking", "data": "c2VjcmV0"}));
+        assert_eq!(turn[2]["type"], "text");
+        assert!(!loss.to_string().contains("encrypted_content"), "{loss}");
+
+        let (body, _, loss) = write_request(responses, &exchange, &target(&quirks, NEW));
+        assert!(!body["input"].to_string().contains("reasoning"), "{body}");
+        assert!(loss.to_string().contains("input[].encrypted_content=dropped"), "{loss}");
+    }
+}
+
+/// The other way round: what a Responses provider encrypted travels through clients of the other dialects and comes back
+/// under its own id.
+#[test]
+fn encrypted_reasoning_survives_other_clients() {
+    let responses = DialectId::OpenaiResponses;
+    let body = fixtures(responses, "answer").into_iter().find(|(name, _)| name == "tools");
+    let answer = find(responses).read_answer(&body.expect("fixture").1).expect("good");
+    let expected = json!([
+        {"type": "reasoning", "id": "rs_1", "summary": [{"type": "summary_text", "text": "Two places.\n\nTwo calls."}],
+            "encrypted_content": "gAAAAABvcGVuYWk="},
+        {"type": "reasoning", "id": "rs_2", "summary": [], "encrypted_content": "gAAAAABzZWNyZXQ="},
+    ]);
+    for client in [DialectId::OpenaiChat, DialectId::AnthropicMessages] {
+        let shown = find(client).write_answer(&answer, &context(&asked(client)));
+        let shown: Value = serde_json::from_slice(&shown).expect("JSON");
+        let result = |id: &str| match client {
+            DialectId::OpenaiChat => json!({"role": "tool", "tool_call_id": id, "content": "1"}),
+            _ => {
+                json!({"role": "user", "content": [{"type": "tool_result", "tool_use_id": id, "content": "1"}]})
+            }
+        };
+        let turn = match client {
+            DialectId::OpenaiChat => shown["choices"][0]["message"].clone(),
+            _ => json!({"role": "assistant", "content": shown["content"]}),
+        };
+        let request = json!({"model": "m", "max_tokens": 9000, "messages": [{"role": "user", "content": "x"}, turn,
+            result("call_1"), result("call_2"), result("call_3")]});
+        let exchange = read(client, &request);
+        let quirks = Quirks::default();
+        let (body, _, loss) = write_request(responses, &exchange, &target(&quirks, NEW));
+        let items = body["input"].as_array().expect("items");
+        let reasoning: Vec<&Value> = items.iter().filter(|it| it["type"] == "reasoning").collect();
+        assert_eq!(json!(reasoning), expected, "{client:?}");
+        assert_eq!(body["include"], json!(["reasoning.encrypted_content"]));
+        assert!(!loss.to_string().contains("signature"), "{loss}");
+
+        // And no other vendor is given it.
+        let (body, _, _) =
+            write_request(DialectId::AnthropicMessages, &exchange, &target(&quirks, NEW));
+        assert!(!body.to_string().contains("gAAAA"), "{body}");
+    }
+}
+
+/// Input that only its vendor holds is never left out.
+#[test]
+fn kept_state_is_refused_where_it_would_be_translated() {
+    let responses = DialectId::OpenaiResponses;
+    let refused = |body: Value| {
+        find(responses)
+            .read_request(&Incoming::new(body.to_string().as_bytes(), &()))
+            .expect_err("refused")
+    };
+    let user = json!({"role": "user", "content": "x"});
+    for (field, value) in [
+        ("previous_response_id", json!("resp_1")),
+        ("conversation", json!("conv_1")),
+        ("background", json!(true)),
+        ("prompt", json!({"id": "pmpt_1"})),
+    ] {
+        let error = refused(json!({"model": "m", "input": "x", field: value}));
+        assert_eq!(error.field, field);
+    }
+    for item in [
+        json!({"type": "item_reference", "id": "msg_1"}),
+        json!({"id": "msg_1"}),
+        json!({"type": "compaction", "encrypted_content": "gAAAA"}),
+    ] {
+        assert_eq!(refused(json!({"model": "m", "input": [user, item]})).field, "input[1]");
+    }
+}
+
+/// What Codex 0.169 sends: tools and fields that nobody else knows, no instructions.
+#[test]
+fn an_agents_own_tools_are_left_out_and_said() {
+    let responses = DialectId::OpenaiResponses;
+    let body = json!({"model": "m", "stream": true, "store": false, "prompt_cache_key": "k",
+        "include": ["reasoning.encrypted_content"], "client_metadata": {"window": "w"},
+        "input": [{"type": "message", "role": "user", "content": [{"type": "input_text", "text": "x"}]}],
+        "tools": [{"type": "namespace", "name": "n", "tools": []}, {"type": "web_search", "external_web_access": false},
+            {"type": "function", "name": "f", "strict": false, "parameters": {"type": "object", "properties": {}}}],
+        "tool_choice": "auto", "parallel_tool_calls": true, "reasoning": {"effort": "medium", "summary": "auto"}});
+    let exchange = read(responses, &body);
+    assert_eq!(exchange.unknown, [""; 0]);
+    for to in [DialectId::OpenaiChat, DialectId::AnthropicMessages] {
+        let quirks = Quirks::default();
+        let (written, _, loss) = write_request(to, &exchange, &target(&quirks, OLD));
+        assert_eq!(written["tools"].as_array().map(Vec::len), Some(1));
+        let told: Vec<&str> = loss.losses().iter().map(|loss| loss.field).collect();
+        assert!(told.contains(&"tools[].type") && told.contains(&"client_metadata"), "{told:?}");
+        assert!(!told.contains(&"include") && !told.contains(&"store"), "{told:?}");
+    }
+}
+
+/// What SDKs send back of a response as it came is nothing new.
+#[test]
+fn a_response_in_the_history_is_no_loss() {
+    let (chat, responses) = (DialectId::OpenaiChat, DialectId::OpenaiResponses);
+    let dumped = json!([
+        {"role": "user", "content": "x"},
+        {"id": "msg_1", "type": "message", "role": "assistant", "status": "completed", "phase": null, "content": [
+            {"type": "output_text", "text": "Hello.", "annotations": [], "logprobs": []}]},
+        {"id": "fc_1", "type": "function_call", "call_id": "call_1", "name": "f", "arguments": "{}", "status": "completed",
+            "caller": {"type": "direct"}, "async": false, "namespace": null},
+        {"type": "function_call_output", "call_id": "call_1", "output": "1", "id": null, "status": null},
+    ]);
+    let body = json!({"model": "m", "input": dumped, "tools": [{"type": "function", "name": "f"}]});
+    let exchange = read(responses, &body);
+    assert_eq!(exchange.unknown, [""; 0]);
+    let (_, _, loss) = write_request(chat, &exchange, &target(&Quirks::default(), OLD));
+    assert_eq!(loss.to_string(), "");
+}
+
+/// Log probabilities are the same tokens in both of OpenAI's shapes, whole and streamed.
+#[test]
+fn log_probabilities_pass_between_openais_dialects() {
+    let (chat, responses) = (DialectId::OpenaiChat, DialectId::OpenaiResponses);
+    let token = json!({"token": "I", "bytes": [73], "logprob": -0.5, "top_logprobs": []});
+    let body = json!({"choices": [{"message": {"content": "I"}, "finish_reason": "stop",
+        "logprobs": {"content": [token], "refusal": null}}]});
+    let answer = find(chat).read_answer(body.to_string().as_bytes()).expect("good");
+    let shown = find(responses).write_answer(&answer, &context(&asked(responses)));
+    let shown: Value = serde_json::from_slice(&shown).expect("JSON");
+    assert_eq!(shown["output"][0]["content"][0]["logprobs"], json!([token]));
+    let answer = find(responses).read_answer(shown.to_string().as_bytes()).expect("good");
+    assert_eq!(answer.choices[0].logprobs, Some(json!({"content": [token], "refusal": null})));
+
+    let chunk = json!({"choices": [{"index": 0, "delta": {"content": "I"}, "finish_reason": "stop",
+        "logprobs": {"content": [token], "refusal": null}}]});
+    let stream = format!("data: {chunk}\n\ndata: [DONE]\n\n");
+    let text = written(responses, &events(chat, [stream.as_bytes()]).0);
+    let (back, result) = events(responses, [text.as_bytes()]);
+    assert_eq!(result, Ok(()));
+    let logprobs = back.iter().find_map(|event| match event {
+        dialect::StreamEvent::Logprobs { value, .. } => Some(value),
+        _ => None,
+    });
+    assert_eq!(logprobs, Some(&json!({"content": [token], "refusal": null})));
+}

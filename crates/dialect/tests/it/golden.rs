@@ -4,7 +4,7 @@ use dialect::{Quirks, dialect as find};
 use serde_json::Value;
 
 use crate::support::{
-    BOTH, NEW, OLD, asked, context, events, fixtures, read_request, target, write_request, written,
+    ALL, NEW, OLD, asked, context, events, fixtures, read_request, target, write_request, written,
 };
 
 /// The snapshot's name: `request.openai-chat.anthropic-messages.agent` is from the first to the second.
@@ -14,10 +14,10 @@ fn label(words: &[&str]) -> String {
 
 #[test]
 fn requests() {
-    for from in BOTH {
+    for from in ALL {
         for (name, body) in fixtures(from, "request") {
             let exchange = read_request(from, &body);
-            for to in BOTH {
+            for to in ALL {
                 let quirks = Quirks::default();
                 let (body, headers, loss) = write_request(to, &exchange, &target(&quirks, OLD));
                 let losses: Vec<String> = loss
@@ -76,10 +76,10 @@ fn requests_to_peculiar_targets() {
         "mid_system",
     ]);
     let rich = rich.expect("known words");
-    for from in BOTH {
+    for from in ALL {
         for (name, body) in fixtures(from, "request") {
             let exchange = read_request(from, &body);
-            for to in BOTH {
+            for to in ALL {
                 for (host, quirks, version) in [("poor", &poor, OLD), ("rich", &rich, NEW)] {
                     let (body, _, loss) = write_request(to, &exchange, &target(quirks, version));
                     let shown = serde_json::json!({"body": body, "loss": loss.to_string()});
@@ -93,10 +93,10 @@ fn requests_to_peculiar_targets() {
 
 #[test]
 fn answers() {
-    for from in BOTH {
+    for from in ALL {
         for (name, body) in fixtures(from, "answer") {
             let answer = find(from).read_answer(&body).expect("a good fixture");
-            for to in BOTH {
+            for to in ALL {
                 let exchange = asked(to);
                 let body = find(to).write_answer(&answer, &context(&exchange));
                 let body: Value = serde_json::from_slice(&body).expect("JSON");
@@ -111,10 +111,10 @@ fn answers() {
 
 #[test]
 fn streams() {
-    for from in BOTH {
+    for from in ALL {
         for (name, body) in fixtures(from, "stream") {
             let (events, _) = events(from, [body.as_slice()]);
-            for to in BOTH {
+            for to in ALL {
                 let text = written(to, &events);
                 insta::assert_snapshot!(
                     label(&["stream", from.as_str(), to.as_str(), &name]),

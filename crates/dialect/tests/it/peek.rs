@@ -4,7 +4,7 @@ use bytes::Bytes;
 use dialect::{DialectId, Edits, Incoming, Peek, Quirks, dialect as find, gate};
 use domain::Feature;
 
-use crate::support::{BOTH, OLD, fixtures, read_request, target, write_request};
+use crate::support::{ALL, OLD, fixtures, read_request, target, write_request};
 
 fn peek(id: DialectId, body: &[u8]) -> Peek {
     gate::scan(body, gate::GateLimits::default()).expect("a good fixture");
@@ -16,7 +16,7 @@ fn peek(id: DialectId, body: &[u8]) -> Peek {
 
 #[test]
 fn both_readers_see_the_same_request() {
-    for id in BOTH {
+    for id in ALL {
         for (name, body) in fixtures(id, "request") {
             let (peek, exchange) = (peek(id, &body), read_request(id, &body));
             let words = |features: domain::Features| features.to_string();
@@ -38,9 +38,11 @@ fn the_peeks_bound_holds_for_the_translated_text() {
         Quirks::from_words(["no_json_schema", "no_custom_tools", "text_content"]).expect("words"),
         Quirks::from_words(["cache_breakpoints", "reasoning_details"]).expect("words"),
     ];
-    for id in BOTH {
-        let to = BOTH.into_iter().find(|other| *other != id).expect("another");
-        for (name, body) in fixtures(id, "request") {
+    for id in ALL {
+        let others = ALL.into_iter().filter(|other| *other != id);
+        for (to, (name, body)) in
+            others.flat_map(|to| fixtures(id, "request").into_iter().map(move |it| (to, it)))
+        {
             let (before, exchange) = (peek(id, &body), read_request(id, &body));
             for quirks in &hosts {
                 let (written, _, _) = write_request(to, &exchange, &target(quirks, OLD));
@@ -59,7 +61,7 @@ fn the_peeks_bound_holds_for_the_translated_text() {
 /// T-S3 on the way up.
 #[test]
 fn what_is_forwarded_is_what_came() {
-    for id in BOTH {
+    for id in ALL {
         for (name, body) in fixtures(id, "request") {
             let peek = peek(id, &body);
             let body = Bytes::from(body);

@@ -7,7 +7,8 @@ use dialect::{
 };
 use domain::{LossReport, UnixMicros};
 
-pub(crate) const BOTH: [DialectId; 2] = [DialectId::OpenaiChat, DialectId::AnthropicMessages];
+pub(crate) const ALL: [DialectId; 3] =
+    [DialectId::OpenaiChat, DialectId::AnthropicMessages, DialectId::OpenaiResponses];
 pub(crate) const OLD: &str = "2023-06-01";
 pub(crate) const NEW: &str = "2026-10-21";
 
@@ -78,6 +79,10 @@ pub(crate) fn asked(client: DialectId) -> Exchange {
         DialectId::AnthropicMessages => {
             br#"{"model":"m","max_tokens":9000,"messages":[{"role":"user","content":"x"}],
                  "stream":true,"thinking":{"type":"enabled","budget_tokens":2000}}"#
+        }
+        DialectId::OpenaiResponses => {
+            br#"{"model":"m","input":"x","stream":true,"reasoning":{"effort":"low","summary":"auto"},
+                 "tools":[{"type":"custom","name":"shell"}]}"#
         }
     };
     read_request(client, body)

@@ -170,8 +170,9 @@ fn mark(body: &Value) -> String {
     if let Some(id) = id {
         return id.chars().take(64).collect();
     }
-    let last = body.get("messages").and_then(Value::as_array).and_then(|m| m.last());
-    let content = last.and_then(|m| m.get("content"));
+    let said = body.get("messages").or_else(|| body.get("input"));
+    let last = said.and_then(Value::as_array).and_then(|m| m.last());
+    let content = last.and_then(|m| m.get("content").or_else(|| m.get("output"))).or(said);
     let text = content
         .and_then(Value::as_str)
         .or_else(|| content?.as_array()?.iter().find_map(|p| p.get("text")?.as_str()));

@@ -292,7 +292,7 @@ fn response_format(map: &Map<String, Value>) -> Result<(), Refused> {
     }
 }
 
-fn good_name(name: &str) -> bool {
+pub(crate) fn good_name(name: &str) -> bool {
     (1..=64).contains(&name.len())
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
 }
@@ -306,11 +306,16 @@ fn set(map: &Map<String, Value>, name: &str) -> bool {
     present(map, name).is_some()
 }
 
-fn wrong_type(name: &str, wanted: &str) -> Refused {
+pub(crate) fn wrong_type(name: &str, wanted: &str) -> Refused {
     Refused::field(name, format!("Invalid type for '{name}': expected {wanted}."))
 }
 
-fn range(map: &Map<String, Value>, name: &str, low: f64, high: f64) -> Result<(), Refused> {
+pub(crate) fn range(
+    map: &Map<String, Value>,
+    name: &str,
+    low: f64,
+    high: f64,
+) -> Result<(), Refused> {
     match present(map, name).map(Value::as_f64) {
         None => Ok(()),
         Some(Some(v)) if (low..=high).contains(&v) => Ok(()),
@@ -322,7 +327,12 @@ fn range(map: &Map<String, Value>, name: &str, low: f64, high: f64) -> Result<()
     }
 }
 
-fn whole(map: &Map<String, Value>, name: &str, low: i64, high: i64) -> Result<(), Refused> {
+pub(crate) fn whole(
+    map: &Map<String, Value>,
+    name: &str,
+    low: i64,
+    high: i64,
+) -> Result<(), Refused> {
     match present(map, name).map(Value::as_i64) {
         None => Ok(()),
         Some(Some(v)) if (low..=high).contains(&v) => Ok(()),
@@ -333,7 +343,7 @@ fn whole(map: &Map<String, Value>, name: &str, low: i64, high: i64) -> Result<()
     }
 }
 
-fn one_of(map: &Map<String, Value>, name: &str, good: &[&str]) -> Result<(), Refused> {
+pub(crate) fn one_of(map: &Map<String, Value>, name: &str, good: &[&str]) -> Result<(), Refused> {
     match present(map, name) {
         None => Ok(()),
         Some(Value::String(s)) if good.contains(&s.as_str()) => Ok(()),

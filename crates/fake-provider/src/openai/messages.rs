@@ -256,7 +256,7 @@ impl Walk {
     }
 }
 
-fn image(url: &str) -> Result<(String, u64), String> {
+pub(crate) fn image(url: &str) -> Result<(String, u64), String> {
     if let Some((kind, data)) = media::data_url(url) {
         let seen = media::image(kind, data)?;
         return Ok((seen.line, seen.tokens));

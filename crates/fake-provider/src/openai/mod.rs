@@ -1,10 +1,10 @@
 //! OpenAI's side: chat completions, embeddings, models, errors.
 
-mod check;
+pub(crate) mod check;
 mod embeddings;
 mod messages;
-mod read;
-mod write;
+pub(crate) mod read;
+pub(crate) mod write;
 
 use bytes::Bytes;
 use serde_json::{Value, json};
@@ -15,6 +15,7 @@ use crate::model;
 use crate::tweak::Tweak;
 
 pub(crate) use embeddings::embeddings;
+pub(crate) use messages::image;
 
 /// `POST /v1/chat/completions`.
 pub(crate) fn chat(demo: &Demo, call: &Call<'_>, tweak: &Tweak) -> Reply {
@@ -70,7 +71,7 @@ pub(crate) fn models(demo: &Demo, call: &Call<'_>, id: Option<&str>) -> Reply {
 /// When everything was made: the fake reads no clock.
 pub(crate) const CREATED: u64 = 1_790_000_000;
 
-fn authenticate(demo: &Demo, call: &Call<'_>) -> Result<(), Refused> {
+pub(crate) fn authenticate(demo: &Demo, call: &Call<'_>) -> Result<(), Refused> {
     let presented = call.header("authorization").and_then(|v| v.strip_prefix("Bearer "));
     if demo.key_is_good(presented) {
         return Ok(());
@@ -82,7 +83,7 @@ fn authenticate(demo: &Demo, call: &Call<'_>) -> Result<(), Refused> {
     Err(Refused::new(401, message).code("invalid_api_key"))
 }
 
-fn json_body(call: &Call<'_>) -> Result<Value, Refused> {
+pub(crate) fn json_body(call: &Call<'_>) -> Result<Value, Refused> {
     let is_json = call
         .header("content-type")
         .is_some_and(|t| t.split(';').next().is_some_and(|t| t.trim() == "application/json"));
@@ -101,14 +102,14 @@ fn json_body(call: &Call<'_>) -> Result<Value, Refused> {
     }
 }
 
-fn required_model(body: &Value) -> Result<String, Refused> {
+pub(crate) fn required_model(body: &Value) -> Result<String, Refused> {
     match body.get("model").and_then(Value::as_str) {
         Some(m) if !m.is_empty() => Ok(m.to_owned()),
         _ => Err(Refused::field("model", "you must provide a model parameter")),
     }
 }
 
-fn no_such_model(model: &str) -> Refused {
+pub(crate) fn no_such_model(model: &str) -> Refused {
     Refused {
         param: Some("model".to_owned()),
         ..Refused::new(
@@ -119,7 +120,7 @@ fn no_such_model(model: &str) -> Refused {
     .code("model_not_found")
 }
 
-fn ok(body: &Value) -> Reply {
+pub(crate) fn ok(body: &Value) -> Reply {
     Reply {
         status: 200,
         headers: vec![("content-type", "application/json".to_owned())],

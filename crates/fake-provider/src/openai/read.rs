@@ -22,11 +22,7 @@ pub(super) fn ask(body: &Value) -> Result<Ask, Refused> {
         .map(|t| tokens::count(&t.to_string()))
         .sum();
     let total = walk.tokens + tool_tokens;
-    // A prefix was seen before if an assistant has answered it: no state is needed to know.
-    let read = match walk.seen_before + tool_tokens {
-        seen if walk.seen_before > 0 && seen >= CACHE_FROM => seen / CACHE_STEP * CACHE_STEP,
-        _ => 0,
-    };
+    let read = cached(walk.seen_before, tool_tokens);
     Ok(Ask {
         model: String::new(),
         text: walk.text,
@@ -43,10 +39,19 @@ pub(super) fn ask(body: &Value) -> Result<Ask, Refused> {
         stop: stops(body),
         n: body.get("n").and_then(Value::as_u64).unwrap_or(1),
         seed: seed(body),
-        thinking: thinking(body),
+        thinking: thinking_of(body.get("reasoning_effort").and_then(Value::as_str)),
         input: Input { fresh: total - read, cache_read: read, ..Input::default() },
         stream: body.get("stream") == Some(&Value::Bool(true)),
     })
+}
+
+/// Input tokens read from a cache. A prefix was seen before if an assistant has answered it: no state is needed to
+/// know.
+pub(crate) fn cached(seen_before: u64, tool_tokens: u64) -> u64 {
+    match seen_before + tool_tokens {
+        seen if seen_before > 0 && seen >= CACHE_FROM => seen / CACHE_STEP * CACHE_STEP,
+        _ => 0,
+    }
 }
 
 fn seed(body: &Value) -> u64 {
@@ -59,8 +64,8 @@ fn seed(body: &Value) -> u64 {
 }
 
 /// Reasoning tokens for an effort; without one, none.
-fn thinking(body: &Value) -> u64 {
-    match body.get("reasoning_effort").and_then(Value::as_str) {
+pub(crate) fn thinking_of(effort: Option<&str>) -> u64 {
+    match effort {
         Some("minimal") => 8,
         Some("low") => 16,
         Some("medium") => 32,

@@ -51,7 +51,7 @@ pub(super) fn reply(
     }
 }
 
-fn with_text(mut answer: Answer, tweak: &Tweak) -> Answer {
+pub(crate) fn with_text(mut answer: Answer, tweak: &Tweak) -> Answer {
     if let Some(text) = &tweak.text {
         answer.text.clone_from(text);
         answer.tokens = tokens::count(text);
@@ -220,12 +220,12 @@ fn finish(end: &End) -> &'static str {
     }
 }
 
-fn call_id(call: &Call) -> String {
+pub(crate) fn call_id(call: &Call) -> String {
     format!("call_{}", call.id)
 }
 
 /// The arguments as OpenAI carries them: a string.
-fn arguments(call: &Call) -> String {
+pub(crate) fn arguments(call: &Call) -> String {
     match &call.input {
         Value::String(free) if call.custom => free.clone(),
         input => input.to_string(),
@@ -255,7 +255,7 @@ fn call_fragments(index: usize, call: &Call) -> Vec<Value> {
     out
 }
 
-fn token_logprob(token: &str, top: u64) -> Value {
+pub(crate) fn token_logprob(token: &str, top: u64) -> Value {
     // In hundredths, so that no float arithmetic is needed to be deterministic.
     let base = lorem::hash(token.as_bytes()) % 100;
     let entry = |token: &str, rank: u64| {

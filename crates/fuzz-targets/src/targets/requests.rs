@@ -37,6 +37,25 @@ pub fn peek_anthropic_messages(data: &[u8]) {
     peek(DialectId::AnthropicMessages, data);
 }
 
+/// Peek and forward of responses.
+pub fn peek_openai_responses(data: &[u8]) {
+    peek(DialectId::OpenaiResponses, data);
+}
+
+/// Takes out what is cut out of a forwarded Responses request: reasoning of another dialect's vendor. Whether there
+/// was any.
+fn without_foreign(body: &mut Value) -> bool {
+    let Some(items) = body.get_mut("input").and_then(Value::as_array_mut) else { return false };
+    let before = items.len();
+    let text = |item: &Value, key: &str| {
+        item.get(key).and_then(Value::as_str).unwrap_or_default().to_owned()
+    };
+    items.retain(|item| {
+        text(item, "type") != "reasoning" || !text(item, "encrypted_content").starts_with("orx.")
+    });
+    items.len() < before
+}
+
 fn peek(id: DialectId, data: &[u8]) {
     let side = dialect(id);
     let through = scan(data, GateLimits::default()).is_ok();
@@ -46,8 +65,12 @@ fn peek(id: DialectId, data: &[u8]) {
         return;
     }
     let body = Bytes::copy_from_slice(data);
+    let whole = serde_json::from_slice::<Value>(data);
+    let is_cut =
+        id == DialectId::OpenaiResponses && whole.is_ok_and(|mut it| without_foreign(&mut it));
     let same = side.forward(&body, &peek, &Edits::default());
-    assert_eq!((same.as_ptr(), same.len()), (body.as_ptr(), body.len()), "the same bytes go on");
+    let is_same = (same.as_ptr(), same.len()) == (body.as_ptr(), body.len());
+    assert_eq!(is_same, !is_cut, "the same bytes go on");
 
     let edits = Edits { model: Some("other/\"m\""), ask_usage: true };
     let out = side.forward(&body, &peek, &edits);
@@ -62,6 +85,9 @@ fn peek(id: DialectId, data: &[u8]) {
     assert_eq!(before.get("model").and_then(Value::as_str), Some(peek.model.as_str()));
     if let Some(model) = before.get_mut("model") {
         *model = json!("other/\"m\"");
+    }
+    if is_cut {
+        without_foreign(&mut before);
     }
     if id == DialectId::OpenaiChat && peek.stream {
         let mut options = before.get("stream_options").cloned().unwrap_or_default();
@@ -113,6 +139,20 @@ pub fn image_size(data: &[u8]) {
 /// A chat request as a message request.
 pub fn translate_chat_to_messages(data: &[u8]) {
     translate(DialectId::OpenaiChat, DialectId::AnthropicMessages, data);
+}
+
+/// A Responses request as each of the others.
+pub fn translate_responses(data: &[u8]) {
+    for to in [DialectId::OpenaiChat, DialectId::AnthropicMessages] {
+        translate(DialectId::OpenaiResponses, to, data);
+    }
+}
+
+/// Each of the others as a Responses request.
+pub fn translate_to_responses(data: &[u8]) {
+    for from in [DialectId::OpenaiChat, DialectId::AnthropicMessages] {
+        translate(from, DialectId::OpenaiResponses, data);
+    }
 }
 
 /// A message request as a chat request.

@@ -62,6 +62,11 @@ pub fn usage_anthropic_messages(data: &[u8]) {
     usage(DialectId::AnthropicMessages, data);
 }
 
+/// Usage of responses.
+pub fn usage_openai_responses(data: &[u8]) {
+    usage(DialectId::OpenaiResponses, data);
+}
+
 fn usage(id: DialectId, data: &[u8]) {
     let (whole, pieces) = pieces(data);
     for (streamed, strip_usage_chunk) in [(true, false), (true, true), (false, false)] {

@@ -108,6 +108,7 @@ impl Verb {
 }
 
 const OPENAI: Speaks = Speaks::One(DialectId::OpenaiChat);
+const RESPONSES: Speaks = Speaks::One(DialectId::OpenaiResponses);
 const ANTHROPIC: Speaks = Speaks::One(DialectId::AnthropicMessages);
 const NONE: &[&str] = &[];
 /// Azure's way to say which version of its API is spoken.
@@ -151,12 +152,16 @@ const fn open(path: &'static str, action: Action) -> Route {
 pub const ROUTES: &[Route] = &[
     post("/v1/chat/completions", Action::Chat, OPENAI, NONE),
     post("/v1/messages", Action::Chat, ANTHROPIC, BETA),
+    post("/v1/responses", Action::Chat, RESPONSES, NONE),
     post("/v1/embeddings", Action::Embeddings, OPENAI, NONE),
+    post("/v1/responses/input_tokens", Action::CountTokens, RESPONSES, NONE),
     post("/v1/messages/count_tokens", Action::CountTokens, ANTHROPIC, BETA),
     get("/v1/models", Action::Models, Speaks::ByHeaders, PAGE),
     get("/v1/models/*", Action::Model, Speaks::ByHeaders, BETA),
     get("/v1/outrigger/requests/*", Action::RequestInfo, OPENAI, NONE),
     post("/openai/v1/chat/completions", Action::Chat, OPENAI, NONE),
+    post("/openai/v1/responses", Action::Chat, RESPONSES, NONE),
+    post("/openai/v1/responses/input_tokens", Action::CountTokens, RESPONSES, NONE),
     post("/openai/v1/embeddings", Action::Embeddings, OPENAI, NONE),
     get("/openai/v1/models", Action::Models, OPENAI, NONE),
     get("/openai/v1/models/*", Action::Model, OPENAI, NONE),
@@ -165,6 +170,7 @@ pub const ROUTES: &[Route] = &[
     post("/anthropic/v1/messages/count_tokens", Action::CountTokens, ANTHROPIC, BETA),
     post("/openai/deployments/*/chat/completions", Action::Chat, OPENAI, VERSION),
     post("/openai/deployments/*/embeddings", Action::Embeddings, OPENAI, VERSION),
+    post("/openai/responses", Action::Chat, RESPONSES, VERSION),
     get("/anthropic/v1/models", Action::Models, ANTHROPIC, PAGE),
     get("/anthropic/v1/models/*", Action::Model, ANTHROPIC, BETA),
     get("/anthropic/v1/outrigger/requests/*", Action::RequestInfo, ANTHROPIC, NONE),

@@ -189,7 +189,10 @@ fn nginx(mock: &Mock, folder: &Path) -> Result<Peer> {
     install::system("nginx", "-v")?;
     let route = Route::plain(free_address()?);
     let file = folder.join("nginx.conf");
-    std::fs::write(&file, config::nginx(route.address, mock.address, folder, 2 * streams()?))?;
+    std::fs::write(
+        &file,
+        config::nginx(route.address, mock.address, folder, 2 * streams()? + 500),
+    )?;
     let mut command = pinned(GATEWAY_CORE, Path::new("nginx"));
     command.arg("-c").arg(&file).arg("-p").arg(folder);
     let start = started(&mut command, &folder.join("log"), &route)?;

@@ -33,10 +33,11 @@ pub(crate) fn pinned(core: &str, program: &Path) -> Command {
     command
 }
 
-/// Streams that a gateway may carry at once: each takes two of the files that it may open, and it needs some more.
+/// Streams that a gateway may carry at once: each takes two of the files that it may open, and it needs some more for
+/// itself, kept connections among them.
 pub(crate) fn streams() -> Result<u64> {
     let files = tools::output(pinned(LOAD_CORE, Path::new("sh")).args(["-c", "ulimit -n"]))?;
-    Ok(files.trim().parse::<u64>().unwrap_or(1024).saturating_sub(150) / 2)
+    Ok(files.trim().parse::<u64>().unwrap_or(1024).saturating_sub(1_000) / 2)
 }
 
 /// An address of this machine that nobody listened on a moment ago.
