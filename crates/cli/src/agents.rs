@@ -172,6 +172,10 @@ fn claude(gateway: Gateway<'_>, model: Option<&str>) -> Setup {
         "ANTHROPIC_DEFAULT_HAIKU_MODEL",
     ];
     set.extend(model.into_iter().flat_map(|it| names.map(|name| (name, it.to_owned()))));
+    // It takes a model that it does not know for one that holds a million tokens.
+    let window = gateway.served.iter().find(|it| Some(it.id.as_str()) == model);
+    let window = window.and_then(|it| it.max_input);
+    set.extend(window.map(|it| ("CLAUDE_CODE_MAX_CONTEXT_TOKENS", it.to_string())));
     let unset = vec![
         "ANTHROPIC_API_KEY",
         "CLAUDE_CODE_USE_ANTHROPIC_AWS",

@@ -50,7 +50,7 @@ mod tests {
 
     use super::*;
 
-    fn tool(name: &str, properties: Value) -> Tool {
+    fn tool(name: &str, properties: &Value) -> Tool {
         let schema = json!({"type": "object", "properties": properties, "required": ["why"]});
         Tool { name: name.to_owned(), schema, custom: false }
     }
@@ -59,8 +59,8 @@ mod tests {
     fn the_file_that_is_named_is_read_with_the_fittest_tool() {
         let why = json!({"type": "string"});
         let tools = [
-            tool("Bash", json!({"command": {"type": "string"}})),
-            tool("Read", json!({"file_path": {"type": "string"}, "pages": {}, "why": why})),
+            tool("Bash", &json!({"command": {"type": "string"}})),
+            tool("Read", &json!({"file_path": {"type": "string"}, "pages": {}, "why": why})),
         ];
         let text = "The file /etc/hosts is not meant. Read the file /a/notes.txt, then tell.";
         let (tool, input) = reading(text, &tools).unwrap();

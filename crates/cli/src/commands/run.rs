@@ -97,28 +97,24 @@ impl<'a> Run<'a> {
         listens: bool,
         output: &Output,
     ) -> Result<Self, Failure> {
-        let agent = Agent::of(program);
-        if let Some(model) = args.model.as_deref().filter(|_| listens) {
+        let model = args.model.as_deref();
+        if let Some(model) = model.filter(|_| listens) {
             expect_model(&base, key.as_deref(), model)?;
         }
-        let own = match agent {
-            Some(agent) => {
-                let served = if listens { served(&base, key.as_deref())? } else { Vec::new() };
-                let first = agent.first_model(&served).filter(|_| args.model.is_none());
-                if let Some(first) = first {
-                    let name = agent.name();
-                    output.say(&format!("{name} asks for `{first}`; --model names another"));
-                }
-                let sent = key.as_deref().unwrap_or(client_env::NO_KEY);
-                let gateway = Gateway { base: &base, key: sent, served: &served };
-                agent.setup(gateway, args.model.as_deref().or(first))
+        let own = if let Some(agent) = Agent::of(program) {
+            let served = if listens { served(&base, key.as_deref())? } else { Vec::new() };
+            let first = agent.first_model(&served).filter(|_| model.is_none());
+            if let Some(first) = first {
+                output.say(&format!("{} asks for `{first}`; --model names another", agent.name()));
             }
-            None => {
-                if !args.print {
-                    output.say(&format!("{program}: the variables that SDKs look for are set"));
-                }
-                agents::unknown(args.model.as_deref())
+            let sent = key.as_deref().unwrap_or(client_env::NO_KEY);
+            let gateway = Gateway { base: &base, key: sent, served: &served };
+            agent.setup(gateway, model.or(first))
+        } else {
+            if !args.print {
+                output.say(&format!("{program}: the variables that SDKs look for are set"));
             }
+            agents::unknown(model)
         };
         let usual = Setup { set: client_env::variables(base, key), ..Setup::default() };
         Ok(Self { program, rest, setup: usual.and(own), file: None }.placed())
@@ -180,7 +176,7 @@ impl<'a> Run<'a> {
                 let process = process.and_then(|it| i32::try_from(it).ok());
                 if let Some(process) = process.and_then(rustix::process::Pid::from_raw) {
                     // One that has just ended needs no signal.
-                    let _ = rustix::process::kill_process(process, sent);
+                    rustix::process::kill_process(process, sent).ok();
                 }
             }
         })
@@ -211,11 +207,15 @@ impl<'a> Run<'a> {
             "unset": unset, "files": files});
         output.either(&document, || {
             for (path, text) in &files {
+                let folder = Path::new(path).parent().unwrap_or(Path::new("."));
+                let (folder, path) = (quoted(&folder.to_string_lossy()), quoted(path));
                 let text = quoted(text.as_str().unwrap_or_default());
-                output.line(&format!("printf %s {text} > {} &&", quoted(path)))?;
+                output.line(&format!("mkdir -p {folder} && printf %s {text} > {path} &&"))?;
             }
             let mut line = "env".to_owned();
-            unset.iter().for_each(|name| line.extend([" -u ", name]));
+            for name in unset {
+                line.extend([" -u ", name]);
+            }
             output.line(&format!("{line} \\"))?;
             for (name, value) in set {
                 output.line(&format!("  {name}={} \\", quoted(value)))?;
@@ -229,7 +229,7 @@ impl<'a> Run<'a> {
 /// Waits for a signal.
 async fn next(signal: &mut Signal) {
     if signal.recv().await.is_none() {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 
