@@ -1,8 +1,9 @@
 //! A fake AI partner, deterministic and strict, for the demo, the tests and the load runs.
 //!
-//! It speaks OpenAI chat completions, responses, embeddings and models, and Anthropic messages, token counting and
-//! models in both API versions (2023-06-01 and 2026-10-21), and refuses what the real ones refuse. It shares no code
-//! with the gateway's own dialects: it is the oracle they are held against.
+//! It speaks OpenAI chat completions, responses, embeddings and models, Anthropic messages, token counting and models
+//! in both API versions (2023-06-01 and 2026-10-21), Gemini's generateContent, streams, token counting, embeddings and
+//! models, and Bedrock Converse, whole and streamed (with bearers or signatures), and refuses what the real ones refuse.
+//! It shares no code with the gateway's own dialects: it is the oracle they are held against.
 //!
 //! # Models
 //!
@@ -30,7 +31,9 @@
 mod agent;
 mod anthropic;
 mod ask;
+mod bedrock;
 mod demo;
+mod gemini;
 mod lorem;
 mod media;
 mod mock;

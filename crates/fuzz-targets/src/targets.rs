@@ -6,11 +6,11 @@ mod streams;
 
 pub use others::{canary, config_yaml, error_body, key_parse, ledger_record, retry_after};
 pub use requests::{
-    image_size, json_gate, peek_anthropic_messages, peek_openai_chat, peek_openai_responses,
-    translate_chat_to_messages, translate_messages_to_chat, translate_responses,
-    translate_to_responses,
+    image_size, json_gate, peek_anthropic_messages, peek_gemini, peek_openai_chat,
+    peek_openai_responses, translate_chat_to_messages, translate_from_gemini,
+    translate_messages_to_chat, translate_responses, translate_to_gemini, translate_to_responses,
 };
 pub use streams::{
-    answer_and_stream, sse_bytes, sse_rechunk, usage_anthropic_messages, usage_openai_chat,
-    usage_openai_responses,
+    answer_and_stream, sse_bytes, sse_rechunk, usage_anthropic_messages, usage_gemini,
+    usage_openai_chat, usage_openai_responses,
 };

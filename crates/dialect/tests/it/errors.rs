@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
-use dialect::{ClientError, dialect as find};
+use dialect::{ClientError, DialectId, dialect as find};
 
-use crate::support::ALL;
+use crate::support::{self, ALL};
 
 const CODES: [(&str, u16); 21] = [
     ("missing_api_key", 401),
@@ -50,11 +50,18 @@ fn every_code_has_the_words_that_its_clients_act_on() {
         let words = ALL.map(|id| {
             let body: serde_json::Value =
                 serde_json::from_slice(&find(id).render_error(&error(code, status))).unwrap();
-            let inner = &body["error"];
+            // Converse has no object around it, and the word in a header.
+            let inner = if id == DialectId::BedrockConverse { &body } else { &body["error"] };
+            let headers = find(id).error_headers(&error(code, status));
             assert_eq!(inner["outrigger"]["code"], code);
             assert_eq!(inner["message"], "budget `search` is spent:\n\"100 USD\"");
             let word = |name: &str| inner[name].as_str().unwrap_or("-").to_owned();
-            format!("{} {}", word("type"), word("code"))
+            match (id, headers.as_slice()) {
+                (DialectId::Gemini, _) => format!("{} {}", word("status"), inner["code"]),
+                (_, []) => format!("{} {}", word("type"), word("code")),
+                (_, [(name, value)]) => format!("{name}: {value}"),
+                _ => unreachable!("one header at most"),
+            }
         });
         writeln!(table, "{code} {status}: {}", words.join(" | ")).unwrap();
     }
@@ -70,7 +77,7 @@ fn bodies_and_events() {
             let event = find(id).render_error_event(&error);
             shown.push_str(&String::from_utf8(body).unwrap());
             shown.push('\n');
-            shown.push_str(&String::from_utf8(event).unwrap());
+            shown.push_str(&support::shown(id, &event));
             shown.push_str("---\n");
         }
     }
@@ -86,12 +93,21 @@ fn an_error_is_known_by_its_shape() {
     let llama = r#"{"error": {"code": 400, "message": "no", "type": "exceed_context_size_error"}}"#;
     let flat = r#"{"object": "error", "message": "no", "type": "BadRequestError", "code": 400}"#;
     let known = |body: &str| ALL.map(|id| find(id).is_own_error(body.as_bytes()));
-    assert_eq!(known(openai), [true, false, true]);
-    assert_eq!(known(anthropic), [true, true, true], "it has all that OpenAI's clients read");
-    assert_eq!(known(llama), [true, false, true]);
+    assert_eq!(known(openai), [true, false, true, false, false]);
+    assert_eq!(
+        known(anthropic),
+        [true, true, true, false, false],
+        "it has all that OpenAI's clients read"
+    );
+    assert_eq!(known(llama), [true, false, true, false, false]);
+    let gemini = r#"{"error": {"code": 400, "message": "no", "status": "INVALID_ARGUMENT"}}"#;
+    assert_eq!(known(gemini), [true, false, true, true, false]);
+    assert_eq!(known(&format!("[{gemini}]")), [false, false, false, true, false]);
+    let aws = r#"{"message": "no"}"#;
+    assert_eq!(known(aws), [false, false, false, false, true]);
     for stranger in
         [flat, r#"{"detail": "Not Found"}"#, r#"{"error": "no"}"#, "<h1>no</h1>", "", "[]", "{}"]
     {
-        assert_eq!(known(stranger), [false; 3], "{stranger}");
+        assert_eq!(known(stranger), [false; 5], "{stranger}");
     }
 }
