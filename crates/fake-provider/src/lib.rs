@@ -14,6 +14,7 @@
 //! | `slow` | as echo, a second before the first byte and 100 ms between events |
 //! | `flaky` | as echo, but 30 % of calls fail: 429, 500, 503 or a cut answer, in a seeded order |
 //! | `tools` | calls the tools it is given (all of them when parallel calls are allowed), then reports their results |
+//! | `agent` | asked about `the file PATH`, calls the tool that reads files, then reports its result; not listed |
 //! | `json` | an instance of the JSON schema asked for |
 //! | `refusal` | refuses; not listed |
 //! | `status-NNN` | fails with that HTTP status; not listed |
@@ -27,6 +28,7 @@
 //! [`Demo`] is a function from a call to a reply: no clock, no socket. [`Mock`] serves it over HTTP with faults,
 //! a journal and a control API; the binary `fake-provider` is a `Mock`.
 
+mod agent;
 mod anthropic;
 mod ask;
 mod bedrock;

@@ -280,6 +280,8 @@ pub const ROUTES: &[Route] = &[
     get("/anthropic/v1/outrigger/requests/*", Action::RequestInfo, ANTHROPIC, NONE),
     open("/livez", Action::Live),
     open("/readyz", Action::Ready),
+    // Claude Code asks so whether anybody is there.
+    open("/api/hello", Action::Live),
     open("/", Action::Start),
 ];
 
