@@ -363,6 +363,12 @@ pub(crate) fn splice(body: &Bytes, peek: &Peek, edits: &Edits<'_>) -> Bytes {
         changes.push((place.clone(), text.as_bytes().to_vec()));
     }
     changes.extend(peek.cuts.iter().map(|place| (place.clone(), Vec::new())));
+    changes.extend(tool_ids::thoughts_in(body).into_iter().map(|place| (place, Vec::new())));
+    splice_in(body, changes)
+}
+
+/// The body with these places replaced; the same `Bytes` when there are none.
+pub(crate) fn splice_in(body: &Bytes, mut changes: Vec<(Range<usize>, Vec<u8>)>) -> Bytes {
     if changes.is_empty() {
         return body.clone();
     }
@@ -371,6 +377,10 @@ pub(crate) fn splice(body: &Bytes, peek: &Peek, edits: &Edits<'_>) -> Bytes {
     let mut out = Vec::with_capacity(body.len() + grown);
     let mut from = 0;
     for (place, text) in changes {
+        if place.start < from {
+            // Within what is gone already.
+            continue;
+        }
         out.extend_from_slice(body.get(from..place.start).unwrap_or_default());
         out.extend_from_slice(&text);
         // A cut may lie within another.

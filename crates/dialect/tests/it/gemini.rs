@@ -388,3 +388,37 @@ fn models_are_listed_by_their_resource_names() {
     assert_eq!(list["models"][0]["inputTokenLimit"], 8_000);
     assert_eq!(list["models"][0].get("outputTokenLimit"), None);
 }
+
+/// A conversation that began elsewhere goes on at a provider of the client's own dialect, which gets the client's bytes:
+/// what it would refuse in them is taken out, and nothing else.
+#[test]
+fn what_is_forwarded_holds_nothing_that_its_provider_would_refuse() {
+    let forward = |id: DialectId, body: &Value| -> Value {
+        let text = body.to_string();
+        let request = incoming(id, text.as_bytes(), &());
+        let peek = find(id).peek(Endpoint::Chat, &request).expect("good");
+        let out = find(id).forward(&Bytes::from(text.clone()), &peek, &Edits::default());
+        serde_json::from_slice(&out).expect("JSON")
+    };
+    let id = "call_1__thought__Y2FsbC1zaWc_Pg";
+    let chat = |id: &str| {
+        json!({"model": "m", "messages": [{"role": "user", "content": "see call_1__thought__Y2FsbC1zaWc_Pg"},
+            {"role": "assistant", "tool_calls": [{"id": id, "type": "function", "function": {"name": "f", "arguments": "{}"}}]},
+            {"role": "tool", "tool_call_id": id, "content": "1"}]})
+    };
+    assert_eq!(forward(CHAT, &chat(id)), chat("call_1"));
+    let messages = |id: &str| {
+        json!({"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "x"},
+            {"role": "assistant", "content": [{"type": "tool_use", "id": id, "name": "f", "input": {}}]},
+            {"role": "user", "content": [{"type": "tool_result", "tool_use_id": id, "content": "1"}]}]})
+    };
+    assert_eq!(forward(MESSAGES, &messages(id)), messages("call_1"));
+    let gemini = |signature: &str| {
+        json!({"contents": [{"role": "user", "parts": [{"text": "x"}]}, {"role": "model", "parts": [
+            {"text": "Two places.", "thought": true, "thoughtSignature": signature},
+            {"text": "I look.", "thoughtSignature": "dGV4dC1zaWc="}]}, {"role": "user", "parts": [{"text": "y"}]}]})
+    };
+    // `outrigger:signature:c2lnbmVk`, as a client gets it that is shown Claude's thinking.
+    let foreign = gemini("b3V0cmlnZ2VyOnNpZ25hdHVyZTpjMmxuYm1Waw==");
+    assert_eq!(forward(GEMINI, &foreign), gemini("skip_thought_signature_validator"));
+}
