@@ -243,9 +243,6 @@ impl Writer<'_, '_> {
 
     fn call(&mut self, call: &ToolUse) -> Value {
         let ToolUse { id, name, input, custom } = call;
-        if tool_ids::has_thought(id) {
-            self.note(Corner::SignedReasoning);
-        }
         let id = self.tool_id(id);
         if *custom && !self.target.quirks.no_custom_tools {
             return json!({"type": "custom_tool_call", "call_id": id, "name": name, "input": input});
