@@ -104,16 +104,12 @@ fn no_other_vendor_sees_the_signature() {
                 [call, result]
                     .map(|at| body.pointer(at).and_then(Value::as_str).expect("an id").to_owned())
             };
-            let [call, result] = match to {
-                CHAT => ids("/messages/1/tool_calls/0/id", "/messages/2/tool_call_id"),
-                _ => {
-                    let blocks = body["messages"][1]["content"].as_array().expect("blocks");
-                    let at = blocks.iter().position(|it| it["type"] == "tool_use").expect("a call");
-                    ids(
-                        &format!("/messages/1/content/{at}/id"),
-                        "/messages/2/content/0/tool_use_id",
-                    )
-                }
+            let [call, result] = if to == CHAT {
+                ids("/messages/1/tool_calls/0/id", "/messages/2/tool_call_id")
+            } else {
+                let blocks = body["messages"][1]["content"].as_array().expect("blocks");
+                let at = blocks.iter().position(|it| it["type"] == "tool_use").expect("a call");
+                ids(&format!("/messages/1/content/{at}/id"), "/messages/2/content/0/tool_use_id")
             };
             assert_eq!(call, result);
             assert!(call.len() <= 40, "{call}");
@@ -229,7 +225,9 @@ fn a_gemini_client_gets_whole_calls_only() {
         let exchange = asked(GEMINI);
         let mut writer = find(GEMINI).stream_writer(&context(&exchange));
         let mut out = Vec::new();
-        events.iter().for_each(|event| writer.event(event, &mut out));
+        for event in &events {
+            writer.event(event, &mut out);
+        }
         let out = String::from_utf8(out).expect("UTF-8");
         assert_eq!(writer.broken().is_some(), broken, "{word}");
         assert!(!out.contains("functionCall"), "{out}");
@@ -254,7 +252,9 @@ fn a_stream_can_be_an_array() {
         let written = |exchange: &Exchange| {
             let mut writer = find(GEMINI).stream_writer(&context(exchange));
             let mut out = Vec::new();
-            events.iter().for_each(|event| writer.event(event, &mut out));
+            for event in &events {
+                writer.event(event, &mut out);
+            }
             out
         };
         let in_events = items(&written(&exchange));
@@ -284,7 +284,9 @@ proptest! {
             let options = TeeOptions { streamed: true, form, ..TeeOptions::default() };
             let mut tee = find(GEMINI).tee(Endpoint::Chat, options);
             let mut out: SmallVec<[Bytes; 2]> = SmallVec::new();
-            pieces.iter().for_each(|piece| tee.feed(Bytes::copy_from_slice(piece), &mut out));
+            for piece in pieces {
+ tee.feed(Bytes::copy_from_slice(piece), &mut out);
+ }
             let first = tee.first();
             (out.concat(), first, format!("{:?}", tee.finish()))
         };
