@@ -363,7 +363,6 @@ pub(crate) fn splice(body: &Bytes, peek: &Peek, edits: &Edits<'_>) -> Bytes {
         changes.push((place.clone(), text.as_bytes().to_vec()));
     }
     changes.extend(peek.cuts.iter().map(|place| (place.clone(), Vec::new())));
-    changes.extend(tool_ids::thoughts_in(body).into_iter().map(|place| (place, Vec::new())));
     splice_in(body, changes)
 }
 
