@@ -48,6 +48,9 @@ AGENTS = [
     Agent("codex", "openai-responses", f"{MORE}/.bin/codex", ["exec", "--skip-git-repo-check"],
           {".codex/config.toml": ('model = "best"\nmodel_provider = "elsewhere"\n\n[model_providers.elsewhere]\n'
                                   'name = "Elsewhere"\nbase_url = "http://127.0.0.1:9/v1"\n', "127.0.0.1:9/")}, long=True),
+    Agent("gemini", "gemini", f"{MORE}/.bin/gemini", ["--skip-trust", "-p"],
+          {".gemini/settings.json": ('{"security": {"auth": {"selectedType": "oauth-personal"}}}\n', "oauth-personal")},
+          long=True),
     Agent("aider", "openai-chat", f"{AIDER}/aider",
           ["--no-git", "--yes-always", "--no-check-update", "--analytics-disable", "--no-show-release-notes",
            "--edit-format", "whole", "--map-tokens", "0"],

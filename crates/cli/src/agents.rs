@@ -5,13 +5,6 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-/// Settings of the machine that Gemini CLI reads, by its own documentation.
-const GEMINI_MACHINE: &str = if cfg!(target_os = "macos") {
-    "/Library/Application Support/GeminiCli/settings.json"
-} else {
-    "/etc/gemini-cli/settings.json"
-};
-
 /// A coding agent with manners of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Agent {
@@ -58,22 +51,49 @@ pub(crate) struct Setup {
     pub(crate) unset: Vec<&'static str>,
     /// Arguments that come before the user's own.
     pub(crate) arguments: Vec<String>,
-    /// A file of ours that a variable leads to.
-    pub(crate) file: Option<OwnFile>,
+    /// A configuration folder of ours.
+    pub(crate) home: Option<OwnHome>,
 }
 
-/// A file that is written for an agent that takes a setting in no other way. It holds no secret and is the same for
-/// every run.
+/// A configuration folder of ours for an agent that takes a setting only from its own, which is the user's. The rest of
+/// the user's settings is in force too.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct OwnFile {
-    /// The variable that holds its path.
+pub(crate) struct OwnHome {
+    /// The variable that leads to it instead of the user's home.
     pub(crate) variable: &'static str,
-    /// Where the machine's administrator has it.
-    pub(crate) machine: &'static str,
-    /// Its name in our folder.
+    /// Its name among ours.
     pub(crate) name: &'static str,
-    /// What is in it.
-    pub(crate) text: String,
+    /// The agent's folder in it, as in the user's home.
+    pub(crate) folder: &'static str,
+    /// The file with settings in that folder.
+    pub(crate) file: &'static str,
+    /// What comes before the user's own settings.
+    pub(crate) settings: Value,
+    /// What else of the user's folder is to be found in ours.
+    pub(crate) linked: &'static [&'static str],
+}
+
+impl OwnHome {
+    /// The user's settings with ours before them. What can't be read as JSON is left out.
+    pub(crate) fn merged(&self, users: &str) -> Value {
+        let mut all = serde_json::from_str(users).unwrap_or_default();
+        overlay(&mut all, &self.settings);
+        all
+    }
+}
+
+/// Puts the values of one object over another's, at every depth.
+fn overlay(under: &mut Value, over: &Value) {
+    let Value::Object(fields) = over else {
+        *under = over.clone();
+        return;
+    };
+    if !under.is_object() {
+        *under = json!({});
+    }
+    for (name, value) in fields {
+        overlay(&mut under[name], value);
+    }
 }
 
 impl Setup {
@@ -86,7 +106,7 @@ impl Setup {
         self.set.extend(more.set);
         self.unset.extend(more.unset);
         self.arguments.extend(more.arguments);
-        self.file = more.file.or(self.file);
+        self.home = more.home.or(self.home);
         self
     }
 }
@@ -207,8 +227,8 @@ fn codex(gateway: Gateway<'_>, model: Option<&str>) -> Setup {
     }
 }
 
-/// Whoever signed in with Google once would pass the gateway by: only a setting of the machine's comes before the
-/// user's own choice.
+/// It signs in as its settings say, and refuses to start where they don't and a base URL is set. Settings of the machine
+/// would come before the user's, but only root can write those.
 fn gemini(gateway: Gateway<'_>, model: Option<&str>) -> Setup {
     let mut set = vec![
         ("GOOGLE_GEMINI_BASE_URL", gateway.base.to_owned()),
@@ -221,14 +241,15 @@ fn gemini(gateway: Gateway<'_>, model: Option<&str>) -> Setup {
         "GOOGLE_GENAI_USE_GCA",
         "GOOGLE_GENAI_USE_VERTEXAI",
     ];
-    let settings = json!({"security": {"auth": {"selectedType": "gemini-api-key"}}});
-    let file = OwnFile {
-        variable: "GEMINI_CLI_SYSTEM_SETTINGS_PATH",
-        machine: GEMINI_MACHINE,
-        name: "gemini-settings.json",
-        text: settings.to_string(),
+    let home = OwnHome {
+        variable: "GEMINI_CLI_HOME",
+        name: "gemini",
+        folder: ".gemini",
+        file: "settings.json",
+        settings: json!({"security": {"auth": {"selectedType": "gemini-api-key"}}}),
+        linked: &["GEMINI.md", "agents", "commands", "extensions", "skills", "trustedFolders.json"],
     };
-    Setup { set, unset, file: Some(file), ..Setup::default() }
+    Setup { set, unset, home: Some(home), ..Setup::default() }
 }
 
 /// It adds this text to what its configuration files say; the key stays in its variable.

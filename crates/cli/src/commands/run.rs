@@ -1,6 +1,9 @@
 //! `outrigger run -- CMD`: a program that talks to the gateway without being edited.
 
+use std::fs::OpenOptions;
+use std::io::Write as _;
 use std::net::{TcpStream, ToSocketAddrs as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
@@ -11,7 +14,7 @@ use serde_json::{Map, Value, json};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::run_key::Key;
-use crate::agents::{self, Agent, Gateway, Served, Setup};
+use crate::agents::{self, Agent, Gateway, OwnHome, Served, Setup};
 use crate::cli::Global;
 use crate::exit::{Context as _, Done, Exit, Failure};
 use crate::http::{self, Call};
@@ -83,8 +86,8 @@ struct Run<'a> {
     program: &'a str,
     rest: &'a [String],
     setup: Setup,
-    /// Where the setup's own file is, once it has a place.
-    file: Option<PathBuf>,
+    /// Where the agent's configuration folder of ours is.
+    home: Option<PathBuf>,
 }
 
 impl<'a> Run<'a> {
@@ -117,26 +120,20 @@ impl<'a> Run<'a> {
             agents::unknown(model)
         };
         let usual = Setup { set: client_env::variables(base, key), ..Setup::default() };
-        Ok(Self { program, rest, setup: usual.and(own), file: None }.placed())
+        let mut setup = usual.and(own);
+        let ours = surroundings::user_folder("XDG_DATA_HOME", ".local/share");
+        let home =
+            setup.home.as_ref().zip(ours).map(|(it, ours)| ours.join("agents").join(it.name));
+        if let (Some(own), Some(home)) = (&setup.home, &home) {
+            setup.set.push((own.variable, home.display().to_string()));
+        }
+        Ok(Self { program, rest, setup, home })
     }
 
-    /// Gives the file of ours its place. An administrator's own file of that kind is left in force.
-    fn placed(mut self) -> Self {
-        let Some(file) = &self.setup.file else { return self };
-        let taken = std::env::var_os(file.variable).is_some() || Path::new(file.machine).exists();
-        let folder = surroundings::user_folder("XDG_DATA_HOME", ".local/share");
-        let Some(folder) = folder.filter(|_| !taken) else { return self };
-        let path = folder.join("agents").join(file.name);
-        self.setup.set.push((file.variable, path.display().to_string()));
-        self.file = Some(path);
-        self
-    }
-
+    /// The program with all that is set; a configuration folder of ours is made.
     fn command(&self) -> Result<Command, Failure> {
-        if let (Some(path), Some(file)) = (&self.file, &self.setup.file) {
-            let what = format!("write {}", path.display());
-            let folder = path.parent().map_or(Ok(()), std::fs::create_dir_all);
-            folder.and_then(|()| std::fs::write(path, &file.text)).cant(what)?;
+        if let (Some(own), Some(home)) = (&self.setup.home, &self.home) {
+            furnish(own, home).cant(format!("write below {}", home.display()))?;
         }
         let mut command = Command::new(self.program);
         for name in &self.setup.unset {
@@ -193,16 +190,16 @@ impl<'a> Run<'a> {
 
     /// As one command for a shell, or as a document.
     fn print(&self, output: &Output) -> Done {
-        let Setup { set, unset, arguments, file } = &self.setup;
+        let Setup { set, unset, arguments, home } = &self.setup;
         let arguments: Vec<&String> = arguments.iter().chain(self.rest).collect();
         let variables: Map<String, Value> =
             set.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
-        let files: Map<String, Value> = self
-            .file
-            .iter()
-            .zip(file)
-            .map(|(path, file)| (path.display().to_string(), json!(file.text)))
-            .collect();
+        // The user's settings, which are copied too, are not shown.
+        let file = self.home.iter().zip(home).map(|(folder, own)| {
+            let path = folder.join(own.folder).join(own.file);
+            (path.display().to_string(), json!(own.settings.to_string()))
+        });
+        let files: Map<String, Value> = file.collect();
         let document = json!({"program": self.program, "arguments": arguments, "set": variables,
             "unset": unset, "files": files});
         output.either(&document, || {
@@ -224,6 +221,27 @@ impl<'a> Run<'a> {
             output.line(&format!("  {}", words.map(quoted).collect::<Vec<_>>().join(" ")))
         })
     }
+}
+
+/// Makes a configuration folder of ours from the user's: what the agent would find there it finds here.
+fn furnish(own: &OwnHome, home: &Path) -> std::io::Result<()> {
+    let ours = home.join(own.folder);
+    std::fs::create_dir_all(&ours)?;
+    let users = std::env::var_os(own.variable).or_else(|| std::env::var_os("HOME"));
+    let users = PathBuf::from(users.unwrap_or_default()).join(own.folder);
+    for name in own.linked {
+        let (there, here) = (users.join(name), ours.join(name));
+        if there.exists() && here.symlink_metadata().is_err() {
+            std::os::unix::fs::symlink(there, here)?;
+        }
+    }
+    let text = std::fs::read_to_string(users.join(own.file)).unwrap_or_default();
+    // Another run may be reading it, and a user's settings are nobody else's business.
+    let new = ours.join(format!("{}.{}", own.file, std::process::id()));
+    let mut file =
+        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
+    file.write_all(own.merged(&text).to_string().as_bytes())?;
+    std::fs::rename(new, ours.join(own.file))
 }
 
 /// Waits for a signal.

@@ -62,8 +62,6 @@ fn claude_code_gets_one_key_and_a_model_under_each_of_its_names() {
     for name in ["MODEL", "DEFAULT_OPUS_MODEL", "DEFAULT_SONNET_MODEL", "DEFAULT_HAIKU_MODEL"] {
         has(&lines, &format!("ANTHROPIC_{name}=demo/lorem"));
     }
-    // A window that it can't know of a model that is not its vendor's.
-    has(&lines, "CLAUDE_CODE_MAX_CONTEXT_TOKENS=200000");
     // It would ask which of two keys to use; and Bedrock passes the gateway by.
     lacks(&lines, "ANTHROPIC_API_KEY=");
     lacks(&lines, "CLAUDE_CODE_USE_BEDROCK=");
@@ -79,12 +77,20 @@ fn an_agent_whose_own_models_are_not_there_asks_for_the_first_that_is() {
     assert!(said.contains("Claude Code asks for `fast`; --model names another"), "{said}");
     gateway.stop();
     let place = Place::new();
-    let providers = "providers: {demo: {}, anthropic: {key: env:ANTHROPIC_API_KEY}}";
+    let providers = "providers: {demo: {}, anthropic: {key: file:key.txt}}";
+    std::fs::write(place.at("key.txt"), "sk-x").unwrap();
     place.configure(&format!("{providers}\ncapabilities: {{fast: [demo/echo]}}\n"));
-    let gateway = place.serve(&[("ANTHROPIC_API_KEY", "x")]);
+    let gateway = place.serve(&[]);
     let (lines, said) = given(&place, "claude", &[]);
     lacks(&lines, "ANTHROPIC_MODEL=");
+    lacks(&lines, "CLAUDE_CODE_MAX_CONTEXT_TOKENS=");
     assert_eq!(said, "");
+    // It can't know how much a model holds that its vendor does not name so.
+    let model = "anthropic/claude-haiku-4-5";
+    let (lines, _) = given(&place, "claude", &["--model", model]);
+    let holds = &place.json(&["model", "show", model, "--json"])["max_input_tokens"];
+    assert!(holds.as_u64() > Some(100_000), "{holds}");
+    has(&lines, &format!("CLAUDE_CODE_MAX_CONTEXT_TOKENS={holds}"));
     gateway.stop();
 }
 
@@ -117,19 +123,32 @@ fn agents_that_take_settings_get_them_without_a_file_of_the_users_being_touched(
     );
     assert!(provider["models"]["demo/echo"].is_object(), "{provider}");
 
-    let (lines, _) = given(&place, "gemini", &["-m", "fast"]);
-    has(&lines, &format!("GOOGLE_GEMINI_BASE_URL={url}"));
-    has(&lines, "GEMINI_API_KEY=outrigger");
-    has(&lines, "GEMINI_MODEL=fast");
-    lacks(&lines, "GOOGLE_API_KEY=");
-    let file = place.at(".local/share/outrigger/agents/gemini-settings.json");
-    has(&lines, &format!("GEMINI_CLI_SYSTEM_SETTINGS_PATH={}", file.display()));
-    let settings: Value = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
-    assert_eq!(settings["security"]["auth"]["selectedType"], "gemini-api-key");
-
     let (lines, _) = given(&place, "aider", &["-m", "fast"]);
     has(&lines, &format!("AIDER_OPENAI_API_BASE={url}/v1"));
     has(&lines, "AIDER_MODEL=openai/fast");
+    gateway.stop();
+}
+
+#[test]
+fn gemini_cli_gets_a_home_with_the_users_settings_in_it_but_for_the_way_to_sign_in() {
+    let (place, at, gateway) = gateway(DEMO);
+    std::fs::create_dir(place.at(".gemini")).unwrap();
+    let users = r#"{"ui": {"theme": "x"}, "security": {"auth": {"selectedType": "oauth-personal", "y": 1}}}"#;
+    std::fs::write(place.at(".gemini/settings.json"), users).unwrap();
+    std::fs::write(place.at(".gemini/GEMINI.md"), "Be brief.").unwrap();
+    let (lines, _) = given(&place, "gemini", &["-m", "fast"]);
+    has(&lines, &format!("GOOGLE_GEMINI_BASE_URL=http://{}", at.api));
+    has(&lines, "GEMINI_API_KEY=outrigger");
+    has(&lines, "GEMINI_MODEL=fast");
+    lacks(&lines, "GOOGLE_API_KEY=");
+    let home = place.at(".local/share/outrigger/agents/gemini");
+    has(&lines, &format!("GEMINI_CLI_HOME={}", home.display()));
+    let read = |name: &str| std::fs::read_to_string(home.join(".gemini").join(name)).unwrap();
+    let settings: Value = serde_json::from_str(&read("settings.json")).unwrap();
+    let sign_in = json!({"selectedType": "gemini-api-key", "y": 1});
+    assert_eq!(settings, json!({"ui": {"theme": "x"}, "security": {"auth": sign_in}}));
+    assert_eq!(read("GEMINI.md"), "Be brief.");
+    assert_eq!(std::fs::read_to_string(place.at(".gemini/settings.json")).unwrap(), users);
     gateway.stop();
 }
 
