@@ -222,8 +222,8 @@ impl Intake {
         Ok(())
     }
 
-    /// The next value is the id of a call. A signature in one that we made up is another vendor's, and providers bound the
-    /// length of ids: it is not forwarded.
+    /// The next value is the id of a call. A signature in one is another vendor's, and providers bound the length of ids: it
+    /// is not forwarded.
     pub(crate) fn call_id<'a>(&mut self, cursor: &mut Cursor<'a>) -> Option<Text<'a>> {
         let id = cursor.text()?;
         if let Some(at) = tool_ids::thought_in(id.raw) {

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
@@ -77,7 +78,10 @@ impl Place {
 
 pub(crate) fn seen(output: &Output) -> (i32, String, String) {
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-    (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
+    // As a shell tells it.
+    let by_signal = || output.status.signal().map(|it| 128 + it);
+    let code = output.status.code().or_else(by_signal).unwrap();
+    (code, text(&output.stdout), text(&output.stderr))
 }
 
 /// Two addresses that were free a moment ago.

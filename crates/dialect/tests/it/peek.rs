@@ -121,9 +121,10 @@ fn signatures_in_ids_are_not_forwarded() {
         let expected = body.replace("__thought__YWJj", "");
         assert_eq!(String::from_utf8_lossy(&out), expected, "{id:?}");
 
-        let own = body.replace("orm_", "toolu_");
-        let peek = self::peek(id, own.as_bytes());
-        let out = find(id).forward(&Bytes::from(own.clone()), &peek, &Edits::default());
-        assert_eq!(String::from_utf8_lossy(&out), own, "{id:?}");
+        let theirs = body.replace("orm_", "call_");
+        let peek = self::peek(id, theirs.as_bytes());
+        let out = find(id).forward(&Bytes::from(theirs.clone()), &peek, &Edits::default());
+        let expected = theirs.replace("__thought__YWJj", "");
+        assert_eq!(String::from_utf8_lossy(&out), expected, "{id:?}");
     }
 }

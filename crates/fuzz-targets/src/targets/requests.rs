@@ -106,11 +106,7 @@ fn without_foreign(body: &mut Value) -> bool {
     });
     let mut has_thought = false;
     for id in items.iter_mut().filter_map(|item| item.get_mut("call_id")) {
-        if let Some((bare, _)) = id
-            .as_str()
-            .filter(|text| text.starts_with("orm_"))
-            .and_then(|text| text.split_once("__thought__"))
-        {
+        if let Some((bare, _)) = id.as_str().and_then(|text| text.split_once("__thought__")) {
             has_thought = true;
             *id = bare.into();
         }
