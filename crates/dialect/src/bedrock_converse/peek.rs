@@ -312,7 +312,8 @@ fn document(it: &mut Intake, cursor: &mut Cursor<'_>) {
                 let mut on = false;
                 let mut citations = cursor.object();
                 while let Some(key) = cursor.key(&mut citations) {
-                    on |= key.is("enabled") && cursor.raw() == b"true";
+                    let value = cursor.raw();
+                    on |= key.is("enabled") && value == b"true";
                 }
                 it.has_if(on, Feature::Citations);
             }
