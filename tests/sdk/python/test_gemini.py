@@ -10,7 +10,7 @@ from google.genai import errors, types
 from pydantic import BaseModel
 
 from common import API_KEY, BASE_URL, CLOCK, PNG, PREFIX, PROVIDER, SPENT_KEY, WEATHER
-from common import Marked, gateway_only, model, needs_provider
+from common import Marked, gateway_only, model, needs_provider, unless_provider
 
 # This SDK adds the version by itself.
 ROOT = BASE_URL.removesuffix("/v1")
@@ -110,6 +110,7 @@ class GeminiSuite(Marked):
         self.assertEqual(answer.candidates[0].finish_reason, types.FinishReason.MAX_TOKENS)
         self.assertEqual(answer.usage_metadata.candidates_token_count, 7)
 
+    @unless_provider("responses", "Responses has no stop sequences")
     def test_stop_sequence_and_sampling(self):
         more = {"temperature": 0.5, "seed": 7}
         if PROVIDER == "anthropic":

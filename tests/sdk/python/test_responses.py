@@ -83,6 +83,7 @@ class ResponsesSuite(Marked):
         self.assertEqual(answer.output_text, f"hello {self.mark}")
 
     @unless_provider("cohere", "a provider that speaks Cohere's chat has nothing like it")
+    @unless_provider("gemini", "Gemini's signatures are no item of reasoning")
     def test_reasoning_goes_back_through_tools(self):
         """The providers behind take their own reasoning back as it was, and nobody else's."""
         more = {"tools": TOOLS, "store": False, "include": ["reasoning.encrypted_content"], "max_output_tokens": 4000}
@@ -158,6 +159,7 @@ class ResponsesSuite(Marked):
         self.assertEqual(events[-1].response.incomplete_details.reason, "max_output_tokens")
 
     @unless_provider("cohere", "a provider that speaks Cohere's chat has nothing like it")
+    @unless_provider("gemini", "Gemini refuses by a finish reason, not in words")
     def test_streamed_refusal(self):
         events = list(self.create("refusal", stream=True))
         self.assertIn(events[-1].type, ("response.completed", "response.incomplete"))
@@ -199,6 +201,7 @@ class ResponsesSuite(Marked):
         self.assertEqual(answer.output_text, "weather: rain\nclock: noon")
 
     @unless_provider("cohere", "a provider that speaks Cohere's chat has nothing like it")
+    @unless_provider("gemini", "Gemini cannot be told to make one call")
     def test_parallel_can_be_forbidden(self):
         answer = self.create("tools", tools=TOOLS, parallel_tool_calls=False)
         self.assertEqual(sum(item.type == "function_call" for item in answer.output), 1)

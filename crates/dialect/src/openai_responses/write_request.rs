@@ -70,10 +70,17 @@ impl Writer<'_, '_> {
     fn write(&mut self) -> Result<(), FieldError> {
         self.body.put("model", self.target.model);
         let instruction = self.write_text();
-        let (instructions, items) =
+        let (instructions, mut items) =
             write_items::write(self.exchange, self.target, self.loss, instruction)?;
         if items.is_empty() {
             return Err(FieldError::new("input", "no message has any content"));
+        }
+        let bare = self.exchange.format == Some(OutputFormat::JsonObject);
+        if bare && !self.is_same() && !self.exchange.says("json") {
+            // OpenAI refuses the mode where no message of the input speaks of JSON.
+            self.note(Corner::JsonObject);
+            let text = "Answer with one JSON object and nothing else.";
+            items.insert(0, json!({"type": "message", "role": "system", "content": text}));
         }
         self.body.put_some("instructions", instructions);
         self.body.put("input", items);
