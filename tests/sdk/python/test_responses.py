@@ -76,6 +76,7 @@ class ResponsesSuite(Marked):
 
     # -- reasoning
 
+    @unless_provider("bedrock", "Converse does not tell reasoning from output")
     @unless_provider("cohere", "a provider that speaks Cohere's chat has nothing like it")
     def test_reasoning_is_counted(self):
         answer = self.create(reasoning={"effort": "low"}, max_output_tokens=4000)
@@ -158,6 +159,7 @@ class ResponsesSuite(Marked):
         self.assertEqual(events[-1].type, "response.incomplete")
         self.assertEqual(events[-1].response.incomplete_details.reason, "max_output_tokens")
 
+    @unless_provider("bedrock", "Converse has no word for a refusal")
     @unless_provider("cohere", "a provider that speaks Cohere's chat has nothing like it")
     @unless_provider("gemini", "Gemini refuses by a finish reason, not in words")
     def test_streamed_refusal(self):
@@ -200,6 +202,7 @@ class ResponsesSuite(Marked):
         answer = self.create("tools", turns, tools=TOOLS)
         self.assertEqual(answer.output_text, "weather: rain\nclock: noon")
 
+    @unless_provider("bedrock", "Converse can't be told to call one tool at a time")
     @unless_provider("cohere", "a provider that speaks Cohere's chat has nothing like it")
     @unless_provider("gemini", "Gemini cannot be told to make one call")
     def test_parallel_can_be_forbidden(self):

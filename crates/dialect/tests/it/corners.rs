@@ -3,7 +3,9 @@
 use dialect::{BadAnswer, DialectId, Exchange, Incoming, Quirks, dialect as find};
 use serde_json::{Value, json};
 
-use crate::support::{NEW, OLD, asked, context, events, fixtures, target, write_request, written};
+use crate::support::{
+    NEW, OLD, asked, context, events, fixtures, read_request, target, write_request, written,
+};
 
 fn read(id: DialectId, body: &Value) -> Exchange {
     find(id).read_request(&Incoming::new(body.to_string().as_bytes(), &())).expect("a good request")
@@ -523,6 +525,99 @@ fn log_probabilities_pass_between_openais_dialects() {
         _ => None,
     });
     assert_eq!(logprobs, Some(&json!({"content": [token], "refusal": null})));
+}
+
+/// Converse has no word for it: without tools none is called, unless the history needs them.
+#[test]
+fn converse_forbids_tools_by_leaving_them_out() {
+    let (chat, converse) = (DialectId::OpenaiChat, DialectId::BedrockConverse);
+    let function = json!({"type": "function", "function": {"name": "f"}});
+    let user = json!({"role": "user", "content": "x"});
+    let request = |messages: Value| json!({"model": "m", "messages": messages, "tools": [function], "tool_choice": "none"});
+    let quirks = Quirks::default();
+    let (body, _, loss) =
+        write_request(converse, &read(chat, &request(json!([user]))), &target(&quirks, NEW));
+    assert_eq!(body.get("toolConfig"), None);
+    assert_eq!(loss.to_string(), "tool_choice=emulated");
+    let call = json!({"role": "assistant", "tool_calls": [{"id": "c", "type": "function",
+        "function": {"name": "f", "arguments": "{}"}}]});
+    let result = json!({"role": "tool", "tool_call_id": "c", "content": "1"});
+    let history = request(json!([user, call, result]));
+    let (body, _, loss) = write_request(converse, &read(chat, &history), &target(&quirks, NEW));
+    assert_eq!(body["toolConfig"]["tools"][0]["toolSpec"]["name"], "f");
+    assert_eq!(body["toolConfig"].get("toolChoice"), None);
+    assert_eq!(loss.to_string(), "tool_choice=dropped");
+    // The provider refuses calls in the history without tools: one stands in.
+    let bare = json!({"model": "m", "messages": [user, call, result]});
+    let (body, ..) = write_request(converse, &read(chat, &bare), &target(&quirks, NEW));
+    assert_eq!(body["toolConfig"]["tools"][0]["toolSpec"]["name"], "f");
+}
+
+/// What only a vendor's own place or another format holds is refused, never dropped: the model would answer about a
+/// picture that it did not see.
+#[test]
+fn converse_takes_inline_media_of_its_own_formats_only() {
+    let part = |part: Value| {
+        let body = json!({"model": "m", "messages": [{"role": "user", "content": [part]}]});
+        let exchange = read(DialectId::OpenaiChat, &body);
+        let mut loss = domain::LossReport::default();
+        let quirks = Quirks::default();
+        let target = target(&quirks, NEW);
+        find(DialectId::BedrockConverse).write_request(&exchange, &target, &mut loss)
+    };
+    let image = |url: &str| json!({"type": "image_url", "image_url": {"url": url}});
+    for refused in [
+        image("https://pictures.example/alps.jpg"),
+        image("data:image/tiff;base64,AA=="),
+        json!({"type": "file", "file": {"file_id": "file-1"}}),
+        json!({"type": "file", "file": {"filename": "a.zip", "file_data": "data:application/zip;base64,AA=="}}),
+    ] {
+        assert_eq!(part(refused).expect_err("refused").field, "messages[0].content");
+    }
+    for taken in [image("data:image/webp;base64,AA=="), image("s3://bucket/alps.png")] {
+        assert!(part(taken).is_ok());
+    }
+}
+
+/// Names of documents are fitted, and no name comes twice: the provider refuses both.
+#[test]
+fn converse_gets_names_that_it_takes() {
+    let file = |name: &str| json!({"type": "file", "file": {"filename": name, "file_data": "data:application/pdf;base64,JVBERi0="}});
+    let content =
+        json!([file("a_b.pdf"), file("a b.pdf"), file("a b 2.pdf"), {"type": "text", "text": "x"}]);
+    let body = json!({"model": "m", "messages": [{"role": "user", "content": content}]});
+    let quirks = Quirks::default();
+    let exchange = read(DialectId::OpenaiChat, &body);
+    let (body, ..) = write_request(DialectId::BedrockConverse, &exchange, &target(&quirks, NEW));
+    let blocks = body["messages"][0]["content"].as_array().expect("blocks");
+    let names: Vec<&str> =
+        blocks.iter().filter_map(|it| it.pointer("/document/name")?.as_str()).collect();
+    assert_eq!(names, ["a b", "a b 2", "a b 2 2"]);
+}
+
+/// Reasoning of another vendor passes through AWS's SDKs, which take it for base64.
+#[test]
+fn opaque_reasoning_survives_a_converse_client() {
+    let (responses, converse) = (DialectId::OpenaiResponses, DialectId::BedrockConverse);
+    let body = fixtures(responses, "answer").into_iter().find(|(name, _)| name == "tools");
+    let answer = find(responses).read_answer(&body.expect("fixture").1).expect("good");
+    let shown = find(converse).write_answer(&answer, &context(&asked(converse)));
+    let shown: Value = serde_json::from_slice(&shown).expect("JSON");
+    let content = &shown["output"]["message"]["content"];
+    let user = json!({"role": "user", "content": [{"text": "x"}]});
+    let request = json!({"messages": [user, {"role": "assistant", "content": content}, user]});
+    let request = request.to_string();
+    let exchange = read_request(converse, request.as_bytes());
+    let opaque = |parts: &[dialect::exchange::Part]| {
+        let data = parts.iter().filter_map(|part| match &part.kind {
+            dialect::exchange::PartKind::Redacted(data) => Some(data.clone()),
+            _ => None,
+        });
+        data.collect::<Vec<_>>()
+    };
+    let sent = opaque(&answer.choices[0].parts);
+    assert!(!sent.is_empty());
+    assert_eq!(opaque(&exchange.messages[1].parts), sent);
 }
 
 /// An error that ends a translated stream goes on counting; SDKs raise on its object, older ones read its fields.
