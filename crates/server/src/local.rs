@@ -54,7 +54,7 @@ fn start_page(worker: &Worker) -> String {
         debug_assert!(line.is_ok(), "writing to a string does not fail");
     }
     page.push_str(
-        "\nPOST /v1/chat/completions   POST /v1/responses   POST /v1/messages   POST /v1/embeddings   GET /v1/models\n",
+        "\nPOST /v1/chat/completions   POST /v1/responses   POST /v1/messages   POST /v2/chat   POST /v1/embeddings   GET /v1/models\n",
     );
     page
 }

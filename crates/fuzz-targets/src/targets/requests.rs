@@ -165,16 +165,18 @@ pub fn translate_messages_to_chat(data: &[u8]) {
     translate(DialectId::AnthropicMessages, DialectId::OpenaiChat, data);
 }
 
-/// A v2 chat request of Cohere's as a request of either other dialect.
+/// A v2 chat request of Cohere's as a request of every other dialect.
 pub fn translate_from_cohere(data: &[u8]) {
     translate(DialectId::CohereChat, DialectId::OpenaiChat, data);
     translate(DialectId::CohereChat, DialectId::AnthropicMessages, data);
+    translate(DialectId::CohereChat, DialectId::OpenaiResponses, data);
 }
 
-/// A chat or message request as a v2 chat request of Cohere's.
+/// A request of every other dialect as a v2 chat request of Cohere's.
 pub fn translate_to_cohere(data: &[u8]) {
     translate(DialectId::OpenaiChat, DialectId::CohereChat, data);
     translate(DialectId::AnthropicMessages, DialectId::CohereChat, data);
+    translate(DialectId::OpenaiResponses, DialectId::CohereChat, data);
 }
 
 fn translate(from: DialectId, to: DialectId, data: &[u8]) {
