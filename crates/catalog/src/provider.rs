@@ -15,6 +15,8 @@ pub enum AuthStyle {
     Bearer,
     /// The key alone, under a name of the vendor's.
     Header(&'static str),
+    /// A key as a bearer, or else requests signed with a key pair (Signature Version 4).
+    Aws,
     /// No key; one that is configured is sent as a bearer.
     None,
 }
@@ -28,6 +30,7 @@ impl AuthStyle {
         match self {
             Self::Bearer => "bearer",
             Self::Header(name) => name,
+            Self::Aws => "aws",
             Self::None => "none",
         }
     }
@@ -36,6 +39,7 @@ impl AuthStyle {
     pub fn parse(word: &str) -> Option<Self> {
         match word {
             "bearer" => Some(Self::Bearer),
+            "aws" => Some(Self::Aws),
             "none" => Some(Self::None),
             name => Self::HEADERS.into_iter().find(|it| *it == name).map(Self::Header),
         }
@@ -45,7 +49,7 @@ impl AuthStyle {
     pub fn header(self, key: &str) -> (&'static str, String) {
         match self {
             Self::Header(name) => (name, key.to_owned()),
-            Self::Bearer | Self::None => ("authorization", format!("Bearer {key}")),
+            Self::Bearer | Self::Aws | Self::None => ("authorization", format!("Bearer {key}")),
         }
     }
 }

@@ -6,6 +6,7 @@
 #![deny(missing_docs)]
 
 mod auth;
+mod aws;
 mod budgets;
 mod capabilities;
 mod check;
@@ -41,8 +42,8 @@ pub use diagnostic::{Diagnostic, Severity};
 pub use explain::{Explained, codes, data_plane, explain};
 pub use load::{Loaded, load};
 pub use model::{
-    Auth, Capability, Circuit, Config, Content, Disconnect, Durability, KeyPolicy, Ledger,
-    LogFormat, Network, PriceOverride, Prices, Provider, ProviderKind, RateLimit, Retries,
+    Auth, Aws, AwsKeys, Capability, Circuit, Config, Content, Disconnect, Durability, KeyPolicy,
+    Ledger, LogFormat, Network, PriceOverride, Prices, Provider, ProviderKind, RateLimit, Retries,
     RoledOffer, Routing, Secret, Server, ServerLimits, Team, Telemetry, Timeouts, Tls, Unpriced,
 };
 pub use origin::{Leaf, Origin};
@@ -73,6 +74,8 @@ pub struct PresetFacts {
     pub key_variables: Vec<String>,
     /// Whether it answers nobody without a key.
     pub key_required: bool,
+    /// Whether it takes requests signed with a key pair of AWS.
+    pub aws: bool,
 }
 
 /// The presets by name.

@@ -192,6 +192,40 @@ pub struct Provider {
     pub layers: Vec<(Layer, Vec<String>)>,
     /// Path of a PEM file with the authorities that may sign its certificate, instead of the system's.
     pub tls_ca: Option<String>,
+    /// How requests to it are signed, where it wants that and there is no other key.
+    pub aws: Option<Aws>,
+}
+
+/// Signing for AWS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Aws {
+    /// `us-east-1`.
+    pub region: String,
+    /// The service's name in a signature.
+    pub service: String,
+    /// With what.
+    pub keys: AwsKeys,
+}
+
+/// Where a key pair of AWS is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AwsKeys {
+    /// Named one by one.
+    Pair {
+        /// The public half.
+        access_key_id: Secret,
+        /// The secret half.
+        secret_access_key: Secret,
+        /// The token of a temporary pair.
+        session_token: Option<Secret>,
+    },
+    /// In the file that AWS's own tools keep.
+    Profile {
+        /// Which profile.
+        name: String,
+        /// Which file.
+        path: String,
+    },
 }
 
 /// Where a secret is. Its value is read by the caller, at start and on reload.

@@ -28,7 +28,9 @@ fn of(preset: &Preset) -> PresetFacts {
         base_url: (!preset.base_url.is_empty()).then(|| preset.base_url.to_string()),
         dialects: preset.dialects.clone(),
         key_variables: preset.key_env.iter().map(ToString::to_string).collect(),
-        key_required: preset.auth != AuthStyle::None && !preset.key_env.is_empty(),
+        key_required: !matches!(preset.auth, AuthStyle::None | AuthStyle::Aws)
+            && !preset.key_env.is_empty(),
+        aws: preset.auth == AuthStyle::Aws,
     }
 }
 

@@ -6,7 +6,7 @@ use crate::check::{Problem, one_of};
 use crate::read::{Context, Section};
 use crate::spec::{Field, KeyForm, Kind, Scalar, defaulted, optional};
 use crate::tree::{Node, Place, Value};
-use crate::{PresetFacts, Provider, ProviderKind, Secret, Timeouts, scalar, suggest};
+use crate::{PresetFacts, Provider, ProviderKind, Secret, Timeouts, aws, scalar, suggest};
 
 /// `[openai, anthropic]`, or a mapping of names.
 pub(crate) const KIND: Kind = Kind::OneOf(&[
@@ -79,6 +79,11 @@ pub(crate) static FIELDS: &[Field] = &[
     optional("grid", "Power grid.", NODES),
     optional("identity", "Whose log-in.", NODES),
     optional("tls", "How its certificate is checked.", Kind::Section(TLS)),
+    optional(
+        "aws",
+        "The key pair that requests to AWS are signed with. Without it, the usual variables and the usual file.",
+        Kind::Section(aws::FIELDS),
+    ),
 ];
 
 static TIMEOUTS: &[Field] = &[
@@ -147,13 +152,16 @@ fn one(name: &str, place: &Place, node: &Node, cx: &mut Context<'_>) -> Option<P
         cx.expect_readable(path, &node.place);
     }
     let timeouts = section.section("timeouts", TIMEOUTS);
+    let keys = keys(name, place, section, &facts, cx);
+    let signing =
+        if keys.is_empty() { aws::read(name, place, section, &facts, &base_url, cx) } else { None };
     Some(Provider {
         name: ProviderName::new(name).ok()?,
         kind: facts.kind,
         preset,
         base_url,
         dialects: dialects(section, &facts),
-        keys: keys(name, place, section, &facts, cx),
+        keys,
         allow_private_address: section.truth("allow_private_address"),
         timeouts: Timeouts {
             connect: timeouts.duration("connect"),
@@ -166,6 +174,7 @@ fn one(name: &str, place: &Place, node: &Node, cx: &mut Context<'_>) -> Option<P
         anthropic_version: section.text("anthropic_version").map(Into::into),
         layers: layers(section),
         tls_ca: section.section("tls", TLS).path("ca"),
+        aws: signing,
     })
 }
 
@@ -221,6 +230,11 @@ fn base_url(
     let known = facts.base_url.as_ref().filter(|url| !url.is_empty());
     if let Some(url) = known.filter(|url| !url.contains('{')) {
         return Some(url.trim_end_matches('/').into());
+    }
+    if let Some(url) = known.filter(|url| url.contains("{region}"))
+        && let Some(region) = aws::region(section, None, cx)
+    {
+        return Some(url.replace("{region}", &region));
     }
     // A `base_url` that is there but malformed has been reported.
     if section.get("base_url").is_none() {

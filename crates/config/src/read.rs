@@ -27,18 +27,14 @@ impl Context<'_> {
             dialects,
             key_variables: Vec::new(),
             key_required: false,
+            aws: false,
         };
-        let spoken = vec![
-            DialectId::OpenaiChat,
-            DialectId::AnthropicMessages,
-            DialectId::OpenaiResponses,
-            DialectId::CohereChat,
-        ];
+        let all = DialectId::ALL.to_vec();
         match name {
             "openai-compatible" => {
                 Some(bare(ProviderKind::OpenaiCompatible, vec![DialectId::OpenaiChat]))
             }
-            "demo" => Some(bare(ProviderKind::Demo, spoken)),
+            "demo" => Some(bare(ProviderKind::Demo, all)),
             _ => self.presets.facts(name),
         }
     }

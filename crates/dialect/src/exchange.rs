@@ -12,6 +12,7 @@ use serde_json::Value;
 pub use crate::answer::{Answer, BlockKind, Choice, Delta, StreamEvent, StreamMerge};
 use crate::json::to_text;
 use crate::reasoning::Effort;
+use crate::registry::dialect;
 use crate::wire::StreamForm;
 
 /// A request in no vendor's words.
@@ -307,6 +308,10 @@ pub enum OutputFormat {
     },
 }
 
+/// The system prompt's part for a host without a mode for JSON.
+pub(crate) const JSON_INSTRUCTION: &str =
+    "Answer with a single valid JSON object and nothing else: no prose, no code fences.";
+
 /// The system prompt's part for a host that can't be given the schema otherwise.
 pub(crate) fn schema_instruction(schema: &Value) -> String {
     let schema = to_text(schema);
@@ -411,13 +416,7 @@ impl Exchange {
 
     /// Where a message's content stands in the client's own request, for errors.
     pub(crate) fn place(&self, message: &Message) -> String {
-        let list = match self.from {
-            DialectId::OpenaiResponses => "input",
-            DialectId::OpenaiChat | DialectId::AnthropicMessages | DialectId::CohereChat => {
-                "messages"
-            }
-        };
-        format!("{list}[{}].content", message.at)
+        dialect(self.from).message_place(message.at)
     }
 
     /// The custom tool of that name, if there is one.

@@ -323,9 +323,8 @@ pub(crate) fn word_at<'a>(cursor: &mut Cursor<'a>, key: &str) -> Option<Text<'a>
 /// Whether that name stands there already, as it is: one that needs escapes never does.
 fn is_written(body: &[u8], place: &Range<usize>, model: &str) -> bool {
     let inner = place.start + 1..place.end.saturating_sub(1);
-    // A backslash begins an escape there: what looks the same is another name.
-    let is_plain = !model.contains('\\');
-    is_plain && !place.is_empty() && body.get(inner).is_some_and(|text| text == model.as_bytes())
+    let plain = !model.contains(['"', '\\']);
+    plain && !place.is_empty() && body.get(inner).is_some_and(|text| text == model.as_bytes())
 }
 
 /// The body with the edits spliced in; the same `Bytes` when there is nothing to change.

@@ -122,6 +122,11 @@ impl Fields {
         }
     }
 
+    /// What nobody took, in order.
+    pub(crate) fn rest(self) -> impl Iterator<Item = (String, Value)> {
+        self.map.into_iter().filter(|(_, value)| !value.is_null())
+    }
+
     /// Names what nobody took and says something: it is not carried.
     pub(crate) fn finish(self, unknown: &mut Vec<String>) {
         let said = self.map.iter().filter(|(_, value)| !says_nothing(value));

@@ -14,11 +14,16 @@
 
 mod answer;
 pub mod anthropic_messages;
+pub mod bedrock_converse;
+mod closed_schema;
 pub mod cohere_chat;
 mod cursor;
+pub mod event_stream;
 pub mod exchange;
 mod fault;
+mod foreign_blocks;
 pub mod gate;
+pub mod gemini;
 mod http_date;
 mod intake;
 mod json;

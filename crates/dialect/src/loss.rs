@@ -42,10 +42,14 @@ corners! {
     VendorBlocks => Dropped "a block that only its vendor knows is left out",
     /// Search results given as blocks.
     SearchResults => Approximated "search results are sent as text",
+    /// Text marked for a guardrail.
+    GuardedText => Approximated "text that is marked for a guardrail is sent unmarked",
     /// Citations within earlier answers.
     Citations => Approximated "citations of earlier answers are left out",
     /// A forced choice of a tool that isn't sent.
     ToolChoice => Dropped "the provider takes no such choice, or the tool can't be sent to it",
+    /// No tool is to be called.
+    ToolChoiceNone => Emulated "no tools are sent: the provider has no such choice",
     /// Tool fields that only the client's vendor knows.
     ToolFields => Dropped "tool options that only their vendor knows are left out",
     /// Strict tools where the host has none.
@@ -102,6 +106,8 @@ corners! {
     Prefill => Approximated "whether a trailing assistant message is continued depends on the model",
     /// Effort below the target's least.
     EffortRange => Approximated "the provider's least effort is low",
+    /// Effort above the target's most.
+    EffortCeiling => Approximated "the provider's most is sent",
     /// Effort as budget.
     EffortAsBudget => Approximated "sent as a thinking budget by the effort table",
     /// Effort as a switch.
@@ -114,6 +120,9 @@ corners! {
     NoReasoning => Dropped "this model, limit or forced tool choice allows no reasoning",
     /// Signed reasoning in the history.
     SignedReasoning => Dropped "signed reasoning is bound to the vendor that issued it",
+    /// A call in the history whose signature was lost on its way.
+    ThoughtSignature
+        => Approximated "the reasoning behind a tool call is not known here: the provider is told not to look for it",
     /// Plain reasoning in the history.
     PlainReasoning => Dropped "the provider takes no unsigned reasoning back",
     /// Explicit breakpoints at a host that caches by itself.
@@ -130,8 +139,12 @@ corners! {
     Refusal => Emulated "an earlier refusal is sent as assistant text",
     /// A text document.
     DocumentText => Emulated "a text document is sent as text",
+    /// A document's name.
+    DocumentName => Emulated "the provider takes names of letters, digits and blanks, each once",
     /// Options of a document.
     DocumentFields => Dropped "context and citations of documents are left out",
+    /// A document's name.
+    DocumentTitle => Dropped "the provider takes no names of documents",
     /// Detail of an image.
     ImageDetail => Dropped "the provider has no image detail",
     /// Beta headers.
@@ -182,8 +195,11 @@ fn extra(field: &str, value: &Value) -> Option<&'static str> {
         "speed" => value == "standard",
         // Typed as well: what is lost of it is noted where breakpoints are written.
         "prompt_cache_options" => true,
-        "logit_bias" | "metadata" => value.as_object().is_some_and(serde_json::Map::is_empty),
-        "mcp_servers" => value.as_array().is_some_and(Vec::is_empty),
+        "performanceConfig" => value.get("latency").is_none_or(|it| it == "standard"),
+        "labels" | "logit_bias" | "metadata" | "requestMetadata" => {
+            value.as_object().is_some_and(serde_json::Map::is_empty)
+        }
+        "mcp_servers" | "safetySettings" => value.as_array().is_some_and(Vec::is_empty),
         // Typed as well, but for what the vendor's own tools would give.
         "include" => value.as_array().is_some_and(|all| all.iter().all(is_typed)),
         // Reasoning is shown as it comes.
@@ -197,11 +213,15 @@ fn extra(field: &str, value: &Value) -> Option<&'static str> {
         return None;
     }
     Some(match field {
-        "store" | "diagnostics" | "container" => {
+        "store" | "diagnostics" | "container" | "cachedContent" => {
             "state kept by one vendor does not exist at another"
         }
         "prompt_cache_key" => "a routing hint of one vendor",
-        "audio" | "modalities" => "the provider answers in text only",
+        "audio"
+        | "modalities"
+        | "generationConfig.responseModalities"
+        | "generationConfig.speechConfig"
+        | "generationConfig.imageConfig" => "the provider answers in text only",
         "web_search_options" | "mcp_servers" | "tool_choice" | "include" | "max_tool_calls" => {
             "a tool run by one vendor does not exist at another"
         }

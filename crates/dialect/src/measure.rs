@@ -24,7 +24,7 @@ impl Exchange {
             (Feature::ServiceTier, self.tier.is_some()),
             (Feature::LogitBias, self.extras.contains_key("logit_bias")),
             (Feature::Prediction, self.extras.contains_key("prediction")),
-            (Feature::MediaOutput, self.extras.contains_key("audio")),
+            (Feature::MediaOutput, self.asks_for_media()),
             (Feature::HostedTools, self.has_hosted_servers()),
             (Feature::ServerState, self.has_server_state()),
             (Feature::Beta, !self.betas.is_empty()),
@@ -52,6 +52,13 @@ impl Exchange {
         typed || self.extras.contains_key("tool_choice")
     }
 
+    fn asks_for_media(&self) -> bool {
+        let modalities = self.extras.get("generationConfig.responseModalities");
+        let modalities = modalities.and_then(Value::as_array);
+        self.extras.contains_key("audio")
+            || modalities.is_some_and(|all| all.iter().any(|it| it != "TEXT"))
+    }
+
     fn has_hosted_servers(&self) -> bool {
         ["web_search_options", "mcp_servers"]
             .iter()
@@ -61,12 +68,21 @@ impl Exchange {
     fn has_server_state(&self) -> bool {
         self.extras.contains_key("container")
             || self.extras.contains_key("diagnostics")
+            || self.extras.contains_key("cachedContent")
             || self.extras.get("store") == Some(&Value::Bool(true))
     }
 
     /// The trailing assistant turn that the model is to go on from, if there is one.
     pub fn prefill(&self) -> Option<&Message> {
         self.messages.last().filter(|last| last.speaker == Speaker::Assistant)
+    }
+
+    /// Whether a text of system prompt or conversation holds that word, in small or capital letters.
+    pub(crate) fn says(&self, word: &str) -> bool {
+        self.parts().any(|part| match &part.kind {
+            PartKind::Text(text) => text.to_ascii_lowercase().contains(word),
+            _ => false,
+        })
     }
 
     /// Every part of system prompt and conversation, tool results opened.

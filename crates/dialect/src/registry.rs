@@ -12,7 +12,9 @@ use crate::wire::{
     AnswerContext, BadAnswer, ClientError, Edits, FieldError, FirstEvent, Headers, Incoming,
     ModelRow, Peek, Seen, StreamForm, Target, TeeOptions, UpstreamFault, UpstreamRequest,
 };
-use crate::{anthropic_messages, cohere_chat, openai_chat, openai_responses};
+use crate::{
+    anthropic_messages, bedrock_converse, cohere_chat, gemini, openai_chat, openai_responses,
+};
 
 /// The dialect of that id.
 pub fn dialect(id: DialectId) -> &'static dyn Dialect {
@@ -20,6 +22,8 @@ pub fn dialect(id: DialectId) -> &'static dyn Dialect {
         DialectId::OpenaiChat => &openai_chat::OpenaiChat,
         DialectId::AnthropicMessages => &anthropic_messages::AnthropicMessages,
         DialectId::OpenaiResponses => &openai_responses::OpenaiResponses,
+        DialectId::Gemini => &gemini::Gemini,
+        DialectId::BedrockConverse => &bedrock_converse::BedrockConverse,
         DialectId::CohereChat => &cohere_chat::CohereChat,
     }
 }
@@ -42,6 +46,11 @@ pub trait Dialect: Sync + Send {
         model: &str,
         stream: Option<StreamForm>,
     ) -> Cow<'static, str>;
+
+    /// The same for a request that is forwarded, where what it asks for decides too.
+    fn forward_path(&self, endpoint: Endpoint, model: &str, peek: &Peek) -> Cow<'static, str> {
+        self.path(endpoint, model, peek.stream.then_some(peek.stream_form))
+    }
 
     /// Client headers (lower-case names) that may go to a provider of the same dialect.
     fn forwarded_headers(&self) -> &'static [&'static str] {
@@ -99,6 +108,11 @@ pub trait Dialect: Sync + Send {
     /// What a provider's error answer means.
     fn classify(&self, status: u16, headers: &dyn Headers, body: &[u8]) -> UpstreamFault;
 
+    /// Where the content of a message stands in a client's request, for errors.
+    fn message_place(&self, at: usize) -> String {
+        format!("messages[{at}].content")
+    }
+
     /// The field that a client of this dialect finds a corner of the loss table under.
     fn spell(&self, corner: Corner) -> &'static str;
 
@@ -154,7 +168,8 @@ pub trait Tee: Send {
     fn feed(&mut self, chunk: Bytes, out: &mut SmallVec<[Bytes; 2]>);
     /// What the first event was; decides whether another offer may still take over.
     fn first(&self) -> FirstEvent;
-    /// Whether the success terminator has passed (`[DONE]`, `message_stop`, a whole JSON body).
+    /// Whether the success terminator has passed (`[DONE]`, `message_stop`, a whole JSON body). Where the body's end is
+    /// the terminator it never has while the body goes on.
     fn is_complete(&self) -> bool {
         false
     }

@@ -15,9 +15,63 @@ const SPELLED: &str = "orx_";
 /// The longest id that is spelled: with the prefix, in base64, it is as long as an id may be.
 const SPELLED_MAX: usize = 45;
 
-/// As Messages takes it: `[A-Za-z0-9_-]{1,64}`. Another id is spelled in base64, so that [`original`] can tell it
-/// again; one too long for that ends in a hash of itself.
+/// Between an id and the signature that its provider wants back with the call. LiteLLM joins them so too.
+const THOUGHT: &str = "__thought__";
+
+/// Before an id that we made up because its host gave none.
+const MADE_UP: &str = "orm_";
+
+/// The id with the signature (base64) that its provider wants back with the call: every client returns the id as it
+/// got it, and few return anything else. A signature that is no base64 stays out.
+pub(crate) fn with_thought(id: &str, signature: &str) -> String {
+    let rest = signature.trim_end_matches('=');
+    let is_base64 =
+        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'-' | b'_');
+    if rest.is_empty() || !rest.bytes().all(is_base64) {
+        return id.to_owned();
+    }
+    format!("{id}{THOUGHT}{}", rest.replace('+', "-").replace('/', "_"))
+}
+
+/// The id without its signature, and the signature in standard base64.
+pub(crate) fn split_thought(id: &str) -> (&str, Option<String>) {
+    let Some((bare, signature)) = id.split_once(THOUGHT) else { return (id, None) };
+    let mut signature = signature.replace('-', "+").replace('_', "/");
+    while !signature.len().is_multiple_of(4) {
+        signature.push('=');
+    }
+    (bare, Some(signature))
+}
+
+/// Whether a signature travels in the id.
+pub(crate) fn has_thought(id: &str) -> bool {
+    id.contains(THOUGHT)
+}
+
+/// An id for a call whose host gave none: the same for the same answer and place, different elsewhere.
+pub(crate) fn made_up(seed: &str, place: u64) -> String {
+    format!("{MADE_UP}{:016x}_{place}", fnv(seed.as_bytes()))
+}
+
+/// Whether [`made_up`] made it.
+pub(crate) fn is_made_up(id: &str) -> bool {
+    id.starts_with(MADE_UP)
+}
+
+/// As a Messages client takes it: the shape of Anthropic's, with whatever signature it carries.
+pub(crate) fn for_messages_client(id: &str) -> Cow<'_, str> {
+    match id.split_once(THOUGHT) {
+        Some((bare, signature)) => {
+            Cow::Owned(format!("{}{THOUGHT}{signature}", for_messages(bare)))
+        }
+        None => for_messages(id),
+    }
+}
+
+/// As Messages takes it: `[A-Za-z0-9_-]{1,64}`, without a signature. Another id is spelled in base64, so that
+/// [`original`] can tell it again; one too long for that ends in a hash of itself.
 pub(crate) fn for_messages(id: &str) -> Cow<'_, str> {
+    let id = id.split_once(THOUGHT).map_or(id, |(bare, _)| bare);
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
     if !id.is_empty() && id.len() <= 64 && id.bytes().all(plain) {
         return Cow::Borrowed(id);
@@ -31,6 +85,7 @@ pub(crate) fn for_messages(id: &str) -> Cow<'_, str> {
 
 /// The id as its host gave it, of one that [`for_messages`] has spelled: some models read their own ids.
 pub(crate) fn original(id: &str) -> Cow<'_, str> {
+    let id = id.split_once(THOUGHT).map_or(id, |(bare, _)| bare);
     let spelled = id.strip_prefix(SPELLED).and_then(|rest| URL_SAFE_NO_PAD.decode(rest).ok());
     spelled
         .and_then(|bytes| String::from_utf8(bytes).ok())
@@ -40,6 +95,7 @@ pub(crate) fn original(id: &str) -> Cow<'_, str> {
 
 /// Nine letters and digits (Mistral).
 pub(crate) fn of_nine(id: &str) -> Cow<'_, str> {
+    let id = id.split_once(THOUGHT).map_or(id, |(bare, _)| bare);
     if id.len() == 9 && id.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
         return Cow::Borrowed(id);
     }
@@ -77,5 +133,22 @@ mod tests {
         assert_eq!(of_nine("D681PevKs"), "D681PevKs");
         assert_eq!(of_nine("call_1").len(), 9);
         assert_ne!(of_nine("call_1"), of_nine("call_2"));
+    }
+
+    #[test]
+    fn a_signature_travels_in_the_id_and_only_to_who_reads_it() {
+        let id = with_thought("call.1", "+/8=");
+        assert_eq!(split_thought(&id), ("call.1", Some("+/8=".to_owned())));
+        assert!(has_thought(&id) && !has_thought("call.1"));
+        assert_eq!(split_thought("call.1"), ("call.1", None));
+        assert_eq!(for_messages(&id), for_messages("call.1"));
+        assert_eq!(of_nine(&id), of_nine("call.1"));
+        assert_eq!(original(&id), "call.1");
+        // A Messages client returns it whole; the host gets its own id.
+        let shown = for_messages_client(&id).into_owned();
+        assert_eq!(split_thought(&shown), (&*for_messages("call.1"), Some("+/8=".to_owned())));
+        assert_eq!(original(&shown), "call.1");
+        assert_eq!(with_thought("a", "not base64"), "a");
+        assert!(is_made_up(&made_up("x", 1)) && made_up("x", 1) != made_up("y", 1));
     }
 }

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use domain::{ErrorClass, RateHint};
 use smallvec::SmallVec;
 
+use crate::fault;
 use crate::gate;
 use crate::registry::Tee;
 use crate::sse::{SseEvent, SseParser};
@@ -29,6 +30,9 @@ pub(crate) enum Step {
 
 /// Reads what the ledger needs. Nothing here may trust its bytes.
 pub(crate) trait Reader: Default + Send {
+    /// Whether a stream has a terminator of its own. Without one, the body's end is it.
+    const TERMINATED: bool = true;
+
     /// One event of a stream.
     fn event(&mut self, event: SseEvent<'_>, seen: &mut Seen) -> Step;
     /// A whole body that is valid JSON; sets `seen.complete`.
@@ -57,6 +61,16 @@ pub(crate) fn bad_response(message: &str) -> UpstreamFault {
         hint: RateHint::default(),
         message: message.to_owned(),
         code: None,
+    }
+}
+
+/// Generation that failed in the middle.
+pub(crate) fn failed_answer(message: &str, code: &str) -> UpstreamFault {
+    UpstreamFault {
+        class: ErrorClass::ServerError,
+        hint: RateHint::default(),
+        message: fault::clean(message),
+        code: Some(code.to_owned()),
     }
 }
 
@@ -212,7 +226,7 @@ impl<R: Reader> Tee for Streamed<R> {
     }
 
     fn is_complete(&self) -> bool {
-        self.reader.is_complete() && self.seen.error.is_none()
+        R::TERMINATED && self.reader.is_complete() && self.seen.error.is_none()
     }
 
     fn finish(&mut self) -> Seen {

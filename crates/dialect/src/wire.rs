@@ -112,6 +112,8 @@ pub struct Peek {
     pub stream: bool,
     /// In which form.
     pub stream_form: StreamForm,
+    /// Whether one thing is asked for where the dialect has another path for many (embeddings).
+    pub single: bool,
     /// Whether usage is asked for in the stream.
     pub wants_stream_usage: bool,
     /// The splice that turns usage in the stream on; private to the dialect that made the peek.

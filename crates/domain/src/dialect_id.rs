@@ -10,18 +10,34 @@ pub enum DialectId {
     AnthropicMessages = 1,
     /// OpenAI Responses.
     OpenaiResponses = 2,
+    /// Gemini `generateContent`.
+    Gemini = 3,
+    /// Amazon Bedrock's Converse.
+    BedrockConverse = 4,
     /// Cohere's v2 chat.
     CohereChat = 5,
 }
 
 impl DialectId {
     /// Every dialect, in the order of its code.
-    pub const ALL: &'static [Self] =
-        &[Self::OpenaiChat, Self::AnthropicMessages, Self::OpenaiResponses, Self::CohereChat];
+    pub const ALL: &'static [Self] = &[
+        Self::OpenaiChat,
+        Self::AnthropicMessages,
+        Self::OpenaiResponses,
+        Self::Gemini,
+        Self::BedrockConverse,
+        Self::CohereChat,
+    ];
 
     /// Their words, in the same order.
-    pub const WORDS: &'static [&'static str] =
-        &["openai-chat", "anthropic-messages", "openai-responses", "cohere-chat"];
+    pub const WORDS: &'static [&'static str] = &[
+        "openai-chat",
+        "anthropic-messages",
+        "openai-responses",
+        "gemini",
+        "bedrock-converse",
+        "cohere-chat",
+    ];
 
     /// The word used in config, rows and metrics.
     pub fn as_str(self) -> &'static str {
@@ -29,6 +45,8 @@ impl DialectId {
             Self::OpenaiChat => "openai-chat",
             Self::AnthropicMessages => "anthropic-messages",
             Self::OpenaiResponses => "openai-responses",
+            Self::Gemini => "gemini",
+            Self::BedrockConverse => "bedrock-converse",
             Self::CohereChat => "cohere-chat",
         }
     }

@@ -67,7 +67,7 @@ pub struct Part {
 /// Settings of a fake partner.
 #[derive(Debug, Clone)]
 pub struct DemoOptions {
-    /// Keys that are accepted; empty: any or none.
+    /// Keys that are accepted; empty: any or none. `ID:SECRET` is a key pair of AWS.
     pub keys: Vec<String>,
     /// Behaviour of models that are not ours; `None` refuses them with 404.
     pub unknown_model: Option<String>,
@@ -125,6 +125,9 @@ impl Demo {
     pub fn respond_with(&self, call: &Call<'_>, tweak: &Tweak) -> Reply {
         let path = call.path.split('?').next().unwrap_or(call.path);
         let anthropic = call.header("anthropic-version").is_some();
+        if crate::gemini::is_meant(call) {
+            return crate::gemini::respond(self, call, tweak);
+        }
         match (call.method, path) {
             ("POST", "/v1/chat/completions") => crate::openai::chat(self, call, tweak),
             ("POST", "/v1/responses") => crate::responses::responses(self, call, tweak),
@@ -150,6 +153,10 @@ impl Demo {
             }
             (_, p) if p.starts_with("/v2/") => {
                 crate::cohere::error(&Refused::new(404, format!("no endpoint {path}")))
+            }
+            ("POST", p) if p.starts_with("/model/") => {
+                let rest = p.strip_prefix("/model/").unwrap_or_default();
+                crate::bedrock::call(self, call, rest, tweak)
             }
             (_, p) if p.starts_with("/v1/messages") => {
                 crate::anthropic::error(&Refused::new(404, "Not found"))

@@ -1,9 +1,10 @@
 //! A fake AI partner, deterministic and strict, for the demo, the tests and the load runs.
 //!
-//! It speaks OpenAI chat completions, responses, embeddings and models, and Anthropic messages, token counting and
-//! models in both API versions (2023-06-01 and 2026-10-21), and Cohere's v2 chat and embed, and refuses what the real
-//! ones refuse. It shares no code
-//! with the gateway's own dialects: it is the oracle they are held against.
+//! It speaks OpenAI chat completions, responses, embeddings and models, Anthropic messages, token counting and models
+//! in both API versions (2023-06-01 and 2026-10-21), Gemini's generateContent, streams, token counting, embeddings and
+//! models, Bedrock Converse, whole and streamed (with bearers or signatures), and Cohere's v2 chat and embed, and refuses
+//! what the real ones refuse.
+//! It shares no code with the gateway's own dialects: it is the oracle they are held against.
 //!
 //! # Models
 //!
@@ -29,8 +30,10 @@
 
 mod anthropic;
 mod ask;
+mod bedrock;
 mod cohere;
 mod demo;
+mod gemini;
 mod lorem;
 mod media;
 mod mock;

@@ -121,7 +121,7 @@ async fn answer(worker: Rc<Worker>, request: Request<ReqBody>) -> Response<RespB
         Ok(found) => found.route.speaks,
         Err(_) => route::likely(parts.uri.path()),
     };
-    let client = speaks.settle(&parts.headers);
+    let client = speaks.settle(&parts.headers, parts.uri.query());
     let mut cx = Cx {
         id,
         at: now,
@@ -135,7 +135,7 @@ async fn answer(worker: Rc<Worker>, request: Request<ReqBody>) -> Response<RespB
     };
     let host = parts.uri.authority().map(|it| it.as_str().to_owned());
     let result = match found {
-        Ok(found) => serve(&worker, &mut cx, &found, &parts.headers, host.as_deref(), body).await,
+        Ok(found) => serve(&worker, &mut cx, &found, &parts, host.as_deref(), body).await,
         Err(error) => Err(not_routed(parts.uri.path(), error)),
     };
     result.unwrap_or_else(|failure| refuse(&worker, &cx, &failure))
@@ -165,10 +165,11 @@ async fn serve(
     worker: &Rc<Worker>,
     cx: &mut Cx,
     found: &Match<'_>,
-    headers: &HeaderMap,
+    parts: &http::request::Parts,
     authority: Option<&str>,
     body: ReqBody,
 ) -> Result<Response<RespBody>, Failure> {
+    let headers = &parts.headers;
     if found.route.access == Access::Open {
         return Ok(local::open(worker, found.route.action));
     }
@@ -178,7 +179,8 @@ async fn serve(
         route::keyless_allowed(host, headers)
             .map_err(|why| Failure::new(&errors::ORIGIN_REFUSED, why))?;
     }
-    let caller = identify(headers, &worker.gateway.keys.load(), required, cx.at)?;
+    let in_query = route::query_key(parts.uri.query());
+    let caller = identify(headers, in_query, &worker.gateway.keys.load(), required, cx.at)?;
     cx.caller = Some(caller);
     if let Some(answer) = local::answer(worker, cx, found)? {
         return Ok(answer);

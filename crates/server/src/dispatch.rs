@@ -9,9 +9,10 @@ use config::ProviderKind;
 use dialect::{
     Dialect, DialectId, Edits, Exchange, StreamForm, Target as DialectTarget, UpstreamFault,
 };
-use domain::{Endpoint, ErrorClass, LossReport, RateHint};
+use domain::{Endpoint, ErrorClass, LossReport, RateHint, UnixMicros};
 use http::header::ACCEPT;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use upstream::sigv4::{self, Scope, Signable};
 use upstream::{Outgoing, Target};
 
 use crate::admit;
@@ -19,7 +20,7 @@ use crate::errors::Failure;
 use crate::listen::headers as allowed;
 use crate::read::{Ask, HeaderView, bad_field};
 use crate::resolve::Resolved;
-use crate::snapshot::Offer;
+use crate::snapshot::{Offer, Signing};
 use crate::source::{DemoBody, Source};
 use crate::trace::TraceParent;
 use crate::worker::Worker;
@@ -117,11 +118,7 @@ pub fn prepare(
         target: target.cloned(),
         body: Bytes::new(),
         headers: HeaderMap::new(),
-        path: dialect.path(
-            ask.endpoint,
-            offer.id.model().as_str(),
-            ask.peek.stream.then_some(form(ask, id)),
-        ),
+        path: path(ask, dialect, offer.id.model().as_str()),
         translated: id != ask.client.id(),
         strip_usage: false,
         losses: LossReport::default(),
@@ -135,6 +132,13 @@ pub fn prepare(
     }
     own_headers(&mut call, ask, client_headers);
     Ok(call)
+}
+
+fn path(ask: &Ask, dialect: &'static dyn Dialect, model: &str) -> Cow<'static, str> {
+    if dialect.id() == ask.client.id() {
+        return dialect.forward_path(ask.endpoint, model, &ask.peek);
+    }
+    dialect.path(ask.endpoint, model, ask.peek.stream.then_some(StreamForm::Events))
 }
 
 /// Same dialect: the client's bytes, but for the model's name and the one exception for usage.
@@ -252,6 +256,9 @@ async fn http(worker: &Worker, call: &Call) -> Result<Reply, Fault> {
     };
     let mut headers = call.headers.clone();
     let key = credential(&mut headers, call)?;
+    if let Some(signing) = &provider.signing {
+        sign(&mut headers, call, target, signing, worker.gateway.now());
+    }
     trace(&mut headers, worker);
     let outgoing =
         Outgoing { method: Method::POST, path: &call.path, headers, body: call.body.clone() };
@@ -299,6 +306,22 @@ fn credential(headers: &mut HeaderMap, call: &Call) -> Result<Option<usize>, Fau
     value.set_sensitive(true);
     headers.insert(HeaderName::from_static(name), value);
     Ok(Some(picked.index))
+}
+
+/// Signs the request as it will be on the wire. What is not signed may be added after it.
+fn sign(headers: &mut HeaderMap, call: &Call, target: &Target, signing: &Signing, now: UnixMicros) {
+    let whole = format!("{}{}", target.base_path(), call.path);
+    let (path, query) = whole.split_once('?').unwrap_or((&whole, ""));
+    let signed = [("host", target.authority()), ("content-type", "application/json")];
+    let request =
+        Signable { method: "POST", path, query, headers: &signed, body: Some(&call.body) };
+    let scope = Scope { region: &signing.region, service: &signing.service };
+    for (name, value) in sigv4::sign(&request, &signing.keys, scope, now) {
+        if let Ok(mut value) = HeaderValue::from_str(&value) {
+            value.set_sensitive(true);
+            headers.insert(HeaderName::from_static(name), value);
+        }
+    }
 }
 
 fn trace(headers: &mut HeaderMap, worker: &Worker) {

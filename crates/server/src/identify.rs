@@ -57,11 +57,12 @@ impl Caller {
 /// SDKs insist on sending one.
 pub fn identify(
     headers: &HeaderMap,
+    in_query: Option<&str>,
     keys: &KeyTable,
     required: bool,
     now: UnixMicros,
 ) -> Result<Caller, Failure> {
-    let Some(presented) = presented(headers)? else {
+    let Some(presented) = presented(headers, in_query)? else {
         return if required { Err(missing()) } else { Ok(Caller { key: None }) };
     };
     match keys.look_up(presented, now) {
@@ -88,8 +89,12 @@ fn missing() -> Failure {
     )
 }
 
-/// The key the request bears, if any. Two that disagree are a mistake that must not be guessed about.
-fn presented(headers: &HeaderMap) -> Result<Option<&str>, Failure> {
+/// The key the request bears, if any: in a header, or in the query as Google's clients may send it. Two that disagree are
+/// a mistake that must not be guessed about.
+fn presented<'a>(
+    headers: &'a HeaderMap,
+    in_query: Option<&'a str>,
+) -> Result<Option<&'a str>, Failure> {
     let mut found: Option<&str> = None;
     let bearer = headers.get_all(http::header::AUTHORIZATION).iter().filter_map(|value| {
         let text = value.to_str().ok()?;
@@ -100,11 +105,13 @@ fn presented(headers: &HeaderMap) -> Result<Option<&str>, Failure> {
         .iter()
         .flat_map(|name| headers.get_all(*name))
         .filter_map(|it| it.to_str().ok());
-    for key in bearer.chain(named).filter(|key| !key.is_empty()) {
+    for key in bearer.chain(named).chain(in_query).filter(|key| !key.is_empty()) {
         match found {
             Some(other) if other != key => {
-                let failure =
-                    Failure::new(&errors::INVALID_API_KEY, "two headers bear different API keys");
+                let failure = Failure::new(
+                    &errors::INVALID_API_KEY,
+                    "the request bears two different API keys",
+                );
                 return Err(failure.fix("Send one key only."));
             }
             _ => found = Some(key),
@@ -139,16 +146,20 @@ mod tests {
             ("x-goog-api-key", "k"),
             ("api-key", "k"),
         ] {
-            assert_eq!(presented(&headers(&[(name, value)])).unwrap(), Some("k"), "{name}");
+            assert_eq!(presented(&headers(&[(name, value)]), None).unwrap(), Some("k"), "{name}");
         }
     }
 
     #[test]
     fn two_keys_that_disagree_are_refused_and_the_same_twice_is_not() {
         let twice = headers(&[("authorization", "Bearer k"), ("x-api-key", "k")]);
-        assert_eq!(presented(&twice).unwrap(), Some("k"));
+        assert_eq!(presented(&twice, None).unwrap(), Some("k"));
         let apart = headers(&[("authorization", "Bearer k"), ("x-api-key", "l")]);
-        assert_eq!(presented(&apart).unwrap_err().kind, &errors::INVALID_API_KEY);
+        assert_eq!(presented(&apart, None).unwrap_err().kind, &errors::INVALID_API_KEY);
+        let one = headers(&[("x-goog-api-key", "k")]);
+        assert_eq!(presented(&one, Some("k")).unwrap(), Some("k"));
+        assert_eq!(presented(&one, Some("l")).unwrap_err().kind, &errors::INVALID_API_KEY);
+        assert_eq!(presented(&headers(&[]), Some("k")).unwrap(), Some("k"));
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Reading secrets from where the configuration says they are.
 
-use config::Secret as Reference;
+use config::{AwsKeys as AwsReference, Secret as Reference};
 use upstream::Secret;
+use upstream::sigv4::AwsKeys;
 
 /// Why a secret can't be had.
 #[derive(Debug, thiserror::Error)]
@@ -17,6 +18,14 @@ pub enum SecretError {
         /// Why.
         #[source]
         source: std::io::Error,
+    },
+    /// The file has no such profile, or none with a key pair.
+    #[error("file {path} has no key pair under `{name}`")]
+    Profile {
+        /// Which file.
+        path: String,
+        /// Which profile.
+        name: String,
     },
     /// The file is empty.
     #[error("file {0} is empty")]
@@ -40,7 +49,65 @@ pub fn read(reference: &Reference) -> Result<Secret, SecretError> {
     }
 }
 
+/// Reads a key pair of AWS.
+pub fn aws(reference: &AwsReference) -> Result<AwsKeys, SecretError> {
+    match reference {
+        AwsReference::Pair { access_key_id, secret_access_key, session_token } => Ok(AwsKeys {
+            access_key_id: read(access_key_id)?.reveal().to_owned(),
+            secret: read(secret_access_key)?,
+            session_token: session_token.as_ref().map(read).transpose()?,
+        }),
+        AwsReference::Profile { name, path } => {
+            let text = String::from_utf8_lossy(&read_file(path)?).into_owned();
+            profile(&text, name)
+                .ok_or_else(|| SecretError::Profile { path: path.clone(), name: name.clone() })
+        }
+    }
+}
+
+/// The key pair of a profile in the file that AWS's own tools keep:
+/// <https://docs.aws.amazon.com/sdkref/latest/guide/file-format.html>.
+fn profile(text: &str, name: &str) -> Option<AwsKeys> {
+    let mut found = [None, None, None];
+    let mut inside = false;
+    for line in text.lines().map(str::trim) {
+        if let Some(title) = line.strip_prefix('[').and_then(|it| it.strip_suffix(']')) {
+            inside = title.trim() == name;
+        } else if let (true, Some((key, value))) = (inside, line.split_once('=')) {
+            let names = ["aws_access_key_id", "aws_secret_access_key", "aws_session_token"];
+            let place = names.iter().position(|it| key.trim().eq_ignore_ascii_case(it));
+            if let Some(slot) = place.and_then(|place| found.get_mut(place)) {
+                *slot = Some(value.trim().to_owned());
+            }
+        }
+    }
+    let [access_key_id, secret, session_token] = found;
+    Some(AwsKeys {
+        access_key_id: access_key_id?,
+        secret: Secret::new(secret?),
+        session_token: session_token.map(Secret::new),
+    })
+}
+
 /// Reads a file that the configuration names.
 pub fn read_file(path: &str) -> Result<Vec<u8>, SecretError> {
     std::fs::read(path).map_err(|source| SecretError::File { path: path.to_owned(), source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_profile_is_read_as_aws_tools_write_it() {
+        let text = "# work\n[default]\naws_access_key_id = AKIA1\naws_secret_access_key=s/e+c=\n\n\
+                    [ci]\nregion = eu-west-1\naws_access_key_id=AKIA2\naws_secret_access_key = t\naws_session_token = u==\n";
+        let keys = profile(text, "default").unwrap();
+        assert_eq!((keys.access_key_id.as_str(), keys.secret.reveal()), ("AKIA1", "s/e+c="));
+        assert_eq!(keys.session_token, None);
+        let keys = profile(text, "ci").unwrap();
+        assert_eq!(keys.session_token.as_ref().map(Secret::reveal), Some("u=="));
+        assert_eq!(profile(text, "other"), None);
+        assert_eq!(profile("[default]\naws_access_key_id = AKIA1\n", "default"), None);
+    }
 }

@@ -14,6 +14,7 @@ use policy::retry::RetryConfig;
 use policy::{HealthConfig, OfferIx};
 use smallvec::SmallVec;
 use telemetry::metrics::{Metrics, OfferMetrics};
+use upstream::sigv4::AwsKeys;
 use upstream::{Deadlines, KeyRing, Target, TargetOptions};
 
 use crate::imported::CatalogInForce;
@@ -51,6 +52,8 @@ pub struct Provider {
     pub keys: KeyRing,
     /// How a credential is sent.
     pub auth: AuthStyle,
+    /// How requests are signed, where there is no key to send.
+    pub signing: Option<Signing>,
     /// Headers added to every request.
     pub headers: HeaderMap,
     /// Connect and first byte.
@@ -67,6 +70,16 @@ pub struct Provider {
     pub models: Vec<ModelName>,
     /// The catalog's id for its prices; empty for none.
     pub catalog_host: String,
+}
+
+/// Signing for AWS.
+pub struct Signing {
+    /// `us-east-1`.
+    pub region: String,
+    /// `bedrock`.
+    pub service: String,
+    /// With what.
+    pub keys: AwsKeys,
 }
 
 impl Provider {
@@ -380,6 +393,9 @@ fn provider(from: &config::Provider, catalog: &Catalog) -> Result<Provider, Snap
             .map_err(|source| SnapshotError::Secret { provider: name.clone(), source })?;
         keys.push(secret);
     }
+    let signing = from.aws.as_ref().map(signing).transpose();
+    let signing =
+        signing.map_err(|source| SnapshotError::Secret { provider: name.clone(), source })?;
     let ca_pem = from.tls_ca.as_deref().map(secrets::read_file).transpose();
     let ca_pem =
         ca_pem.map_err(|source| SnapshotError::Secret { provider: name.clone(), source })?;
@@ -412,7 +428,13 @@ fn provider(from: &config::Provider, catalog: &Catalog) -> Result<Provider, Snap
         kind: from.kind,
         models: from.models.clone(),
         dialects,
+        signing,
     })
+}
+
+fn signing(from: &config::Aws) -> Result<Signing, secrets::SecretError> {
+    let config::Aws { region, service, keys } = from;
+    Ok(Signing { region: region.clone(), service: service.clone(), keys: secrets::aws(keys)? })
 }
 
 fn same_place(left: &Target, right: &Target) -> bool {

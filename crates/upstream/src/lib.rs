@@ -17,6 +17,7 @@ mod h2;
 mod keyring;
 mod pool;
 mod secret;
+pub mod sigv4;
 mod stream;
 mod target;
 mod tls;

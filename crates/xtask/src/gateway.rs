@@ -17,6 +17,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The key that the fake partner accepts.
 pub(crate) const PARTNER_KEY: &str = "sk-partner";
+/// The two halves of the AWS key pair that it accepts.
+pub(crate) const PARTNER_PAIR: (&str, &str) = ("AKIDPARTNER", "partner+secret/1");
 
 /// A running fake partner.
 pub(crate) struct Partner {
@@ -30,6 +32,7 @@ pub(crate) fn partner() -> Result<Partner> {
     let binary = cargo::release_binary("fake-provider", "fake-provider")?;
     let mut child = Command::new(&binary)
         .args(["--key", PARTNER_KEY, "--keep", "4096"])
+        .args(["--key", &format!("{}:{}", PARTNER_PAIR.0, PARTNER_PAIR.1)])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()
@@ -110,7 +113,8 @@ pub(crate) fn outrigger(binary: &Path, folder: &Path) -> Command {
     command
         .current_dir(folder)
         .env("OUTRIGGER_DATA_DIR", folder.join("data"))
-        .env("PARTNER_KEY", PARTNER_KEY);
+        .env("PARTNER_KEY", PARTNER_KEY)
+        .env("PARTNER_SECRET", PARTNER_PAIR.1);
     for name in ["OPENAI_API_KEY", "ANTHROPIC_API_KEY", "OLLAMA_HOST"] {
         command.env_remove(name);
     }

@@ -11,7 +11,7 @@ use crate::report::{Outcome, Tally};
 use crate::{install, tools};
 
 /// (suite, client dialect)
-const SUITES: [(&str, &str); 10] = [
+const SUITES: [(&str, &str); 13] = [
     ("test_openai", "openai"),
     ("openai.test.mjs", "openai"),
     ("ai-sdk-openai.test.mjs", "openai"),
@@ -21,6 +21,9 @@ const SUITES: [(&str, &str); 10] = [
     ("test_anthropic", "anthropic"),
     ("anthropic.test.mjs", "anthropic"),
     ("ai-sdk-anthropic.test.mjs", "anthropic"),
+    ("test_gemini", "gemini"),
+    ("gemini.test.mjs", "gemini"),
+    ("test_bedrock", "bedrock"),
     ("test_cohere", "cohere"),
 ];
 
@@ -86,7 +89,7 @@ fn through_gateway(installed: &Installed, partner: &Partner, tally: &mut Tally) 
         Ok(Outcome::Pass(String::new()))
     });
     let Some((gateway, key, spent)) = started else { return };
-    for provider in ["openai", "anthropic", "responses", "cohere"] {
+    for provider in ["openai", "anthropic", "responses", "gemini", "bedrock", "cohere"] {
         for (suite, client) in SUITES {
             let target = Target {
                 base_url: gateway.base_url(),
@@ -110,16 +113,19 @@ fn through_gateway(installed: &Installed, partner: &Partner, tally: &mut Tally) 
     }
 }
 
-/// Three providers that are one fake partner in its three dialects; breakers that the suites' faults don't open.
+/// Providers that are one fake partner in its dialects; breakers that the suites' faults don't open.
 fn config(base_url: &str) -> String {
-    let root = base_url.trim_end_matches("/v1");
     let models = "models: [echo, lorem, slow, flaky, tools, json, refusal, embed, status-429, status-500, status-503, status-529]";
+    let root = base_url.trim_end_matches("/v1");
+    let id = gateway::PARTNER_PAIR.0;
     format!(
         "auth: {{keys: required}}
 providers:
   mock-openai: {{type: openai, base_url: \"{base_url}\", dialects: [openai-chat], key: env:PARTNER_KEY, {models}}}
   mock-responses: {{type: openai, base_url: \"{base_url}\", dialects: [openai-responses], key: env:PARTNER_KEY, {models}}}
+  mock-bedrock: {{type: bedrock, base_url: \"{root}\", region: us-east-1, aws: {{access_key_id: {id}, secret_access_key: env:PARTNER_SECRET}}, {models}}}
   mock-anthropic: {{type: anthropic, base_url: \"{base_url}\", key: env:PARTNER_KEY, anthropic_version: \"2026-10-21\", {models}}}
+  mock-gemini: {{type: gemini, base_url: \"{base_url}\", key: env:PARTNER_KEY, {models}}}
   mock-cohere: {{type: cohere, base_url: \"{root}/v2\", key: env:PARTNER_KEY, {models}}}
 budgets:
   spent: {{app: spent, limit: 1 requests, per: month}}
@@ -158,6 +164,7 @@ fn run(installed: &Installed, suite: &str, target: &Target<'_>) -> Result<Outcom
         .env("SDK_MODEL_PREFIX", &target.prefix)
         .env("SDK_PROVIDER_DIALECT", target.provider)
         .env("SDK_MOCK_CONTROL", target.control)
+        .env("SDK_AWS_PAIR", format!("{}:{}", gateway::PARTNER_PAIR.0, gateway::PARTNER_PAIR.1))
         .env("SDK_GATEWAY", if target.spent_key.is_some() { "1" } else { "0" })
         .env_remove("NODE_OPTIONS");
     if let Some(key) = target.spent_key {

@@ -41,8 +41,8 @@ def needs_provider(dialect):
     return unittest.skipUnless(PROVIDER == dialect, f"only a provider that speaks {dialect} can do this")
 
 
-def not_at_provider(dialect):
-    return unittest.skipIf(PROVIDER == dialect, f"a provider that speaks {dialect} has nothing like it")
+def unless_provider(dialect, why):
+    return unittest.skipIf(PROVIDER == dialect, why)
 
 
 def gateway_only(test):

@@ -9,7 +9,7 @@ from openai import AsyncOpenAI, OpenAI
 from pydantic import BaseModel
 
 from common import API_KEY, BASE_URL, CLOCK, PNG, PREFIX, SPENT_KEY, WEATHER
-from common import Marked, gateway_only, model, needs_provider, not_at_provider
+from common import Marked, gateway_only, model, needs_provider, unless_provider
 
 TOOLS = [
     {"type": "function", "function": {"name": "weather", "description": "Forecast", "parameters": WEATHER}},
@@ -65,13 +65,13 @@ class OpenAISuite(Marked):
         self.assertEqual(answer.choices[0].finish_reason, "length")
         self.assertEqual(answer.usage.completion_tokens, 7)
 
-    @not_at_provider("responses")
+    @unless_provider("responses", "a provider that speaks Responses has nothing like it")
     def test_stop_sequence(self):
         answer = self.create(messages=user(f"before STOP after {self.mark}"), stop=["STOP"])
         self.assertEqual(answer.choices[0].message.content, "before ")
         self.assertEqual(answer.choices[0].finish_reason, "stop")
 
-    @not_at_provider("cohere")
+    @unless_provider("cohere", "Cohere has no refusals")
     def test_refusal(self):
         choice = self.create("refusal").choices[0]
         self.assertTrue(choice.message.refusal or choice.finish_reason == "content_filter")
@@ -86,7 +86,8 @@ class OpenAISuite(Marked):
         again = self.create("lorem", user("20"), n=3, seed=7)
         self.assertEqual(again.choices[0].message.content, answer.choices[0].message.content)
 
-    @not_at_provider("cohere")
+    @unless_provider("bedrock", "a provider that speaks Converse has nothing like it")
+    @unless_provider("cohere", "Cohere does not tell reasoning from output")
     def test_reasoning_is_counted(self):
         answer = self.create(reasoning_effort="low", max_completion_tokens=4000)
         self.assertGreater(answer.usage.completion_tokens_details.reasoning_tokens, 0)
@@ -166,7 +167,9 @@ class OpenAISuite(Marked):
         self.assertEqual(answer.message.content, "weather: rain\nclock: noon")
         self.assertEqual(answer.finish_reason, "stop")
 
-    @not_at_provider("cohere")
+    @unless_provider("gemini", "Gemini can't be told to call one tool at a time")
+    @unless_provider("bedrock", "Converse can't be told to call one tool at a time")
+    @unless_provider("cohere", "Cohere can't be told to call one tool at a time")
     def test_parallel_can_be_forbidden(self):
         message = self.create("tools", tools=TOOLS, parallel_tool_calls=False).choices[0].message
         self.assertEqual(len(message.tool_calls), 1)

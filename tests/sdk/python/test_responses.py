@@ -9,7 +9,7 @@ from openai import AsyncOpenAI, OpenAI
 from pydantic import BaseModel
 
 from common import API_KEY, BASE_URL, CLOCK, PNG, PROVIDER, SPENT_KEY, WEATHER
-from common import Marked, gateway_only, model, needs_provider, not_at_provider
+from common import Marked, gateway_only, model, needs_provider, unless_provider
 
 TOOLS = [
     {"type": "function", "name": "weather", "description": "Forecast", "parameters": WEATHER, "strict": False},
@@ -63,7 +63,7 @@ class ResponsesSuite(Marked):
         self.assertEqual((answer.status, answer.incomplete_details.reason), ("incomplete", "max_output_tokens"))
         self.assertEqual(answer.usage.output_tokens, 7)
 
-    @not_at_provider("cohere")
+    @unless_provider("cohere", "Cohere has no refusals")
     def test_refusal(self):
         answer = self.create("refusal")
         kinds = [part.type for item in answer.output for part in item.content]
@@ -76,13 +76,13 @@ class ResponsesSuite(Marked):
 
     # -- reasoning
 
-    @not_at_provider("cohere")
+    @unless_provider("cohere", "Cohere does not tell reasoning from output")
     def test_reasoning_is_counted(self):
         answer = self.create(reasoning={"effort": "low"}, max_output_tokens=4000)
         self.assertGreater(answer.usage.output_tokens_details.reasoning_tokens, 0)
         self.assertEqual(answer.output_text, f"hello {self.mark}")
 
-    @not_at_provider("cohere")
+    @unless_provider("cohere", "Cohere signs no reasoning")
     def test_reasoning_goes_back_through_tools(self):
         """The providers behind take their own reasoning back as it was, and nobody else's."""
         more = {"tools": TOOLS, "store": False, "include": ["reasoning.encrypted_content"], "max_output_tokens": 4000}
@@ -146,7 +146,7 @@ class ResponsesSuite(Marked):
         self.assertEqual(events[-1].type, "response.incomplete")
         self.assertEqual(events[-1].response.incomplete_details.reason, "max_output_tokens")
 
-    @not_at_provider("cohere")
+    @unless_provider("cohere", "Cohere has no refusals")
     def test_streamed_refusal(self):
         events = list(self.create("refusal", stream=True))
         self.assertIn(events[-1].type, ("response.completed", "response.incomplete"))
@@ -187,7 +187,7 @@ class ResponsesSuite(Marked):
         answer = self.create("tools", turns, tools=TOOLS)
         self.assertEqual(answer.output_text, "weather: rain\nclock: noon")
 
-    @not_at_provider("cohere")
+    @unless_provider("cohere", "Cohere can't be told to call one tool at a time")
     def test_parallel_can_be_forbidden(self):
         answer = self.create("tools", tools=TOOLS, parallel_tool_calls=False)
         self.assertEqual(sum(item.type == "function_call" for item in answer.output), 1)
@@ -248,7 +248,7 @@ class ResponsesSuite(Marked):
         answer = self.create("json", f"as json: {self.mark}", text={"format": {"type": "json_object"}})
         self.assertIsInstance(json.loads(answer.output_text), dict)
 
-    @not_at_provider("cohere")
+    @unless_provider("cohere", "Cohere takes no pages")
     def test_image_and_document(self):
         parts = [
             {"type": "input_text", "text": self.mark},

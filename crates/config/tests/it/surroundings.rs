@@ -79,6 +79,7 @@ impl Presets for FewPresets {
             dialects,
             key_variables: vec![variable.into()],
             key_required: true,
+            aws: false,
         })
     }
 

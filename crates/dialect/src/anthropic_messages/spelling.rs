@@ -7,10 +7,10 @@ pub(super) fn spell(corner: Corner) -> &'static str {
     use Corner as C;
     match corner {
         C::MidSystem | C::DeveloperRole => "messages[].role",
-        C::AllowedTools | C::ToolChoice => "tool_choice",
+        C::AllowedTools | C::ToolChoice | C::ToolChoiceNone => "tool_choice",
         C::CustomTools => "tools[]",
         C::HostedTools => "tools[].type",
-        C::VendorBlocks => "messages[].content[].type",
+        C::VendorBlocks | C::GuardedText => "messages[].content[].type",
         C::SearchResults => "messages[].content[].search_result",
         C::Citations | C::DocumentFields => "messages[].content[].citations",
         C::ToolFields => "tools[].defer_loading",
@@ -34,11 +34,15 @@ pub(super) fn spell(corner: Corner) -> &'static str {
         C::Stop | C::StopSome => "stop_sequences",
         C::MaxTokensAbsent => "max_tokens",
         C::Prefill => "messages[-1]",
-        C::EffortRange | C::EffortAsBudget | C::EffortAsSwitch => "output_config.effort",
+        C::EffortRange | C::EffortCeiling | C::EffortAsBudget | C::EffortAsSwitch => {
+            "output_config.effort"
+        }
         C::Budget => "thinking.budget_tokens",
         C::ThinkingBetween => "thinking.type",
         C::NoReasoning => "thinking",
         C::SignedReasoning => "messages[].content[].signature",
+        C::ThoughtSignature => "messages[].content[].tool_use",
+        C::DocumentTitle => "messages[].content[].title",
         C::PlainReasoning => "messages[].content[].thinking",
         C::CacheBreakpoints => "cache_control",
         C::CacheLifetime => "cache_control.ttl",
@@ -47,6 +51,7 @@ pub(super) fn spell(corner: Corner) -> &'static str {
         C::Name => "messages[].name",
         C::Refusal => "messages[].content[]",
         C::Betas => "anthropic-beta",
+        C::DocumentName => "messages[].content[].title",
         C::Unknown => "unknown_fields",
     }
 }

@@ -85,7 +85,7 @@ impl Writer {
             }
             BlockKind::Redacted(data) => Some(json!({"type": "redacted_thinking", "data": data})),
             BlockKind::ToolUse { id, name, .. } => {
-                let id = tool_ids::for_messages(id);
+                let id = tool_ids::for_messages_client(id);
                 Some(json!({"type": "tool_use", "id": id, "name": name, "input": {}}))
             }
             BlockKind::Vendor => None,

@@ -47,7 +47,7 @@ pub(super) fn put_stop(object: &mut Object, finish: &FinishReason, refused: bool
     };
     object.put("stop_reason", word);
     let sequence = match finish {
-        // Some providers don't tell which it was.
+        // Not every provider tells which one it was.
         FinishReason::StopSequence(text) if !text.is_empty() => text.as_str().into(),
         _ => Value::Null,
     };
@@ -69,7 +69,7 @@ fn block(part: &Part, reasoning: Reasoning) -> Option<Value> {
             let input = serde_json::from_str(input).ok().filter(Value::is_object);
             let input = input.unwrap_or_else(|| json!({}));
             // What the client sends back must fit here, wherever the next turn goes.
-            let id = tool_ids::for_messages(id);
+            let id = tool_ids::for_messages_client(id);
             Some(json!({"type": "tool_use", "id": id, "name": name, "input": input}))
         }
         PartKind::Thinking(_) | PartKind::Redacted(_) if !reasoning.wants_blocks() => None,

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::exchange::{
     CacheHint, Document, Exchange, Media, Message, Part, PartKind, Speaker, ToolResult, ToolUse,
 };
+use crate::foreign_blocks;
 use crate::json::{Object, str_at};
 use crate::loss::{self, Corner};
 use crate::signature::is_foreign;
@@ -131,7 +132,9 @@ impl Writer<'_, '_> {
         for part in parts {
             let Some(mut block) = self.block(part, path)? else { continue };
             if let Some(hint) = part.cache {
-                if hint == CacheHint::Long && !self.is_same() {
+                // An hour is an hour at Bedrock too.
+                let same = self.is_same() || self.exchange.from == DialectId::BedrockConverse;
+                if hint == CacheHint::Long && !same {
                     self.note(Corner::CacheLifetime);
                 }
                 block["cache_control"] = cache_control(hint);
@@ -179,12 +182,28 @@ impl Writer<'_, '_> {
             }
             PartKind::Redacted(data) => json!({"type": "redacted_thinking", "data": data}),
             PartKind::Vendor(raw) if self.is_same() => raw.clone(),
-            PartKind::Vendor(_) => {
-                self.note(Corner::VendorBlocks);
-                return Ok(None);
-            }
+            PartKind::Vendor(raw) => return Ok(self.foreign(raw)),
         };
         Ok(Some(block))
+    }
+
+    /// What another dialect alone knows, where it has a counterpart here.
+    fn foreign(&mut self, raw: &Value) -> Option<Value> {
+        if let Some(result) = raw.get("searchResult") {
+            let texts = foreign_blocks::texts(result).into_iter();
+            let texts: Vec<Value> =
+                texts.map(|text| json!({"type": "text", "text": text})).collect();
+            return Some(json!({
+                "type": "search_result",
+                "source": str_at(result, "source").unwrap_or_default(),
+                "title": str_at(result, "title").unwrap_or_default(),
+                "content": texts,
+            }));
+        }
+        let (corner, text) = foreign_blocks::as_text(raw).unzip();
+        self.note(corner.unwrap_or(Corner::VendorBlocks));
+        text.filter(|text| !text.trim().is_empty())
+            .map(|text| json!({"type": "text", "text": text}))
     }
 
     fn source(&self, media: &Media, path: &str) -> Result<Value, FieldError> {
@@ -230,13 +249,20 @@ impl Writer<'_, '_> {
         block.put("type", "document");
         block.put("source", source);
         block.put_some("title", document.title.clone());
-        for (name, value) in &document.extras {
-            block.put(name, value.clone());
+        if self.is_same() {
+            for (name, value) in &document.extras {
+                block.put(name, value.clone());
+            }
+        } else if !document.extras.is_empty() {
+            self.note(Corner::DocumentFields);
         }
         Ok(block.into_value())
     }
 
     fn tool_id(&mut self, id: &str) -> String {
+        if tool_ids::has_thought(id) {
+            self.note(Corner::SignedReasoning);
+        }
         let fitted = tool_ids::for_messages(id);
         if fitted != id {
             self.note(Corner::ToolIds);

@@ -5,9 +5,10 @@ use serde_json::{Value, json};
 
 use super::refuses_sampling;
 use super::write_blocks::{self, cache_control};
+use crate::closed_schema::close_objects;
 use crate::exchange::{
-    CacheHint, Exchange, OutputFormat, PartKind, Sampling, Speaker, Thinking, ThinkingMode, Tier,
-    Tool, ToolChoice, schema_instruction,
+    CacheHint, Exchange, JSON_INSTRUCTION, OutputFormat, PartKind, Sampling, Speaker, Thinking,
+    ThinkingMode, Tier, Tool, ToolChoice, schema_instruction,
 };
 use crate::json::Object;
 use crate::loss::{self, Corner};
@@ -20,9 +21,6 @@ use domain::DialectId;
 
 /// The output limit where neither the request nor the catalog has one: every Claude model takes it.
 const OUTPUT_FALLBACK: u64 = 4_096;
-
-const JSON_INSTRUCTION: &str =
-    "Answer with a single valid JSON object and nothing else: no prose, no code fences.";
 
 pub(super) fn write(
     exchange: &Exchange,
@@ -264,9 +262,14 @@ impl Writer<'_, '_> {
         ) && self.body.0.contains_key("tools")
     }
 
+    /// Whether `thinking` is Anthropic's own: Converse carries it as a field of the model's.
+    fn has_own_thinking(&self) -> bool {
+        self.is_same() || self.exchange.from == DialectId::BedrockConverse
+    }
+
     fn adaptive(&mut self) -> (Option<Value>, Option<&'static str>) {
         let reasoning = self.exchange.reasoning;
-        if self.is_same() {
+        if self.has_own_thinking() && reasoning.thinking.is_some() || self.is_same() {
             let mode = reasoning.thinking.map(|mode| self.display(thinking_value(mode)));
             return (mode, reasoning.effort.map(Effort::as_messages_str));
         }
@@ -305,7 +308,7 @@ impl Writer<'_, '_> {
     fn budget(&mut self, max_tokens: u64) -> Option<Value> {
         let reasoning = self.exchange.reasoning;
         let wanted = match (reasoning.thinking, reasoning.effort) {
-            (Some(ThinkingMode::Budget(tokens)), _) if self.is_same() => {
+            (Some(ThinkingMode::Budget(tokens)), _) if self.has_own_thinking() => {
                 return Some(self.display(thinking_value(ThinkingMode::Budget(tokens))));
             }
             (Some(ThinkingMode::Budget(tokens)), _) => tokens,
@@ -462,69 +465,4 @@ fn lacks_thinking(exchange: &Exchange) -> bool {
     };
     ends_in_results
         && last.is_some_and(|message| !message.parts.iter().any(|part| signed(&part.kind)))
-}
-
-/// Structured output takes closed objects only; returns whether any had to be closed.
-fn close_objects(schema: &mut Value) -> bool {
-    let mut closed = false;
-    match schema {
-        Value::Object(map) => {
-            let is_object = map.get("type").is_some_and(|kind| kind == "object")
-                || map.get("properties").is_some_and(Value::is_object);
-            for (key, inner) in map.iter_mut().filter(|(key, _)| !is_data(key)) {
-                // The keys within are names, not keywords.
-                let named = inner.as_object_mut().filter(|_| holds_names(key));
-                match named {
-                    Some(named) => {
-                        for schema in named.values_mut() {
-                            closed |= close_objects(schema);
-                        }
-                    }
-                    None => closed |= close_objects(inner),
-                }
-            }
-            if is_object && map.get("additionalProperties") != Some(&Value::Bool(false)) {
-                map.insert("additionalProperties".to_owned(), false.into());
-                closed = true;
-            }
-        }
-        Value::Array(items) => {
-            for inner in items {
-                closed |= close_objects(inner);
-            }
-        }
-        _ => {}
-    }
-    closed
-}
-
-/// Keywords whose values map names to schemas.
-fn holds_names(key: &str) -> bool {
-    matches!(key, "properties" | "$defs" | "definitions" | "patternProperties" | "dependentSchemas")
-}
-
-/// Keywords whose values are data, not schemas.
-fn is_data(key: &str) -> bool {
-    matches!(key, "const" | "enum" | "default" | "examples" | "required")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn objects_are_closed_and_names_are_no_keywords() {
-        let mut schema = json!({"type": "object", "properties": {
-            "properties": {"type": "object"}, "type": {"type": "string"},
-        }, "default": {"properties": {}}});
-        assert!(close_objects(&mut schema));
-        assert_eq!(
-            schema,
-            json!({"type": "object", "properties": {
-                "properties": {"type": "object", "additionalProperties": false},
-                "type": {"type": "string"},
-            }, "default": {"properties": {}}, "additionalProperties": false})
-        );
-        assert!(!close_objects(&mut schema));
-    }
 }

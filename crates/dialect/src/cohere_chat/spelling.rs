@@ -7,15 +7,19 @@ pub(super) fn spell(corner: Corner) -> &'static str {
     use Corner as C;
     match corner {
         C::MidSystem | C::DeveloperRole => "messages[].role",
-        C::AllowedTools | C::ToolChoice => "tool_choice",
+        C::AllowedTools | C::ToolChoice | C::ToolChoiceNone => "tool_choice",
         C::CustomTools | C::HostedTools => "tools[].type",
-        C::Citations | C::VendorBlocks => "messages[].citations",
-        C::SearchResults | C::DocumentText | C::DocumentFields => "documents",
+        C::Citations | C::VendorBlocks | C::GuardedText => "messages[].citations",
+        C::SearchResults
+        | C::DocumentText
+        | C::DocumentFields
+        | C::DocumentName
+        | C::DocumentTitle => "documents",
         C::ToolFields => "tools[].function",
         C::StrictTools | C::StrictSubset => "strict_tools",
         C::StrictFormat | C::OpenSchema | C::JsonSchema => "response_format.json_schema",
         C::ToolError | C::ToolResultMedia | C::AssistantMedia | C::Refusal => "messages[].content",
-        C::ToolIds => "messages[].tool_calls[].id",
+        C::ToolIds | C::ThoughtSignature => "messages[].tool_calls[].id",
         C::ToolInput => "messages[].tool_calls[].function.arguments",
         C::ParallelTools => "parallel_tool_calls",
         C::JsonObject => "response_format",
@@ -31,7 +35,11 @@ pub(super) fn spell(corner: Corner) -> &'static str {
         C::MaxTokensAbsent => "max_tokens",
         C::Prefill => "messages[-1]",
         C::Budget | C::EffortAsBudget => "thinking.token_budget",
-        C::EffortRange | C::EffortAsSwitch | C::ThinkingBetween | C::NoReasoning => "thinking",
+        C::EffortRange
+        | C::EffortCeiling
+        | C::EffortAsSwitch
+        | C::ThinkingBetween
+        | C::NoReasoning => "thinking",
         C::SignedReasoning | C::PlainReasoning => "messages[].content[].thinking",
         C::CacheBreakpoints | C::CacheLifetime => "cache_control",
         C::User => "user",

@@ -10,10 +10,10 @@ pub(super) fn spell(corner: Corner) -> &'static str {
         C::AllowedTools => "tool_choice.allowed_tools",
         C::CustomTools => "tools[].custom",
         C::HostedTools => "tools[].type",
-        C::VendorBlocks => "messages[].content[].type",
+        C::VendorBlocks | C::GuardedText => "messages[].content[].type",
         C::SearchResults => "messages[].content[].search_result",
         C::Citations => "messages[].content[].annotations",
-        C::ToolChoice => "tool_choice",
+        C::ToolChoice | C::ToolChoiceNone => "tool_choice",
         C::ToolFields => "tools[].function",
         C::StrictTools | C::StrictSubset => "tools[].function.strict",
         C::StrictFormat => "response_format.json_schema.strict",
@@ -35,12 +35,14 @@ pub(super) fn spell(corner: Corner) -> &'static str {
         C::MaxTokensAbsent => "max_completion_tokens",
         C::Prefill => "messages[-1]",
         C::EffortRange
+        | C::EffortCeiling
         | C::EffortAsBudget
         | C::EffortAsSwitch
         | C::Budget
         | C::ThinkingBetween
         | C::NoReasoning => "reasoning_effort",
         C::SignedReasoning => "messages[].reasoning_details",
+        C::ThoughtSignature => "messages[].tool_calls[]",
         C::PlainReasoning => "messages[].reasoning_content",
         C::CacheBreakpoints => "messages[].content[].prompt_cache_breakpoint",
         C::CacheLifetime => "prompt_cache_options.ttl",
@@ -48,9 +50,10 @@ pub(super) fn spell(corner: Corner) -> &'static str {
         C::Tier => "service_tier",
         C::Name => "messages[].name",
         C::Refusal => "messages[].refusal",
-        C::DocumentText | C::DocumentFields => "messages[].content[].file",
+        C::DocumentText | C::DocumentFields | C::DocumentTitle => "messages[].content[].file",
         C::ImageDetail => "messages[].content[].image_url.detail",
         C::Betas => "anthropic-beta",
+        C::DocumentName => "messages[].content[].file.filename",
         C::Unknown => "unknown_fields",
     }
 }

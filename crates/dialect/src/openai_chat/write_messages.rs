@@ -7,6 +7,7 @@ use super::reasoning_fields;
 use crate::exchange::{
     CacheHint, Document, Exchange, Media, Message, Part, PartKind, Speaker, ToolResult, ToolUse,
 };
+use crate::foreign_blocks;
 use crate::json::{Object, str_at};
 use crate::loss::{self, Corner};
 use crate::openai;
@@ -159,6 +160,9 @@ impl Writer<'_, '_> {
     }
 
     fn tool_id(&mut self, id: &str) -> String {
+        if tool_ids::has_thought(id) {
+            self.note(Corner::SignedReasoning);
+        }
         let id = tool_ids::original(id);
         if !self.target.quirks.tool_id_nine_alphanumeric {
             return id.into_owned();
@@ -367,14 +371,9 @@ impl Writer<'_, '_> {
         if self.is_same() {
             return Some(raw.clone());
         }
-        if str_at(raw, "type") == Some("search_result") {
-            self.note(Corner::SearchResults);
-            return Some(text_part(&search_result_text(raw)));
-        }
-        // Text comes here only for the citations that it carries.
-        if let (Some("text"), Some(text)) = (str_at(raw, "type"), str_at(raw, "text")) {
-            self.note(Corner::Citations);
-            return Some(text_part(text));
+        if let Some((corner, text)) = foreign_blocks::as_text(raw) {
+            self.note(corner);
+            return Some(text_part(&text));
         }
         self.note(Corner::VendorBlocks);
         None
@@ -421,14 +420,6 @@ fn mark_error(texts: &mut Vec<Value>) {
         }
         None => texts.push(text_part("Error")),
     }
-}
-
-fn search_result_text(raw: &Value) -> String {
-    let mut lines: Vec<&str> =
-        ["title", "source"].iter().filter_map(|key| str_at(raw, key)).collect();
-    let content = raw.get("content").and_then(Value::as_array);
-    lines.extend(content.into_iter().flatten().filter_map(|block| str_at(block, "text")));
-    lines.join("\n")
 }
 
 fn bound_to_vendor(path: &str) -> FieldError {

@@ -96,7 +96,12 @@ impl Writer<'_, '_> {
             }
             OutputFormat::JsonObject => {
                 self.body.put("response_format", json!({"type": "json_object"}));
-                None
+                // OpenAI refuses the mode where nobody speaks of JSON.
+                let unsaid = !self.is_same() && !self.exchange.says("json");
+                unsaid.then(|| {
+                    self.note(Corner::JsonObject);
+                    "Answer with one JSON object and nothing else.".to_owned()
+                })
             }
             OutputFormat::JsonSchema { schema, .. }
                 if apart || self.target.quirks.no_json_schema =>

@@ -111,6 +111,10 @@ impl Dialect for OpenaiResponses {
         errors::classify(status, headers, body)
     }
 
+    fn message_place(&self, at: usize) -> String {
+        format!("input[{at}].content")
+    }
+
     fn spell(&self, corner: Corner) -> &'static str {
         spelling::spell(corner)
     }

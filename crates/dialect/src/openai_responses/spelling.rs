@@ -6,13 +6,13 @@ use crate::loss::Corner;
 pub(super) fn spell(corner: Corner) -> &'static str {
     match corner {
         Corner::MidSystem | Corner::DeveloperRole => "input[].role",
-        Corner::AllowedTools | Corner::ToolChoice => "tool_choice",
+        Corner::AllowedTools | Corner::ToolChoice | Corner::ToolChoiceNone => "tool_choice",
         Corner::CustomTools => "tools[].custom",
         Corner::HostedTools => "tools[].type",
         Corner::ToolFields => "tools[].defer_loading",
         Corner::StrictTools | Corner::StrictSubset => "tools[].strict",
         Corner::ParallelTools => "parallel_tool_calls",
-        Corner::VendorBlocks => "input[].type",
+        Corner::VendorBlocks | Corner::GuardedText => "input[].type",
         Corner::SearchResults => "input[].content[].search_result",
         Corner::Citations => "input[].content[].annotations",
         Corner::ToolError | Corner::ToolResultMedia => "input[].output",
@@ -22,9 +22,11 @@ pub(super) fn spell(corner: Corner) -> &'static str {
         Corner::Prefill => "input[-1]",
         Corner::Name => "input[].name",
         Corner::Refusal => "input[].content[].refusal",
-        Corner::DocumentText | Corner::DocumentFields => "input[].content[].input_file",
+        Corner::DocumentText | Corner::DocumentFields | Corner::DocumentTitle => {
+            "input[].content[].input_file"
+        }
         Corner::ImageDetail => "input[].content[].detail",
-        Corner::SignedReasoning => "input[].encrypted_content",
+        Corner::SignedReasoning | Corner::ThoughtSignature => "input[].encrypted_content",
         Corner::PlainReasoning => "input[].summary",
         Corner::CacheBreakpoints => "input[].content[].prompt_cache_breakpoint",
         Corner::CacheLifetime => "prompt_cache_options.ttl",
@@ -42,6 +44,7 @@ pub(super) fn spell(corner: Corner) -> &'static str {
         Corner::Stop | Corner::StopSome => "stop",
         Corner::MaxTokensAbsent => "max_output_tokens",
         Corner::EffortRange
+        | Corner::EffortCeiling
         | Corner::EffortAsBudget
         | Corner::EffortAsSwitch
         | Corner::Budget
@@ -50,6 +53,7 @@ pub(super) fn spell(corner: Corner) -> &'static str {
         Corner::User => "safety_identifier",
         Corner::Tier => "service_tier",
         Corner::Betas => "anthropic-beta",
+        Corner::DocumentName => "input[].content[].filename",
         Corner::Unknown => "unknown_fields",
     }
 }

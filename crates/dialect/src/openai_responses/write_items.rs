@@ -10,6 +10,7 @@ use crate::exchange::{
     CacheHint, Document, Exchange, Image, Media, Message, Part, PartKind, Speaker, ToolResult,
     ToolUse,
 };
+use crate::foreign_blocks;
 use crate::json::{Object, fnv, str_at};
 use crate::loss::{self, Corner};
 use crate::openai;
@@ -362,13 +363,8 @@ impl Writer<'_, '_> {
         if self.is_same() {
             return Some(raw.clone());
         }
-        if str_at(raw, "type") == Some("search_result") {
-            self.note(Corner::SearchResults);
-            return Some(json!({"type": text_type, "text": search_result_text(raw)}));
-        }
-        // Text comes here only for the citations that it carries.
-        if let (Some("text"), Some(text)) = (str_at(raw, "type"), str_at(raw, "text")) {
-            self.note(Corner::Citations);
+        if let Some((corner, text)) = foreign_blocks::as_text(raw) {
+            self.note(corner);
             return Some(json!({"type": text_type, "text": text}));
         }
         self.note(Corner::VendorBlocks);
@@ -404,14 +400,6 @@ fn mark_error(parts: &mut Vec<Value>) {
         }
         None => parts.insert(0, json!({"type": "input_text", "text": "Error"})),
     }
-}
-
-fn search_result_text(raw: &Value) -> String {
-    let mut lines: Vec<&str> =
-        ["title", "source"].iter().filter_map(|key| str_at(raw, key)).collect();
-    let content = raw.get("content").and_then(Value::as_array);
-    lines.extend(content.into_iter().flatten().filter_map(|block| str_at(block, "text")));
-    lines.join("\n")
 }
 
 fn bound_to_vendor(path: &str) -> FieldError {

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use dialect::{ClientError, DialectId, dialect as find};
 
-use crate::support::ALL;
+use crate::support::{self, ALL};
 
 const CODES: [(&str, u16); 21] = [
     ("missing_api_key", 401),
@@ -50,12 +50,20 @@ fn every_code_has_the_words_that_its_clients_act_on() {
         let words = ALL.into_iter().filter_map(|id| {
             let body: serde_json::Value =
                 serde_json::from_slice(&find(id).render_error(&error(code, status))).unwrap();
-            // Cohere's errors have no object around them, and no words but the message.
-            let inner = if id == DialectId::CohereChat { &body } else { &body["error"] };
+            // Converse and Cohere have no object around it; Converse has the word in a header, Cohere none.
+            let is_flat = matches!(id, DialectId::BedrockConverse | DialectId::CohereChat);
+            let inner = if is_flat { &body } else { &body["error"] };
+            let headers = find(id).error_headers(&error(code, status));
             assert_eq!(inner["outrigger"]["code"], code);
             assert_eq!(inner["message"], "budget `search` is spent:\n\"100 USD\"");
             let word = |name: &str| inner[name].as_str().unwrap_or("-").to_owned();
-            (id != DialectId::CohereChat).then(|| format!("{} {}", word("type"), word("code")))
+            match (id, headers.as_slice()) {
+                (DialectId::CohereChat, _) => None,
+                (DialectId::Gemini, _) => Some(format!("{} {}", word("status"), inner["code"])),
+                (_, []) => Some(format!("{} {}", word("type"), word("code"))),
+                (_, [(name, value)]) => Some(format!("{name}: {value}")),
+                _ => unreachable!("one header at most"),
+            }
         });
         let words: Vec<String> = words.collect();
         writeln!(table, "{code} {status}: {}", words.join(" | ")).unwrap();
@@ -72,7 +80,7 @@ fn bodies_and_events() {
             let event = find(id).render_error_event(&error);
             shown.push_str(&String::from_utf8(body).unwrap());
             shown.push('\n');
-            shown.push_str(&String::from_utf8(event).unwrap());
+            shown.push_str(&support::shown(id, &event));
             shown.push_str("---\n");
         }
     }
@@ -88,18 +96,23 @@ fn an_error_is_known_by_its_shape() {
     let llama = r#"{"error": {"code": 400, "message": "no", "type": "exceed_context_size_error"}}"#;
     let flat = r#"{"object": "error", "message": "no", "type": "BadRequestError", "code": 400}"#;
     let known = |body: &str| ALL.map(|id| find(id).is_own_error(body.as_bytes()));
-    assert_eq!(known(openai), [true, false, true, false]);
+    assert_eq!(known(openai), [true, false, true, false, false, false]);
     assert_eq!(
         known(anthropic),
-        [true, true, true, false],
+        [true, true, true, false, false, false],
         "it has all that OpenAI's clients read"
     );
-    assert_eq!(known(llama), [true, false, true, false]);
-    assert_eq!(known(r#"{"id": "1", "message": "no"}"#), [false, false, false, true]);
-    assert_eq!(known(flat), [false, false, false, true], "it has all that Cohere's clients read");
+    assert_eq!(known(llama), [true, false, true, false, false, false]);
+    let gemini = r#"{"error": {"code": 400, "message": "no", "status": "INVALID_ARGUMENT"}}"#;
+    assert_eq!(known(gemini), [true, false, true, true, false, false]);
+    assert_eq!(known(&format!("[{gemini}]")), [false, false, false, true, false, false]);
+    let aws = r#"{"message": "no"}"#;
+    assert_eq!(known(aws), [false, false, false, false, true, true], "and all that Cohere's read");
+    let only_cohere = [false, false, false, false, false, true];
+    assert_eq!(known(flat), only_cohere);
     for stranger in
         [r#"{"detail": "Not Found"}"#, r#"{"error": "no"}"#, "<h1>no</h1>", "", "[]", "{}"]
     {
-        assert_eq!(known(stranger), [false; 4], "{stranger}");
+        assert_eq!(known(stranger), [false; 6], "{stranger}");
     }
 }

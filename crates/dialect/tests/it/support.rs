@@ -2,16 +2,20 @@
 
 use std::path::PathBuf;
 
+use dialect::event_stream::{Decoder, FrameKind};
 use dialect::exchange::{Media, PartKind};
 use dialect::{
-    AnswerContext, DialectId, Exchange, Incoming, Quirks, StreamEvent, Target, dialect as find,
+    AnswerContext, DialectId, Exchange, Incoming, PathFacts, Quirks, StreamEvent, StreamForm,
+    Target, dialect as find,
 };
 use domain::{LossReport, UnixMicros};
 
-pub(crate) const ALL: [DialectId; 4] = [
+pub(crate) const ALL: [DialectId; 6] = [
     DialectId::OpenaiChat,
     DialectId::AnthropicMessages,
     DialectId::OpenaiResponses,
+    DialectId::Gemini,
+    DialectId::BedrockConverse,
     DialectId::CohereChat,
 ];
 pub(crate) const OLD: &str = "2023-06-01";
@@ -35,11 +39,49 @@ pub(crate) fn fixtures(id: DialectId, kind: &str) -> Vec<(String, Vec<u8>)> {
     all
 }
 
+/// The headers a client of that dialect sends.
+pub(crate) fn headers(id: DialectId) -> &'static [(&'static str, &'static str)] {
+    match id {
+        DialectId::AnthropicMessages => {
+            &[("anthropic-version", OLD), ("anthropic-beta", "context-management-2025-06-27")]
+        }
+        _ => &[],
+    }
+}
+
+/// What the path says where the dialect puts things there.
+pub(crate) fn path(id: DialectId, stream: bool) -> PathFacts<'static> {
+    match id {
+        DialectId::Gemini | DialectId::BedrockConverse => PathFacts {
+            model: Some("provider-model"),
+            stream: stream.then_some(StreamForm::Events),
+        },
+        DialectId::OpenaiChat
+        | DialectId::AnthropicMessages
+        | DialectId::OpenaiResponses
+        | DialectId::CohereChat => PathFacts::default(),
+    }
+}
+
+/// A request of a stream, where the path says so.
 pub(crate) fn read_request(id: DialectId, body: &[u8]) -> Exchange {
-    let headers: &[(&str, &str)] =
-        &[("anthropic-version", OLD), ("anthropic-beta", "context-management-2025-06-27")];
-    let headers = if id == DialectId::AnthropicMessages { headers } else { &[] };
-    find(id).read_request(&Incoming::new(body, &headers)).expect("a good fixture")
+    read_request_as(id, body, true)
+}
+
+/// The same, of a stream or not where the path says so.
+pub(crate) fn read_request_as(id: DialectId, body: &[u8], stream: bool) -> Exchange {
+    let headers = headers(id);
+    let request = Incoming { body, headers: &headers, path: path(id, stream) };
+    find(id).read_request(&request).expect("a good fixture")
+}
+
+/// A request of a stream, with these headers.
+pub(crate) fn incoming<'a>(
+    id: DialectId,
+    body: &'a [u8],
+    headers: &'a dyn dialect::Headers,
+) -> Incoming<'a> {
+    Incoming { body, headers, path: path(id, true) }
 }
 
 pub(crate) fn target<'a>(quirks: &'a Quirks, version: &'a str) -> Target<'a> {
@@ -52,19 +94,33 @@ pub(crate) fn target<'a>(quirks: &'a Quirks, version: &'a str) -> Target<'a> {
     }
 }
 
-/// Writes for a provider; the body as a tree. Pages go only where the protocol has them: elsewhere they are refused.
+/// Converse takes no media at URLs, Cohere no pages: a request with some is refused there, which has a test of its own.
+fn without_what_is_refused(to: DialectId, exchange: &Exchange) -> Exchange {
+    let mut exchange = exchange.clone();
+    if to == DialectId::BedrockConverse {
+        for message in &mut exchange.messages {
+            message.parts.retain(|part| match &part.kind {
+                PartKind::Image(image) => !matches!(image.source, Media::Url(_)),
+                _ => true,
+            });
+        }
+    }
+    if to == DialectId::CohereChat {
+        for message in &mut exchange.messages {
+            message.parts.retain(|part| !has_pages(&part.kind));
+        }
+    }
+    exchange
+}
+
+/// Writes for a provider; the body as a tree.
 pub(crate) fn write_request(
     id: DialectId,
     exchange: &Exchange,
     target: &Target<'_>,
 ) -> (serde_json::Value, Vec<(&'static str, String)>, LossReport) {
     let mut loss = LossReport::default();
-    let mut exchange = exchange.clone();
-    if id == DialectId::CohereChat {
-        for message in &mut exchange.messages {
-            message.parts.retain(|part| !has_pages(&part.kind));
-        }
-    }
+    let exchange = without_what_is_refused(id, exchange);
     let request = find(id).write_request(&exchange, target, &mut loss).expect("writable");
     (serde_json::from_slice(&request.body).expect("JSON"), request.headers, loss)
 }
@@ -100,6 +156,14 @@ pub(crate) fn asked(client: DialectId) -> Exchange {
             br#"{"model":"m","input":"x","stream":true,"reasoning":{"effort":"low","summary":"auto"},
                  "tools":[{"type":"custom","name":"shell"}]}"#
         }
+        DialectId::Gemini => {
+            br#"{"contents":[{"parts":[{"text":"x"}]}],
+                 "generationConfig":{"thinkingConfig":{"includeThoughts":true}}}"#
+        }
+        DialectId::BedrockConverse => {
+            br#"{"messages":[{"role":"user","content":[{"text":"x"}]}],"inferenceConfig":{"maxTokens":9000},
+                 "additionalModelRequestFields":{"thinking":{"type":"enabled","budget_tokens":2000}}}"#
+        }
         DialectId::CohereChat => {
             br#"{"model":"m","messages":[{"role":"user","content":"x"}],"stream":true,
                  "thinking":{"type":"enabled"}}"#
@@ -123,7 +187,7 @@ pub(crate) fn events<'a>(
     (out, result)
 }
 
-/// Events as a client's bytes.
+/// Events as a client's bytes, for people.
 pub(crate) fn written(client: DialectId, events: &[StreamEvent]) -> String {
     let exchange = asked(client);
     let mut writer = find(client).stream_writer(&context(&exchange));
@@ -132,7 +196,23 @@ pub(crate) fn written(client: DialectId, events: &[StreamEvent]) -> String {
         writer.event(event, &mut out);
     }
     assert_eq!(writer.broken(), None);
-    String::from_utf8(out).expect("UTF-8")
+    shown(client, &out)
+}
+
+/// Bytes of a stream for people: frames as lines.
+pub(crate) fn shown(client: DialectId, bytes: &[u8]) -> String {
+    if client != DialectId::BedrockConverse {
+        return String::from_utf8(bytes.to_vec()).expect("UTF-8");
+    }
+    let mut text = String::new();
+    let mut decoder = Decoder::default();
+    let fed = decoder.feed(bytes, |frame| {
+        let of = |bytes| std::str::from_utf8(bytes).expect("UTF-8");
+        let kind = if frame.kind == FrameKind::Exception { "exception " } else { "" };
+        text.extend([kind, of(frame.name), " ", of(frame.payload), "\n"]);
+    });
+    assert_eq!(fed.map(|()| decoder.is_between_frames()), Ok(true));
+    text
 }
 
 /// Cuts bytes at the given places (taken modulo the length).

@@ -48,8 +48,10 @@ proptest! {
     ) {
         let streams = streams();
         let (id, name, bytes) = &streams[which % streams.len()];
-        let text = String::from_utf8(bytes.clone()).unwrap();
-        let bytes = if crlf { text.replace('\n', "\r\n").into_bytes() } else { text.into_bytes() };
+        let bytes = match String::from_utf8(bytes.clone()) {
+            Ok(text) if crlf => text.replace('\n', "\r\n").into_bytes(),
+            _ => bytes.clone(),
+        };
         let options = TeeOptions { streamed: true, strip_usage_chunk, ..TeeOptions::default() };
         let (whole, first, seen) = pass(find(*id).tee(Endpoint::Chat, options), &[&bytes]);
         let (out, first_cut, seen_cut) = pass(find(*id).tee(Endpoint::Chat, options), &cut(&bytes, &cuts));

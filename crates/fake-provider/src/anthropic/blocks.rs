@@ -389,6 +389,6 @@ impl Walk {
 const SIGNED: &str = "fakesig_";
 
 /// The signature of a thinking text.
-pub(super) fn signature(text: &str) -> String {
+pub(crate) fn signature(text: &str) -> String {
     format!("{SIGNED}{:016x}", lorem::hash(text.as_bytes()))
 }

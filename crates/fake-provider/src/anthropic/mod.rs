@@ -5,6 +5,8 @@ mod check;
 mod read;
 mod write;
 
+pub(crate) use blocks::signature;
+
 use bytes::Bytes;
 use serde_json::{Value, json};
 

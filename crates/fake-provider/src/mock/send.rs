@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::behaviour::{Behaviour, Fault};
 use super::bomb;
 use super::http1::{Conn, Gone, Request, Stream};
+use super::serve::{call, headers};
 use super::state::Ended;
 use crate::ask::Refused;
 use crate::demo::{Body, Part, Reply};
@@ -31,10 +32,17 @@ impl Outcome {
 
 /// An error with a status that a test asked for, in the shape of the route's dialect unless a body is given.
 pub(crate) fn told_error(request: &Request, status: u16, b: &Behaviour) -> Reply {
+    let bedrock = request.path().starts_with("/model/");
     let anthropic =
         request.path().starts_with("/v1/messages") || request.header("anthropic-version").is_some();
     let refused = Refused::new(status, format!("status {status}, as told"));
-    let mut reply = if anthropic {
+    let headers = headers(request);
+    let call = call(request, &headers);
+    let mut reply = if crate::gemini::is_meant(&call) {
+        crate::gemini::refuse(&call, &refused)
+    } else if bedrock {
+        crate::bedrock::error(&refused)
+    } else if anthropic {
         crate::anthropic::error(&refused)
     } else if request.path().starts_with("/v2/") {
         crate::cohere::error(&refused)

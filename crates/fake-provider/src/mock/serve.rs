@@ -13,6 +13,7 @@ use super::http1::{Conn, Request, Stream};
 use super::send::{self, Outcome};
 use super::state::{Ended, Shared};
 use crate::demo::{Call, Demo, Reply};
+use crate::gemini;
 use crate::lorem;
 use crate::model;
 
@@ -125,12 +126,15 @@ impl Server {
             return known.clone();
         }
         let body: Value = serde_json::from_slice(&request.body).unwrap_or(Value::Null);
-        let model = body.get("model").and_then(Value::as_str).unwrap_or_default().to_owned();
+        let in_path = gemini::model_of(&request.target);
+        let in_body = body.get("model").and_then(Value::as_str).unwrap_or_default();
+        let model = in_path.map_or(in_body, |(model, _)| model).to_owned();
         // What fails has no fixed answer: `flaky` goes by its own sequence.
         let steady = model::base(self.demo.resolve(&model).unwrap_or_default()) != "flaky";
         let reply = steady.then(|| self.demo.respond(&call(request, &headers(request))));
         let known = Rc::new(Known {
-            stream: body.get("stream") == Some(&Value::Bool(true)),
+            stream: body.get("stream") == Some(&Value::Bool(true))
+                || in_path.is_some_and(|(_, streams)| streams),
             mark: mark(&body),
             model,
             reply,
@@ -147,7 +151,8 @@ impl Server {
 /// The key that a request presents.
 pub(super) fn presented(request: &Request) -> &str {
     let bearer = request.header("authorization").and_then(|v| v.strip_prefix("Bearer "));
-    request.header("x-api-key").or(bearer).unwrap_or_default()
+    let named = ["x-api-key", "x-goog-api-key"].iter().find_map(|name| request.header(name));
+    named.or(bearer).unwrap_or_default()
 }
 
 /// Hash of all that decides a plain answer.
@@ -161,6 +166,7 @@ fn fingerprint(request: &Request) -> u64 {
         "anthropic-beta",
         "authorization",
         "x-api-key",
+        "x-goog-api-key",
         "content-type",
         "x-fern-sdk-name",
     ] {

@@ -93,7 +93,8 @@ fn inputs(body: &Value) -> Result<Vec<(u64, u64)>, Refused> {
     }
 }
 
-fn vector(seed: u64, dims: u64) -> Vec<f32> {
+/// A unit vector made of a seed.
+pub(crate) fn vector(seed: u64, dims: u64) -> Vec<f32> {
     let mut state = seed;
     let raw: Vec<f64> = (0..dims)
         .map(|_| {

@@ -14,7 +14,7 @@ use crate::demo::{Call, Demo, Fate, Reply};
 use crate::model;
 use crate::tweak::Tweak;
 
-pub(crate) use embeddings::embeddings;
+pub(crate) use embeddings::{embeddings, vector};
 pub(crate) use messages::image;
 
 /// `POST /v1/chat/completions`.

@@ -5,7 +5,9 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use catalog::image_rule;
 use dialect::gate::{GateErrorKind, GateLimits, scan};
-use dialect::{DialectId, Edits, Exchange, Incoming, Quirks, Target, dialect};
+use dialect::{
+    DialectId, Edits, Exchange, Incoming, PathFacts, Quirks, StreamForm, Target, dialect,
+};
 use domain::{Endpoint, Feature, ImageDetail, ImageInput, LossReport};
 use serde_json::{Value, json};
 
@@ -59,6 +61,43 @@ fn without_foreign(body: &mut Value) -> bool {
         text(item, "type") != "reasoning" || !text(item, "encrypted_content").starts_with("orx.")
     });
     items.len() < before
+}
+
+/// Peek and forward of Gemini's requests, of both kinds.
+pub fn peek_gemini(data: &[u8]) {
+    let side = dialect(DialectId::Gemini);
+    let through = scan(data, GateLimits::default()).is_ok();
+    for endpoint in [Endpoint::Chat, Endpoint::CountTokens, Endpoint::Embeddings] {
+        let Ok(peek) = side.peek(endpoint, &in_path(data)) else { continue };
+        if !through {
+            continue;
+        }
+        let body = Bytes::copy_from_slice(data);
+        let same = side.forward(&body, &peek, &Edits::default());
+        assert_eq!(
+            (same.as_ptr(), same.len()),
+            (body.as_ptr(), body.len()),
+            "the same bytes go on"
+        );
+        let edits = Edits { model: Some("other/\"m\""), ask_usage: true };
+        let out = side.forward(&body, &peek, &edits);
+        assert_eq!(scan(&out, GateLimits::default()), Ok(()), "a forwarded body is still JSON");
+        assert_eq!(peek.model, "provider-model");
+        if endpoint != Endpoint::Chat {
+            continue;
+        }
+        if let Ok(exchange) = side.read_request(&in_path(data)) {
+            assert_eq!((exchange.model.as_str(), exchange.stream), ("provider-model", peek.stream));
+            assert!(peek.limits.answers >= exchange.answers);
+            assert!(peek.limits.max_output >= exchange.max_output);
+        }
+    }
+}
+
+/// A request whose path names the model and asks for a stream, as dialects have it that look there.
+fn in_path(body: &[u8]) -> Incoming<'_> {
+    let path = PathFacts { model: Some("provider-model"), stream: Some(StreamForm::Events) };
+    Incoming { path, ..Incoming::new(body, &()) }
 }
 
 fn peek(id: DialectId, data: &[u8]) {
@@ -165,25 +204,41 @@ pub fn translate_messages_to_chat(data: &[u8]) {
     translate(DialectId::AnthropicMessages, DialectId::OpenaiChat, data);
 }
 
+/// Another's request as Gemini's.
+pub fn translate_to_gemini(data: &[u8]) {
+    translate(DialectId::OpenaiChat, DialectId::Gemini, data);
+    translate(DialectId::AnthropicMessages, DialectId::Gemini, data);
+}
+
+/// Gemini's request as another's.
+pub fn translate_from_gemini(data: &[u8]) {
+    translate(DialectId::Gemini, DialectId::OpenaiChat, data);
+    translate(DialectId::Gemini, DialectId::AnthropicMessages, data);
+}
+
 /// A v2 chat request of Cohere's as a request of every other dialect.
 pub fn translate_from_cohere(data: &[u8]) {
-    translate(DialectId::CohereChat, DialectId::OpenaiChat, data);
-    translate(DialectId::CohereChat, DialectId::AnthropicMessages, data);
-    translate(DialectId::CohereChat, DialectId::OpenaiResponses, data);
+    for to in DialectId::ALL.iter().filter(|to| **to != DialectId::CohereChat) {
+        translate(DialectId::CohereChat, *to, data);
+    }
 }
 
 /// A request of every other dialect as a v2 chat request of Cohere's.
 pub fn translate_to_cohere(data: &[u8]) {
-    translate(DialectId::OpenaiChat, DialectId::CohereChat, data);
-    translate(DialectId::AnthropicMessages, DialectId::CohereChat, data);
-    translate(DialectId::OpenaiResponses, DialectId::CohereChat, data);
+    for from in DialectId::ALL.iter().filter(|from| **from != DialectId::CohereChat) {
+        translate(*from, DialectId::CohereChat, data);
+    }
 }
 
 fn translate(from: DialectId, to: DialectId, data: &[u8]) {
     if scan(data, GateLimits::default()).is_err() {
         return;
     }
-    let Ok(exchange) = dialect(from).read_request(&Incoming::new(data, &())) else { return };
+    let request = match from {
+        DialectId::Gemini => in_path(data),
+        _ => Incoming::new(data, &()),
+    };
+    let Ok(exchange) = dialect(from).read_request(&request) else { return };
     for version in ["2023-06-01", "2026-10-21"] {
         for side in [to, from] {
             written(side, &exchange, version);
@@ -207,10 +262,14 @@ fn written(to: DialectId, exchange: &Exchange, version: &str) {
     let wide =
         GateLimits { depth: 80, keys_per_object: 100_000, keys: 1_000_000, key_bytes: 1 << 20 };
     assert_eq!(scan(&request.body, wide), Ok(()), "a written request is JSON");
-    let peek = dialect(to).peek(Endpoint::Chat, &Incoming::new(&request.body, &()));
+    let read = match to {
+        DialectId::Gemini => in_path(&request.body),
+        _ => Incoming::new(&request.body, &()),
+    };
+    let peek = dialect(to).peek(Endpoint::Chat, &read);
     assert!(peek.is_ok(), "a written request can be read: {peek:?}");
     if let Ok(peek) = peek {
         assert_eq!(peek.model, "provider-model");
-        assert_eq!(peek.stream, exchange.stream);
+        assert!(to == DialectId::Gemini || peek.stream == exchange.stream);
     }
 }

@@ -3,7 +3,8 @@
 use bytes::Bytes;
 use dialect::sse::SseParser;
 use dialect::{
-    AnswerContext, DialectId, Exchange, FirstEvent, Seen, StreamEvent, TeeOptions, dialect,
+    AnswerContext, DialectId, Exchange, FirstEvent, Seen, StreamEvent, StreamForm, TeeOptions,
+    dialect,
 };
 use domain::UnixMicros;
 use smallvec::SmallVec;
@@ -70,6 +71,17 @@ pub fn usage_cohere_chat(data: &[u8]) {
 /// Usage of responses.
 pub fn usage_openai_responses(data: &[u8]) {
     usage(DialectId::OpenaiResponses, data);
+}
+
+/// Usage of Gemini's answers, in events and in a growing array.
+pub fn usage_gemini(data: &[u8]) {
+    usage(DialectId::Gemini, data);
+    let (whole, pieces) = pieces(data);
+    let options = TeeOptions { streamed: true, form: StreamForm::Array, ..TeeOptions::default() };
+    let (one, one_out) = tee(DialectId::Gemini, options, &[whole]);
+    let (many, many_out) = tee(DialectId::Gemini, options, &pieces);
+    assert_eq!(format!("{one:?}"), format!("{many:?}"));
+    assert!(one_out == many_out && one_out == whole, "the bytes go on as they came");
 }
 
 fn usage(id: DialectId, data: &[u8]) {

@@ -64,10 +64,12 @@ pub fn to_client(provider: &HeaderMap, ours: &mut HeaderMap) {
                 *name == header::RETRY_AFTER || text == "retry-after-ms"
             }
             Some(b'x') => {
-                if text == "x-request-id" && !ours.contains_key(UPSTREAM_REQUEST_ID) {
+                let is_id = text == "x-request-id" || text == "x-amzn-requestid";
+                if is_id && !ours.contains_key(UPSTREAM_REQUEST_ID) {
                     ours.insert(UPSTREAM_REQUEST_ID, value.clone());
                 }
-                text.starts_with("x-ratelimit-")
+                // The name of an error of AWS stands in a header.
+                text.starts_with("x-ratelimit-") || text == "x-amzn-errortype"
             }
             Some(b'a') => text.starts_with("anthropic-ratelimit-"),
             Some(b'o') => text == "openai-processing-ms" || text == "openai-version",

@@ -19,8 +19,9 @@ pub enum Speaks {
 }
 
 impl Speaks {
-    /// Decides [`Speaks::ByHeaders`]: Anthropic's clients always send `anthropic-version`, Cohere's the name of their SDK.
-    pub fn settle(self, headers: &HeaderMap) -> DialectId {
+    /// Decides [`Speaks::ByHeaders`]: Anthropic's clients always send `anthropic-version`, Cohere's the name of their SDK,
+    /// Google's bear their key in a header or a query of their own.
+    pub fn settle(self, headers: &HeaderMap, query: Option<&str>) -> DialectId {
         match self {
             Self::One(dialect) => dialect,
             Self::ByHeaders if headers.contains_key("anthropic-version") => {
@@ -28,6 +29,11 @@ impl Speaks {
             }
             Self::ByHeaders if headers.get("x-fern-sdk-name").is_some_and(is_cohere) => {
                 DialectId::CohereChat
+            }
+            Self::ByHeaders
+                if headers.contains_key("x-goog-api-key") || query_key(query).is_some() =>
+            {
+                DialectId::Gemini
             }
             Self::ByHeaders => DialectId::OpenaiChat,
         }
@@ -37,6 +43,15 @@ impl Speaks {
 /// Python's SDK calls itself `cohere`, JavaScript's `cohere-ai`.
 fn is_cohere(name: &HeaderValue) -> bool {
     name.as_bytes().starts_with(b"cohere")
+}
+
+/// The key in a query, as Google's clients may send it.
+pub fn query_key(query: Option<&str>) -> Option<&str> {
+    pairs(query.unwrap_or_default()).find(|(name, _)| *name == "key").map(|(_, value)| value)
+}
+
+fn pairs(query: &str) -> impl Iterator<Item = (&str, &str)> {
+    query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")))
 }
 
 /// Who may call a route.
@@ -82,7 +97,7 @@ pub struct Route {
     pub action: Action,
     /// Whose shape it has.
     pub speaks: Speaks,
-    /// That the path asks for a stream, and in which form.
+    /// That the path asks for a stream, and in which form if the query says nothing.
     pub stream: Option<StreamForm>,
     /// Who may call it.
     pub access: Access,
@@ -118,23 +133,39 @@ impl Verb {
 const OPENAI: Speaks = Speaks::One(DialectId::OpenaiChat);
 const RESPONSES: Speaks = Speaks::One(DialectId::OpenaiResponses);
 const ANTHROPIC: Speaks = Speaks::One(DialectId::AnthropicMessages);
+const GEMINI: Speaks = Speaks::One(DialectId::Gemini);
+const CONVERSE: Speaks = Speaks::One(DialectId::BedrockConverse);
 const COHERE: Speaks = Speaks::One(DialectId::CohereChat);
 const NONE: &[&str] = &[];
+/// Google's way to bear a key, and to say how an answer is to be written.
+const GOOGLE: &[&str] = &["alt", "key"];
+/// Paging, as Google's SDKs ask for it.
+const GOOGLE_PAGE: &[&str] = &["alt", "key", "pageSize", "pageToken", "queryBase", "filter"];
 /// Azure's way to say which version of its API is spoken.
 const VERSION: &[&str] = &["api-version"];
 /// Anthropic's SDK marks its beta methods so.
 const BETA: &[&str] = &["beta"];
-/// Paging, as Anthropic's and Cohere's SDKs ask for it.
-const PAGE: &[&str] = &[
+/// Paging, as Anthropic's SDK asks for it.
+const PAGE: &[&str] = &["beta", "limit", "after_id", "before_id"];
+/// Paging as anybody asks for it.
+const ANY_PAGE: &[&str] = &[
     "beta",
     "limit",
     "after_id",
     "before_id",
+    "alt",
+    "key",
+    "pageSize",
+    "pageToken",
+    "queryBase",
+    "filter",
     "page_size",
     "page_token",
     "endpoint",
     "default_only",
 ];
+/// One model, as anybody asks for it.
+const ANY_MODEL: &[&str] = &["beta", "alt", "key"];
 
 const fn get(
     path: &'static str,
@@ -152,6 +183,23 @@ const fn post(
     queries: &'static [&'static str],
 ) -> Route {
     Route { path, method: Verb::Post, action, speaks, stream: None, access: Access::Key, queries }
+}
+
+/// A verb of Google's on a model, that answers at once.
+const fn google(path: &'static str, action: Action) -> Route {
+    post(path, action, GEMINI, GOOGLE)
+}
+
+/// A verb of Google's that streams: one growing array, unless events are asked for.
+const fn google_stream(path: &'static str) -> Route {
+    let stream = Some(StreamForm::Array);
+    Route { stream, ..post(path, Action::Chat, GEMINI, GOOGLE) }
+}
+
+/// The same where the path asks for a stream.
+const fn stream(path: &'static str, action: Action, speaks: Speaks) -> Route {
+    let stream = Some(StreamForm::Events);
+    Route { path, method: Verb::Post, action, speaks, stream, access: Access::Key, queries: NONE }
 }
 
 const fn open(path: &'static str, action: Action) -> Route {
@@ -176,8 +224,41 @@ pub const ROUTES: &[Route] = &[
     post("/v1/messages/count_tokens", Action::CountTokens, ANTHROPIC, BETA),
     post("/v2/chat", Action::Chat, COHERE, NONE),
     post("/v2/embed", Action::Embeddings, COHERE, NONE),
-    get("/v1/models", Action::Models, Speaks::ByHeaders, PAGE),
-    get("/v1/models/*", Action::Model, Speaks::ByHeaders, BETA),
+    get("/v1/models", Action::Models, Speaks::ByHeaders, ANY_PAGE),
+    get("/v1/models/*", Action::Model, Speaks::ByHeaders, ANY_MODEL),
+    google("/v1beta/models/*:generateContent", Action::Chat),
+    google_stream("/v1beta/models/*:streamGenerateContent"),
+    google("/v1/models/*:generateContent", Action::Chat),
+    google_stream("/v1/models/*:streamGenerateContent"),
+    google("/v1beta/models/*:countTokens", Action::CountTokens),
+    google("/v1/models/*:countTokens", Action::CountTokens),
+    google("/v1beta/models/*:embedContent", Action::Embeddings),
+    google("/v1/models/*:embedContent", Action::Embeddings),
+    google("/v1beta/models/*:batchEmbedContents", Action::Embeddings),
+    google("/v1/models/*:batchEmbedContents", Action::Embeddings),
+    get("/v1beta/models", Action::Models, GEMINI, GOOGLE_PAGE),
+    get("/v1beta/models/*", Action::Model, GEMINI, GOOGLE),
+    google("/v1/projects/*/locations/*/publishers/google/models/*:generateContent", Action::Chat),
+    google_stream("/v1/projects/*/locations/*/publishers/google/models/*:streamGenerateContent"),
+    google(
+        "/v1beta1/projects/*/locations/*/publishers/google/models/*:generateContent",
+        Action::Chat,
+    ),
+    google_stream(
+        "/v1beta1/projects/*/locations/*/publishers/google/models/*:streamGenerateContent",
+    ),
+    google(
+        "/v1/projects/*/locations/*/publishers/google/models/*:countTokens",
+        Action::CountTokens,
+    ),
+    google(
+        "/v1beta1/projects/*/locations/*/publishers/google/models/*:countTokens",
+        Action::CountTokens,
+    ),
+    google("/v1/publishers/google/models/*:generateContent", Action::Chat),
+    google_stream("/v1/publishers/google/models/*:streamGenerateContent"),
+    google("/v1beta1/publishers/google/models/*:generateContent", Action::Chat),
+    google_stream("/v1beta1/publishers/google/models/*:streamGenerateContent"),
     get("/v1/outrigger/requests/*", Action::RequestInfo, OPENAI, NONE),
     post("/openai/v1/chat/completions", Action::Chat, OPENAI, NONE),
     post("/openai/v1/responses", Action::Chat, RESPONSES, NONE),
@@ -188,6 +269,9 @@ pub const ROUTES: &[Route] = &[
     get("/openai/v1/outrigger/requests/*", Action::RequestInfo, OPENAI, NONE),
     post("/anthropic/v1/messages", Action::Chat, ANTHROPIC, BETA),
     post("/anthropic/v1/messages/count_tokens", Action::CountTokens, ANTHROPIC, BETA),
+    post("/model/*/converse", Action::Chat, CONVERSE, NONE),
+    stream("/model/*/converse-stream", Action::Chat, CONVERSE),
+    post("/model/*/count-tokens", Action::CountTokens, CONVERSE, NONE),
     post("/openai/deployments/*/chat/completions", Action::Chat, OPENAI, VERSION),
     post("/openai/deployments/*/embeddings", Action::Embeddings, OPENAI, VERSION),
     post("/openai/responses", Action::Chat, RESPONSES, VERSION),
@@ -206,12 +290,15 @@ pub struct Match<'a> {
     pub route: &'static Route,
     /// The id in the path, decoded, where the route has one.
     pub id: Option<Cow<'a, str>>,
+    /// That the query asks for server-sent events.
+    pub events: bool,
 }
 
 impl Match<'_> {
     /// What the path says about a request.
     pub fn path_facts(&self) -> PathFacts<'_> {
-        PathFacts { model: self.id.as_deref(), stream: self.route.stream }
+        let form = |usual| if self.events { StreamForm::Events } else { usual };
+        PathFacts { model: self.id.as_deref(), stream: self.route.stream.map(form) }
     }
 }
 
@@ -241,21 +328,22 @@ pub enum NoRoute {
 pub fn find<'a>(method: &Method, path: &'a str, query: Option<&str>) -> Result<Match<'a>, NoRoute> {
     // An exact path needs no further look: the table holds nothing doubtful.
     let exact = ROUTES.iter().find(|it| it.path == path && !it.path.contains('*'));
-    let found = match exact {
-        Some(route) if route.method.is(method) => Match { route, id: None },
+    let mut found = match exact {
+        Some(route) if route.method.is(method) => Match { route, id: None, events: false },
         Some(route) => return Err(NoRoute::WrongMethod { allow: route.method.allow() }),
         None => with_id(method, path)?,
     };
     if query.is_some_and(|it| !query_ok(it, found.route.queries)) {
         return Err(NoRoute::Query);
     }
+    found.events = pairs(query.unwrap_or_default()).any(|pair| pair == ("alt", "sse"));
     Ok(found)
 }
 
 fn with_id<'a>(method: &Method, path: &'a str) -> Result<Match<'a>, NoRoute> {
     let rows = || ROUTES.iter().filter_map(|it| id_in(it.path, path).map(|id| (it, id)));
-    let Some((route, id)) = rows().find(|(it, _)| it.method.is(method)).or_else(|| rows().next())
-    else {
+    // What names a verb after the id is meant rather than an id that ends so.
+    let Some((route, id)) = rows().max_by_key(|(it, _)| it.path.len()) else {
         sound(path)?;
         return Err(NoRoute::Unknown { nearest: nearest(path) });
     };
@@ -275,7 +363,7 @@ fn with_id<'a>(method: &Method, path: &'a str) -> Result<Match<'a>, NoRoute> {
     if !route.method.is(method) {
         return Err(NoRoute::WrongMethod { allow: route.method.allow() });
     }
-    Ok(Match { route, id: Some(id) })
+    Ok(Match { route, id: Some(id), events: false })
 }
 
 /// What stands for the last `*` of a pattern; each other `*` takes one segment that is not empty.
@@ -358,6 +446,7 @@ fn query_ok(query: &str, allowed: &[&str]) -> bool {
             allowed.contains(&name)
                 && value.bytes().all(plain)
                 && (name != "beta" || value == "true")
+                && (name != "alt" || value == "sse" || value == "json")
         })
 }
 
@@ -365,6 +454,10 @@ fn query_ok(query: &str, allowed: &[&str]) -> bool {
 pub fn likely(path: &str) -> Speaks {
     if path.contains("/messages") || path.starts_with("/anthropic") {
         ANTHROPIC
+    } else if path.starts_with("/v1beta") || path.contains("/models/") && path.contains(':') {
+        GEMINI
+    } else if path.starts_with("/model/") {
+        CONVERSE
     } else if path.starts_with("/v2/") {
         COHERE
     } else {

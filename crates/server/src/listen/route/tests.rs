@@ -1,6 +1,6 @@
 //! The table of paths (T-H5) and the keyless guard (U19).
 
-use dialect::DialectId;
+use dialect::{DialectId, StreamForm};
 use http::{HeaderMap, HeaderValue, Method};
 
 use super::{Access, Action, NoRoute, ROUTES, Speaks, find, keyless_allowed};
@@ -274,15 +274,64 @@ fn queries_pass_only_where_they_mean_something() {
 #[test]
 fn a_shared_route_answers_in_the_shape_of_its_caller() {
     let mut headers = HeaderMap::new();
-    assert_eq!(Speaks::ByHeaders.settle(&headers), DialectId::OpenaiChat);
+    let settle = |headers: &HeaderMap, query| Speaks::ByHeaders.settle(headers, query);
+    assert_eq!(settle(&headers, None), DialectId::OpenaiChat);
+    assert_eq!(settle(&headers, Some("limit=2")), DialectId::OpenaiChat);
+    assert_eq!(settle(&headers, Some("pageSize=2&key=or-a-b")), DialectId::Gemini);
+    headers.insert("x-goog-api-key", HeaderValue::from_static("or-a-b"));
+    assert_eq!(settle(&headers, None), DialectId::Gemini);
     headers.insert("anthropic-version", HeaderValue::from_static("2023-06-01"));
-    assert_eq!(Speaks::ByHeaders.settle(&headers), DialectId::AnthropicMessages);
-    assert_eq!(super::OPENAI.settle(&headers), DialectId::OpenaiChat);
+    assert_eq!(settle(&headers, None), DialectId::AnthropicMessages);
+    assert_eq!(super::OPENAI.settle(&headers, None), DialectId::OpenaiChat);
     for sdk in ["cohere", "cohere-ai"] {
         let mut headers = HeaderMap::new();
         headers.insert("x-fern-sdk-name", HeaderValue::from_static(sdk));
-        assert_eq!(Speaks::ByHeaders.settle(&headers), DialectId::CohereChat);
+        assert_eq!(settle(&headers, None), DialectId::CohereChat);
     }
+}
+
+/// Google's clients name the model, the verb and the form of the answer in path and query.
+#[test]
+fn the_path_and_the_query_say_what_a_google_client_wants() {
+    let facts = |path: &str, query: Option<&str>| {
+        let found = find(&Method::POST, path, query).unwrap();
+        let facts = found.path_facts();
+        (found.route.action, facts.model.unwrap().to_owned(), facts.stream)
+    };
+    let model = "mock/gemini-3.6-flash".to_owned();
+    for path in [
+        "/v1beta/models/mock/gemini-3.6-flash",
+        "/v1/models/mock%2Fgemini-3.6-flash",
+        "/v1beta1/projects/p/locations/eu/publishers/google/models/mock/gemini-3.6-flash",
+        "/v1/publishers/google/models/mock/gemini-3.6-flash",
+    ] {
+        let verb = |verb: &str| format!("{path}:{verb}");
+        let whole = facts(&verb("generateContent"), Some("key=or-a-b"));
+        assert_eq!(whole, (Action::Chat, model.clone(), None), "{path}");
+        let events = facts(&verb("streamGenerateContent"), Some("alt=sse"));
+        assert_eq!(events, (Action::Chat, model.clone(), Some(StreamForm::Events)));
+        let array = facts(&verb("streamGenerateContent"), None);
+        assert_eq!(array, (Action::Chat, model.clone(), Some(StreamForm::Array)));
+    }
+    for (verb, action) in [
+        ("countTokens", Action::CountTokens),
+        ("embedContent", Action::Embeddings),
+        ("batchEmbedContents", Action::Embeddings),
+    ] {
+        assert_eq!(
+            facts(&format!("/v1beta/models/e:{verb}"), None),
+            (action, "e".to_owned(), None)
+        );
+    }
+    let bad = |path, query| find(&Method::POST, path, Some(query));
+    assert_eq!(bad("/v1beta/models/e:generateContent", "alt=proto"), Err(NoRoute::Query));
+    assert_eq!(bad("/v1/chat/completions", "key=or-a-b"), Err(NoRoute::Query));
+    assert_eq!(
+        find(&Method::GET, "/v1/models/e:generateContent", None),
+        Err(NoRoute::WrongMethod { allow: "POST" })
+    );
+    assert_eq!(seek("/v1beta/models/a/b").unwrap().1.as_deref(), Some("a/b"));
+    assert_eq!(super::likely("/v1beta/model"), super::GEMINI);
 }
 
 fn keyless(host: Option<&str>, headers: &[(&'static str, &str)]) -> bool {

@@ -1,0 +1,93 @@
+//! Access to AWS: a region, and a key pair where there is no bearer key.
+
+use crate::check::Problem;
+use crate::read::{Context, Section};
+use crate::spec::{Field, Kind, Scalar, optional};
+use crate::tree::Place;
+use crate::{Aws, AwsKeys, PresetFacts, Secret};
+
+/// A provider's `aws`.
+pub(crate) static FIELDS: &[Field] = &[
+    optional("access_key_id", "The public half of a key pair.", Kind::Scalar(Scalar::Secret)),
+    optional("secret_access_key", "Its secret half.", Kind::Scalar(Scalar::Secret)),
+    optional("session_token", "The token of a temporary pair.", Kind::Scalar(Scalar::Secret)),
+    optional(
+        "profile",
+        "The profile whose key pair is used, of the file that AWS's own tools keep.",
+        Kind::Scalar(Scalar::Text),
+    ),
+];
+
+/// The region by the file, by the address, or by the environment.
+pub(crate) fn region(
+    section: Section<'_>,
+    base_url: Option<&str>,
+    cx: &Context<'_>,
+) -> Option<String> {
+    let variables = ["AWS_REGION", "AWS_DEFAULT_REGION"];
+    let given = section.text("region").map(Into::into);
+    let addressed = || {
+        let host = base_url?.split("//").nth(1)?.split(['/', ':']).next()?;
+        let (before, _) = host.split_once(".amazonaws.").or_else(|| host.split_once(".api.aws"))?;
+        before.rsplit_once('.').map(|(_, region)| region.to_owned())
+    };
+    given.or_else(addressed).or_else(|| variables.iter().find_map(|name| cx.env.var(name)))
+}
+
+/// How requests are signed, where no bearer key is sent.
+pub(crate) fn read(
+    name: &str,
+    place: &Place,
+    section: Section<'_>,
+    facts: &PresetFacts,
+    base_url: &str,
+    cx: &mut Context<'_>,
+) -> Option<Aws> {
+    if !facts.aws {
+        return None;
+    }
+    let Some(region) = region(section, Some(base_url), cx) else {
+        let help = "write `region: us-east-1`, or set AWS_REGION";
+        let message = format!("provider `{name}` needs a region to sign requests for");
+        cx.problems.error(place, Problem::new("E0107", message).help(help));
+        return None;
+    };
+    let keys = keys(name, place, section, cx)?;
+    Some(Aws { region, service: "bedrock".into(), keys })
+}
+
+fn keys(name: &str, place: &Place, section: Section<'_>, cx: &mut Context<'_>) -> Option<AwsKeys> {
+    let given = section.section("aws", FIELDS);
+    let mut secret = |key: &str| {
+        let node = given.get(key)?;
+        cx.secret(node.text()?, &node.place, key != "access_key_id")
+    };
+    let halves = (secret("access_key_id"), secret("secret_access_key"));
+    let session_token = secret("session_token");
+    if let (Some(access_key_id), Some(secret_access_key)) = halves {
+        return Some(AwsKeys::Pair { access_key_id, secret_access_key, session_token });
+    }
+    let variable = |name: &str| cx.env.var(name).map(|_| Secret::Env(name.into()));
+    if given.get("profile").is_none()
+        && let (Some(access_key_id), Some(secret_access_key)) =
+            (variable("AWS_ACCESS_KEY_ID"), variable("AWS_SECRET_ACCESS_KEY"))
+    {
+        let session_token = variable("AWS_SESSION_TOKEN");
+        return Some(AwsKeys::Pair { access_key_id, secret_access_key, session_token });
+    }
+    let profile = given.text("profile").map(String::from).or_else(|| cx.env.var("AWS_PROFILE"));
+    let file = cx.env.var("AWS_SHARED_CREDENTIALS_FILE");
+    let file = file.or_else(|| cx.env.var("HOME").map(|home| format!("{home}/.aws/credentials")));
+    if let Some(path) = file
+        && (profile.is_some() || cx.env.readable(&path).is_ok())
+    {
+        let name = profile.unwrap_or_else(|| "default".into());
+        cx.expect_readable(&path, place);
+        return Some(AwsKeys::Profile { name, path });
+    }
+    let message = format!("provider `{name}` has no key: neither a bearer key nor a key pair");
+    let help = "set AWS_BEARER_TOKEN_BEDROCK, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or write `aws: \
+                {profile: NAME}`";
+    cx.problems.error(place, Problem::new("E0301", message).help(help));
+    None
+}
