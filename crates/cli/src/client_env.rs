@@ -10,7 +10,7 @@ use crate::surroundings::{self, Process};
 use crate::{client, http};
 
 /// Stands in for a key where none is needed: SDKs refuse to start without one.
-const NO_KEY: &str = "outrigger";
+pub(crate) const NO_KEY: &str = "outrigger";
 
 /// Which gateway, with which key.
 #[derive(Clone, Debug, Default, clap::Args)]

@@ -15,6 +15,7 @@ pub(crate) mod model;
 pub(crate) mod provider;
 pub(crate) mod route;
 pub(crate) mod run;
+mod run_key;
 pub(crate) mod serve;
 mod snippet;
 mod start_page;

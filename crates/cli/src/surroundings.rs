@@ -88,7 +88,7 @@ pub(crate) fn user_file() -> Option<PathBuf> {
 }
 
 /// Our folder among the user's, by the XDG base directory specification: a relative path in the variable is ignored.
-fn user_folder(variable: &str, usual: &str) -> Option<PathBuf> {
+pub(crate) fn user_folder(variable: &str, usual: &str) -> Option<PathBuf> {
     let set = std::env::var_os(variable).map(PathBuf::from).filter(|it| it.is_absolute());
     let home = || Some(PathBuf::from(std::env::var_os("HOME").filter(|it| !it.is_empty())?));
     Some(set.or_else(|| Some(home()?.join(usual)))?.join("outrigger"))

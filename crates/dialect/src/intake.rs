@@ -7,6 +7,7 @@ use domain::{Feature, ImageDetail, ImageInput, RequestLimits};
 
 use crate::cursor::{Cursor, Text};
 use crate::media::Sizes;
+use crate::tool_ids;
 use crate::wire::{Edits, FieldError, Incoming, Peek};
 
 /// Bytes allowed per message, part and tool for the markers around it; the longest role markers of known chat
@@ -221,6 +222,17 @@ impl Intake {
         Ok(())
     }
 
+    /// The next value is the id of a call. A signature in one that we made up is another vendor's, and providers bound the
+    /// length of ids: it is not forwarded.
+    pub(crate) fn call_id<'a>(&mut self, cursor: &mut Cursor<'a>) -> Option<Text<'a>> {
+        let id = cursor.text()?;
+        if let Some(at) = tool_ids::thought_in(id.raw) {
+            let end = cursor.place_passed().saturating_sub(1);
+            self.peek.cuts.push(end - (id.raw.len() - at)..end);
+        }
+        Some(id)
+    }
+
     /// The finished peek.
     pub(crate) fn finish(mut self, request: &Incoming<'_>) -> Result<Peek, FieldError> {
         settle_model(&mut self.peek, request)?;
@@ -351,6 +363,11 @@ pub(crate) fn splice(body: &Bytes, peek: &Peek, edits: &Edits<'_>) -> Bytes {
         changes.push((place.clone(), text.as_bytes().to_vec()));
     }
     changes.extend(peek.cuts.iter().map(|place| (place.clone(), Vec::new())));
+    splice_in(body, changes)
+}
+
+/// The body with these places replaced; the same `Bytes` when there are none.
+pub(crate) fn splice_in(body: &Bytes, mut changes: Vec<(Range<usize>, Vec<u8>)>) -> Bytes {
     if changes.is_empty() {
         return body.clone();
     }
@@ -359,9 +376,14 @@ pub(crate) fn splice(body: &Bytes, peek: &Peek, edits: &Edits<'_>) -> Bytes {
     let mut out = Vec::with_capacity(body.len() + grown);
     let mut from = 0;
     for (place, text) in changes {
+        if place.start < from {
+            // Within what is gone already.
+            continue;
+        }
         out.extend_from_slice(body.get(from..place.start).unwrap_or_default());
         out.extend_from_slice(&text);
-        from = place.end;
+        // A cut may lie within another.
+        from = place.end.max(from);
     }
     out.extend_from_slice(body.get(from..).unwrap_or_default());
     Bytes::from(out)

@@ -78,8 +78,8 @@ pub trait Dialect: Sync + Send {
     /// The most input tokens that a provider of this dialect adds by itself to a request with these features.
     fn added_input(&self, features: Features) -> u64;
 
-    /// The body for a provider of the same dialect: the client's bytes with the edits spliced in, and
-    /// nothing else changed. Without an edit it is the same `Bytes`.
+    /// The body for a provider of the same dialect: the client's bytes with the edits spliced in, what we gave the client
+    /// to carry for another dialect's vendor cut out, and nothing else changed. Without a change it is the same `Bytes`.
     fn forward(&self, body: &Bytes, peek: &Peek, edits: &Edits<'_>) -> Bytes;
 
     /// A reader of the answer that passes.
@@ -190,6 +190,11 @@ pub trait StreamReader: Send {
 pub trait StreamWriter: Send {
     /// Appends the bytes of one event; may append none.
     fn event(&mut self, event: &StreamEvent, out: &mut Vec<u8>);
+    /// The error event that ends the stream as it stands; `None` where that is [`Dialect::render_error_event`] whatever
+    /// went before.
+    fn error_event(&self, _error: &ClientError<'_>) -> Option<Vec<u8>> {
+        None
+    }
     /// Why the stream can't go on in this dialect. Nothing more will be written: the server ends it with an
     /// error event and aborts the body.
     fn broken(&self) -> Option<&'static str> {

@@ -48,6 +48,13 @@ pub(crate) fn has_thought(id: &str) -> bool {
     id.contains(THOUGHT)
 }
 
+/// Where that signature stands in an id as it is written, with what joins it: only of an id that we made up. Any other may
+/// be the provider's own, which then wants the signature.
+pub(crate) fn thought_in(written: &[u8]) -> Option<usize> {
+    let is_ours = written.starts_with(MADE_UP.as_bytes());
+    memchr::memmem::find(written, THOUGHT.as_bytes()).filter(|_| is_ours)
+}
+
 /// An id for a call whose host gave none: the same for the same answer and place, different elsewhere.
 pub(crate) fn made_up(seed: &str, place: u64) -> String {
     format!("{MADE_UP}{:016x}_{place}", fnv(seed.as_bytes()))

@@ -151,12 +151,12 @@ impl Demo {
                     crate::openai::models(self, call, id)
                 }
             }
-            (_, p) if p.starts_with("/v2/") => {
-                crate::cohere::error(&Refused::new(404, format!("no endpoint {path}")))
-            }
             ("POST", p) if p.starts_with("/model/") => {
                 let rest = p.strip_prefix("/model/").unwrap_or_default();
                 crate::bedrock::call(self, call, rest, tweak)
+            }
+            (_, p) if p.starts_with("/v2/") => {
+                crate::cohere::error(&Refused::new(404, format!("no endpoint {path}")))
             }
             (_, p) if p.starts_with("/v1/messages") => {
                 crate::anthropic::error(&Refused::new(404, "Not found"))

@@ -3,8 +3,7 @@
 //! It speaks OpenAI chat completions, responses, embeddings and models, Anthropic messages, token counting and models
 //! in both API versions (2023-06-01 and 2026-10-21), Gemini's generateContent, streams, token counting, embeddings and
 //! models, Bedrock Converse, whole and streamed (with bearers or signatures), and Cohere's v2 chat and embed, and refuses
-//! what the real ones refuse.
-//! It shares no code with the gateway's own dialects: it is the oracle they are held against.
+//! what the real ones refuse. It shares no code with the gateway's own dialects: it is the oracle they are held against.
 //!
 //! # Models
 //!
@@ -15,6 +14,7 @@
 //! | `slow` | as echo, a second before the first byte and 100 ms between events |
 //! | `flaky` | as echo, but 30 % of calls fail: 429, 500, 503 or a cut answer, in a seeded order |
 //! | `tools` | calls the tools it is given (all of them when parallel calls are allowed), then reports their results |
+//! | `agent` | asked about `the file PATH`, calls the tool that reads files, then reports its result; not listed |
 //! | `json` | an instance of the JSON schema asked for |
 //! | `refusal` | refuses; not listed |
 //! | `status-NNN` | fails with that HTTP status; not listed |
@@ -28,6 +28,7 @@
 //! [`Demo`] is a function from a call to a reply: no clock, no socket. [`Mock`] serves it over HTTP with faults,
 //! a journal and a control API; the binary `fake-provider` is a `Mock`.
 
+mod agent;
 mod anthropic;
 mod ask;
 mod bedrock;

@@ -2,14 +2,15 @@
 
 use serde_json::{Value, json};
 
+use crate::agent;
 use crate::ask::{Answer, Ask, Call, Choice, End, Format};
 use crate::lorem;
 use crate::schema;
 use crate::tokens;
 
-/// The models that are listed; `embed`, `refusal` and `status-NNN` also answer.
+/// The models that are listed; `agent`, `embed`, `refusal` and `status-NNN` also answer.
 pub const MODELS: [&str; 6] = ["echo", "lorem", "slow", "flaky", "tools", "json"];
-const HIDDEN: [&str; 2] = ["embed", "refusal"];
+const HIDDEN: [&str; 3] = ["agent", "embed", "refusal"];
 
 /// Most input tokens that any model takes.
 pub(crate) const CONTEXT: u64 = 200_000;
@@ -124,6 +125,12 @@ fn first_number(text: &str) -> Option<u64> {
 
 /// The tools to call: those asked for by `tool_choice`, and, for the model `tools`, all that are given, once.
 fn calls(ask: &Ask, seed: u64) -> Option<Vec<Call>> {
+    if base(&ask.model) == "agent" && ask.choice == Choice::Auto {
+        let (tool, input) =
+            agent::reading(&ask.text, &ask.tools).filter(|_| ask.results.is_empty())?;
+        let (id, name) = (format!("{seed:016x}"), tool.name.clone());
+        return Some(vec![Call { id, name, input, custom: false }]);
+    }
     let all: Vec<_> = match &ask.choice {
         Choice::Named(name) => ask.tools.iter().filter(|t| t.name == *name).collect(),
         Choice::Any => ask.tools.iter().collect(),

@@ -185,6 +185,71 @@ fn requests_that_the_real_ones_refuse_are_refused() {
     }
 }
 
+fn gemini(path: &str, body: &Value) -> (u16, Value) {
+    let bytes = body.to_string();
+    let reply = Demo::default().respond(&Call {
+        method: "POST",
+        path,
+        headers: &[("content-type", "application/json")],
+        body: bytes.as_bytes(),
+    });
+    let body = match reply.body {
+        Body::Whole(body) => body.to_vec(),
+        Body::Timed { parts, .. } => parts.iter().flat_map(|part| part.bytes.to_vec()).collect(),
+    };
+    (reply.status, serde_json::from_slice(&body).unwrap_or(Value::Null))
+}
+
+#[test]
+fn gemini_echoes_counts_and_streams_in_both_forms() {
+    let body = json!({"contents": [{"role": "user", "parts": [{"text": "hello there"}]}]});
+    for version in ["v1", "v1beta"] {
+        let (status, answer) = gemini(&format!("/{version}/models/echo:generateContent"), &body);
+        assert_eq!(status, 200);
+        assert_eq!(answer["candidates"][0]["content"]["parts"][0]["text"], "hello there");
+        assert_eq!(answer["usageMetadata"]["promptTokenCount"], 9);
+    }
+    let (_, array) = gemini("/v1beta/models/echo:streamGenerateContent", &body);
+    assert_eq!(array.as_array().unwrap().last().unwrap()["candidates"][0]["finishReason"], "STOP");
+    let (status, count) = gemini("/v1beta/models/echo:countTokens", &body);
+    assert_eq!((status, &count["totalTokens"]), (200, &json!(9)));
+    let (status, error) = gemini("/v1beta/models/gemini-nope:generateContent", &body);
+    assert_eq!((status, error["error"]["status"].as_str()), (404, Some("NOT_FOUND")));
+}
+
+#[test]
+fn gemini_refuses_what_google_refuses() {
+    let user = json!({"role": "user", "parts": [{"text": "x"}]});
+    let call = |more: &Value| {
+        let mut part = json!({"functionCall": {"name": "f", "args": {}}});
+        part.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        json!({"role": "model", "parts": [part]})
+    };
+    let result = json!({"role": "user", "parts": [{"functionResponse": {"name": "f", "response": {"output": "1"}}}]});
+    let skip = json!({"thoughtSignature": "skip_thought_signature_validator"});
+    let ask = |body: &Value| gemini("/v1beta/models/echo:generateContent", body).0;
+    let good = json!({"contents": [user, call(&skip), result]});
+    assert_eq!(ask(&good), 200);
+    // An older turn is not looked at.
+    assert_eq!(ask(&json!({"contents": [user, call(&json!({})), result, user]})), 200);
+    for bad in [
+        json!({"contents": []}),
+        json!({"contents": [user], "messages": []}),
+        json!({"contents": [{"role": "robot", "parts": [{"text": "x"}]}]}),
+        json!({"contents": [{"role": "user", "parts": [{"text": "x", "inlineData": {}}]}]}),
+        json!({"contents": [user, call(&json!({})), result]}),
+        json!({"contents": [user, call(&json!({"thoughtSignature": "c29tZWJvZHkgZWxzZSdz"})), result]}),
+        json!({"contents": [user, call(&skip)]}),
+        json!({"contents": [user, call(&skip), user]}),
+        json!({"contents": [user], "generationConfig": {"thinkingConfig": {"thinkingLevel": "LOW", "thinkingBudget": 5}}}),
+        json!({"contents": [user], "generationConfig": {"responseJsonSchema": {"type": "object"}}}),
+        json!({"contents": [user], "tools": [{"functionDeclarations": [{"name": "9 lives"}]}]}),
+        json!({"contents": [user], "toolConfig": {"functionCallingConfig": {"allowedFunctionNames": ["f"]}}}),
+    ] {
+        assert_eq!(ask(&bad), 400, "{bad}");
+    }
+}
+
 #[test]
 fn keys_are_checked_when_there_are_any() {
     let demo =

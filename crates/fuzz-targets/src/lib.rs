@@ -10,12 +10,13 @@ mod reference;
 mod targets;
 
 pub use targets::{
-    answer_and_stream, canary, config_yaml, error_body, image_size, json_gate, key_parse,
-    ledger_record, peek_anthropic_messages, peek_cohere_chat, peek_gemini, peek_openai_chat,
-    peek_openai_responses, retry_after, sse_bytes, sse_rechunk, translate_chat_to_messages,
-    translate_from_cohere, translate_from_gemini, translate_messages_to_chat, translate_responses,
-    translate_to_cohere, translate_to_gemini, translate_to_responses, usage_anthropic_messages,
-    usage_cohere_chat, usage_gemini, usage_openai_chat, usage_openai_responses,
+    answer_and_stream, canary, config_yaml, error_body, event_stream, image_size, json_gate,
+    key_parse, ledger_record, peek_anthropic_messages, peek_bedrock_converse, peek_cohere_chat,
+    peek_gemini, peek_openai_chat, peek_openai_responses, retry_after, sse_bytes, sse_rechunk,
+    translate_chat_to_messages, translate_converse, translate_from_cohere, translate_from_gemini,
+    translate_messages_to_chat, translate_responses, translate_to_cohere, translate_to_gemini,
+    translate_to_responses, usage_anthropic_messages, usage_bedrock_converse, usage_cohere_chat,
+    usage_gemini, usage_openai_chat, usage_openai_responses,
 };
 
 /// A target: its name, its body, and words that mutation puts in.
@@ -237,6 +238,44 @@ const YAML: &[&str] = &[
     "---\n",
     "\u{feff}",
 ];
+const CONVERSE: &[&str] = &[
+    "{",
+    "}",
+    "[",
+    "]",
+    ",",
+    "null",
+    "-1",
+    "\"x\"",
+    "\"messages\":[",
+    "\"role\":\"user\",\"content\":[",
+    "{\"text\":\"x\"}",
+    "{\"image\":{\"format\":\"png\",\"source\":{\"bytes\":\"AA==\"}}}",
+    "{\"document\":{\"format\":\"txt\",\"name\":\"n\",\"source\":{\"text\":\"x\"}}}",
+    "{\"toolUse\":{\"toolUseId\":\"t\",\"name\":\"n\",\"input\":{}}}",
+    "{\"toolResult\":{\"toolUseId\":\"t\",\"content\":[{\"json\":{}}],\"status\":\"error\"}}",
+    "{\"reasoningContent\":{\"redactedContent\":\"AA==\"}}",
+    "{\"cachePoint\":{\"type\":\"default\"}}",
+    "\"toolConfig\":{\"tools\":[{\"toolSpec\":{\"name\":\"f\"}}],\"toolChoice\":{\"any\":{}}},",
+    "\"inferenceConfig\":{\"maxTokens\":5},",
+    "\"outputConfig\":{\"effort\":\"low\"},",
+    "\"additionalModelRequestFields\":{\"top_k\":1},",
+];
+const FRAMES: &[&str] = &[
+    "\0",
+    "\0\0\0\u{10}\0\0\0\0",
+    "\u{7}\0",
+    ":event-type",
+    ":exception-type",
+    ":message-type",
+    "event",
+    "exception",
+    "contentBlockDelta",
+    "messageStop",
+    "metadata",
+    "{\"stopReason\":\"end_turn\"}",
+    "{\"usage\":{\"inputTokens\":1,\"outputTokens\":2}}",
+];
 const IMAGE: &[&str] = &[
     "\0",
     "\0\0\0\0",
@@ -266,6 +305,10 @@ pub const TARGETS: &[Target] = &[
     Target { name: "peek_openai_responses", run: peek_openai_responses, words: JSON },
     Target { name: "peek_gemini", run: peek_gemini, words: GEMINI },
     Target { name: "peek_cohere_chat", run: peek_cohere_chat, words: JSON },
+    Target { name: "peek_bedrock_converse", run: peek_bedrock_converse, words: CONVERSE },
+    Target { name: "event_stream", run: event_stream, words: FRAMES },
+    Target { name: "usage_bedrock_converse", run: usage_bedrock_converse, words: FRAMES },
+    Target { name: "translate_converse", run: translate_converse, words: CONVERSE },
     Target { name: "image_size", run: image_size, words: IMAGE },
     Target { name: "usage_openai_chat", run: usage_openai_chat, words: STREAM },
     Target { name: "usage_anthropic_messages", run: usage_anthropic_messages, words: STREAM },

@@ -14,7 +14,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use config::Disconnect;
 use dialect::{
-    Dialect, FirstEvent, Seen, StreamEvent, StreamReader, StreamWriter, Tee, UpstreamFault,
+    ClientError, Dialect, FirstEvent, Seen, StreamEvent, StreamReader, StreamWriter, Tee,
+    UpstreamFault,
 };
 use domain::ErrorClass;
 use flow::Ended;
@@ -102,6 +103,12 @@ impl Pipe {
         let result = translation.end(&mut pieces);
         out.extend(pieces);
         result
+    }
+
+    /// The error event that ends what the client got, in the client's dialect.
+    pub fn error_event(&self, client: &dyn Dialect, error: &ClientError<'_>) -> Vec<u8> {
+        let own = self.translation.as_ref().and_then(|it| it.writer.error_event(error));
+        own.unwrap_or_else(|| client.render_error_event(error))
     }
 
     /// What the first event was.
@@ -368,9 +375,8 @@ impl Relay {
             ..Failure::new(kind, format!("{}: {why}", flight.provider_name()))
         };
         let request_id = flight.request_id().to_string();
-        self.ready.push_back(
-            self.client.render_error_event(&failure.as_client_error(&request_id)).into(),
-        );
+        let error = failure.as_client_error(&request_id);
+        self.ready.push_back(self.pipe.error_event(self.client, &error).into());
     }
 
     /// Reads a stream to its end, or for a while, although nobody listens: its usage is wanted.

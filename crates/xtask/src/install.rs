@@ -26,6 +26,20 @@ pub(crate) fn python(name: &str, requirements: &Path, options: &[&str]) -> Resul
     Ok(python)
 }
 
+/// The `node_modules` of the packages that a folder's lock file names.
+pub(crate) fn javascript(name: &str, source: &Path) -> Result<PathBuf> {
+    let files = ["package.json", "package-lock.json", ".npmrc"].map(|file| source.join(file));
+    let folder = tools::keyed_folder(name, &files)?;
+    once(&folder, || {
+        for file in &files {
+            std::fs::copy(file, folder.join(file.file_name().unwrap_or_default()))?;
+        }
+        let options = ["ci", "--ignore-scripts", "--loglevel=error"];
+        tools::output(Command::new("npm").args(options).current_dir(&folder)).map(drop)
+    })?;
+    Ok(folder.join("node_modules"))
+}
+
 /// Makes a folder's content unless it was completed before.
 pub(crate) fn once(folder: &Path, make: impl FnOnce() -> Result<()>) -> Result<()> {
     let mark = folder.join(".complete");

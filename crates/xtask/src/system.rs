@@ -21,6 +21,12 @@ pub(crate) fn one(name: &str, long: bool, tally: &mut Tally) {
         if !tools::has("python3", "--version") {
             return Ok(Outcome::Skip("python3 is not installed".to_owned()));
         }
+        if name == "agents" && !tools::has("npm", "--version") {
+            return Ok(Outcome::Skip("npm is not installed".to_owned()));
+        }
+        if name == "agents" && !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
+            return Ok(Outcome::Skip("the agents are packages for Linux on x86-64".to_owned()));
+        }
         run(name, &script, long)
     });
 }
@@ -35,6 +41,9 @@ fn run(name: &str, script: &Path, long: bool) -> Result<Outcome> {
     let mut command = Command::new("python3");
     if name == "inference" {
         command.env("INFERENCE_PYTHON", inference_python()?);
+    }
+    if name == "agents" {
+        command.envs(agents(long)?);
     }
     let done = command
         .arg(script)
@@ -65,4 +74,16 @@ fn run(name: &str, script: &Path, long: bool) -> Result<Outcome> {
 fn inference_python() -> Result<PathBuf> {
     let requirements = tools::root().join("tests/system/inference-requirements.txt");
     install::python("inference", &requirements, &["--no-deps"])
+}
+
+/// Where the coding agents are that `agents.py` runs: those that are small enough for every run, or all.
+fn agents(long: bool) -> Result<Vec<(&'static str, PathBuf)>> {
+    let source = |name: &str| tools::root().join("tests/agents").join(name);
+    let mut found = vec![("AGENTS_QUICK", install::javascript("agents-quick", &source("quick"))?)];
+    if long {
+        found.push(("AGENTS_LONG", install::javascript("agents-long", &source("long"))?));
+        let python = install::python("agents-aider", &source("aider-requirements.txt"), &[])?;
+        found.push(("AGENTS_AIDER", python.parent().unwrap_or(&python).to_path_buf()));
+    }
+    Ok(found)
 }

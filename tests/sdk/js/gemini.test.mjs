@@ -132,7 +132,7 @@ onlySpent("a spent budget is a 402", async () => {
 
 test("an error in the stream is raised", async () => {
   const { mark, rule } = marked();
-  await rule({ error_after: 2 });
+  await rule({ error_after: 5 });
   await assert.rejects(async () => {
     for await (const _ of await models.generateContentStream(ask("echo", mark)));
   });

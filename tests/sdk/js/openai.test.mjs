@@ -118,7 +118,7 @@ test("image", async () => {
   assert.match(answer.choices[0].message.content, /image: png 1x1/);
 });
 
-const untold = ["bedrock", "cohere"].includes(provider) && `${provider} does not tell reasoning from output`;
+const untold = ["bedrock", "cohere"].includes(provider) && "this protocol does not tell reasoning from output";
 test("reasoning is counted", { skip: untold }, async () => {
   const answer = await client.chat.completions.create({
     model: model("echo"),

@@ -87,6 +87,7 @@ class AnthropicSuite(Marked):
         self.assertEqual((answer.stop_reason, answer.usage.output_tokens), ("max_tokens", 7))
 
     @unless_provider("responses", "a provider that speaks Responses has nothing like it")
+    @unless_provider("cohere", "a provider that speaks Cohere's chat has nothing like it")
     def test_stop_sequence(self):
         answer = self.create(messages=user(f"before STOP after {self.mark}"), stop_sequences=["STOP"])
         self.assertEqual(answer.content[0].text, "before ")
@@ -98,7 +99,7 @@ class AnthropicSuite(Marked):
             [expected, ("stop_sequence", "STOP"), ("stop_sequence", None)],
         )
 
-    @unless_provider("cohere", "Cohere has no refusals")
+    @unless_provider("cohere", "a provider that speaks Cohere's chat has nothing like it")
     def test_refusal(self):
         self.assertEqual(self.create("refusal").stop_reason, "refusal")
 

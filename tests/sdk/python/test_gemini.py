@@ -327,7 +327,7 @@ class GeminiSuite(Marked):
                 self.create(f"status-{status}")
 
     def test_error_in_the_stream(self):
-        self.rule({"error_after": 2})
+        self.rule({"error_after": 5})
         got = []
         with self.assertRaises(errors.APIError):
             for chunk in self.stream():

@@ -71,7 +71,7 @@ class OpenAISuite(Marked):
         self.assertEqual(answer.choices[0].message.content, "before ")
         self.assertEqual(answer.choices[0].finish_reason, "stop")
 
-    @unless_provider("cohere", "Cohere has no refusals")
+    @unless_provider("cohere", "a provider that speaks Cohere's chat has nothing like it")
     def test_refusal(self):
         choice = self.create("refusal").choices[0]
         self.assertTrue(choice.message.refusal or choice.finish_reason == "content_filter")
@@ -87,7 +87,7 @@ class OpenAISuite(Marked):
         self.assertEqual(again.choices[0].message.content, answer.choices[0].message.content)
 
     @unless_provider("bedrock", "a provider that speaks Converse has nothing like it")
-    @unless_provider("cohere", "Cohere does not tell reasoning from output")
+    @unless_provider("cohere", "a provider that speaks Cohere's chat has nothing like it")
     def test_reasoning_is_counted(self):
         answer = self.create(reasoning_effort="low", max_completion_tokens=4000)
         self.assertGreater(answer.usage.completion_tokens_details.reasoning_tokens, 0)

@@ -63,7 +63,7 @@ class ResponsesSuite(Marked):
         self.assertEqual((answer.status, answer.incomplete_details.reason), ("incomplete", "max_output_tokens"))
         self.assertEqual(answer.usage.output_tokens, 7)
 
-    @unless_provider("cohere", "Cohere has no refusals")
+    @unless_provider("cohere", "a provider that speaks Cohere's chat has nothing like it")
     def test_refusal(self):
         answer = self.create("refusal")
         kinds = [part.type for item in answer.output for part in item.content]
@@ -76,13 +76,13 @@ class ResponsesSuite(Marked):
 
     # -- reasoning
 
-    @unless_provider("cohere", "Cohere does not tell reasoning from output")
+    @unless_provider("cohere", "a provider that speaks Cohere's chat has nothing like it")
     def test_reasoning_is_counted(self):
         answer = self.create(reasoning={"effort": "low"}, max_output_tokens=4000)
         self.assertGreater(answer.usage.output_tokens_details.reasoning_tokens, 0)
         self.assertEqual(answer.output_text, f"hello {self.mark}")
 
-    @unless_provider("cohere", "Cohere signs no reasoning")
+    @unless_provider("cohere", "a provider that speaks Cohere's chat has nothing like it")
     def test_reasoning_goes_back_through_tools(self):
         """The providers behind take their own reasoning back as it was, and nobody else's."""
         more = {"tools": TOOLS, "store": False, "include": ["reasoning.encrypted_content"], "max_output_tokens": 4000}
@@ -111,6 +111,17 @@ class ResponsesSuite(Marked):
             for part in turn["content"] if isinstance(turn.get("content"), list) else []:
                 part.pop("parsed", None)
         self.assertEqual(self.create(input=turns, **more).output_text, f"again {self.mark}")
+
+    @gateway_only
+    def test_a_session_moves_from_provider_to_provider(self):
+        """What one vendor signed or encrypted is no obstacle at the next, and is taken back by the first."""
+        more = {"store": False, "reasoning": {"effort": "low", "summary": "auto"}, "max_output_tokens": 4000}
+        turns = []
+        for step, provider in enumerate(["anthropic", "responses", "openai", "responses", "anthropic"]):
+            turns += user(f"step {step} {self.mark}")
+            answer = self.responses.create(model=f"mock-{provider}/echo", input=turns, **more)
+            self.assertEqual(answer.output_text, f"step {step} {self.mark}")
+            turns += [item.to_dict() for item in answer.output]
 
     @needs_provider("responses")
     def test_log_probabilities(self):
@@ -146,7 +157,7 @@ class ResponsesSuite(Marked):
         self.assertEqual(events[-1].type, "response.incomplete")
         self.assertEqual(events[-1].response.incomplete_details.reason, "max_output_tokens")
 
-    @unless_provider("cohere", "Cohere has no refusals")
+    @unless_provider("cohere", "a provider that speaks Cohere's chat has nothing like it")
     def test_streamed_refusal(self):
         events = list(self.create("refusal", stream=True))
         self.assertIn(events[-1].type, ("response.completed", "response.incomplete"))
@@ -187,7 +198,7 @@ class ResponsesSuite(Marked):
         answer = self.create("tools", turns, tools=TOOLS)
         self.assertEqual(answer.output_text, "weather: rain\nclock: noon")
 
-    @unless_provider("cohere", "Cohere can't be told to call one tool at a time")
+    @unless_provider("cohere", "a provider that speaks Cohere's chat has nothing like it")
     def test_parallel_can_be_forbidden(self):
         answer = self.create("tools", tools=TOOLS, parallel_tool_calls=False)
         self.assertEqual(sum(item.type == "function_call" for item in answer.output), 1)
@@ -248,7 +259,7 @@ class ResponsesSuite(Marked):
         answer = self.create("json", f"as json: {self.mark}", text={"format": {"type": "json_object"}})
         self.assertIsInstance(json.loads(answer.output_text), dict)
 
-    @unless_provider("cohere", "Cohere takes no pages")
+    @unless_provider("cohere", "a provider that speaks Cohere's chat has nothing like it")
     def test_image_and_document(self):
         parts = [
             {"type": "input_text", "text": self.mark},

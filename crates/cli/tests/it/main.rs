@@ -1,6 +1,8 @@
 //! The command as its users meet it.
 
 #[cfg(test)]
+mod agents;
+#[cfg(test)]
 mod codes;
 #[cfg(test)]
 mod command;

@@ -159,6 +159,11 @@ fn block(it: &mut Intake, cursor: &mut Cursor<'_>) {
     while let Some(key) = cursor.key(&mut object) {
         match &*key.decode() {
             "type" => kind = read_kind(it, cursor),
+            "id" | "tool_use_id" => {
+                if let Some(id) = it.call_id(cursor) {
+                    it.text(id);
+                }
+            }
             "source" => held = source(it, cursor),
             "content" => it.content(cursor, block),
             "cache_control" => it.has_if(is_set(cursor), Feature::CacheHints),

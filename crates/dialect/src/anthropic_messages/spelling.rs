@@ -42,7 +42,7 @@ pub(super) fn spell(corner: Corner) -> &'static str {
         C::NoReasoning => "thinking",
         C::SignedReasoning => "messages[].content[].signature",
         C::ThoughtSignature => "messages[].content[].tool_use",
-        C::DocumentTitle => "messages[].content[].title",
+        C::DocumentTitle | C::DocumentName => "messages[].content[].title",
         C::PlainReasoning => "messages[].content[].thinking",
         C::CacheBreakpoints => "cache_control",
         C::CacheLifetime => "cache_control.ttl",
@@ -51,7 +51,6 @@ pub(super) fn spell(corner: Corner) -> &'static str {
         C::Name => "messages[].name",
         C::Refusal => "messages[].content[]",
         C::Betas => "anthropic-beta",
-        C::DocumentName => "messages[].content[].title",
         C::Unknown => "unknown_fields",
     }
 }

@@ -14,6 +14,7 @@ use crate::wire::{
     StreamForm, Target, TeeOptions, UpstreamFault, UpstreamRequest,
 };
 
+mod blob;
 mod count_tokens;
 mod errors;
 mod media_words;

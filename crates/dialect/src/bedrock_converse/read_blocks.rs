@@ -6,6 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
+use super::blob;
 use super::media_words::{document_type, image_type};
 use crate::exchange::{
     CacheHint, Document, Image, Media, Part, PartKind, Thinking, ToolResult, ToolUse,
@@ -103,7 +104,7 @@ pub(super) fn read_block(
 
 fn read_reasoning(block: &mut Fields, unknown: &mut Vec<String>) -> Result<PartKind, FieldError> {
     if let Some(data) = block.string("redactedContent")? {
-        return Ok(PartKind::Redacted(data));
+        return Ok(PartKind::Redacted(blob::read(data)));
     }
     let mut text = block
         .object("reasoningText")?

@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::errors;
 use super::read_answer::{failed, finish_reason};
 use super::usage::WireUsage;
+use super::{blob, errors};
 use crate::event_stream::{Decoder, Frame, FrameKind};
 use crate::exchange::{BlockKind, Delta, StreamEvent};
 use crate::json::{str_at, text_at};
@@ -201,7 +201,7 @@ impl State {
             (block.map(|open| open.block), Delta::Input(fragment.to_owned()))
         } else if let Some(reasoning) = delta.get("reasoningContent") {
             if let Some(data) = text_at(reasoning, "redactedContent") {
-                self.begin(index, Kind::Redacted, BlockKind::Redacted(data), out);
+                self.begin(index, Kind::Redacted, BlockKind::Redacted(blob::read(data)), out);
                 return;
             }
             let (text, signature) = (str_at(reasoning, "text"), str_at(reasoning, "signature"));

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::usage;
 use super::write_answer::{metrics, stop_word};
+use super::write_blocks::redacted_block;
 use crate::event_stream::append_event;
 use crate::exchange::{BlockKind, Delta, Reasoning, StreamEvent};
 use crate::json::{append, to_bytes};
@@ -87,7 +88,7 @@ impl Writer {
             }
             BlockKind::Redacted(data) if shown => {
                 let index = self.number();
-                write_delta(index, &json!({"reasoningContent": {"redactedContent": data}}), out);
+                write_delta(index, &redacted_block(data), out);
                 self.open = Some(Open { block, kind: Kind::Nothing, index: Some(index) });
                 return;
             }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::usage;
-use super::write_blocks::reasoning_block;
+use super::write_blocks::{reasoning_block, redacted_block};
 use crate::exchange::{Answer, Part, PartKind, Reasoning, ToolUse};
 use crate::json::{str_at, to_bytes};
 use crate::tool_ids;
@@ -64,7 +64,7 @@ fn block(part: &Part, reasoning: Reasoning) -> Option<Value> {
             let nothing = text.is_empty() && thinking.signature.is_none();
             (!nothing).then(|| reasoning_block(text, thinking.signature.as_deref()))
         }
-        PartKind::Redacted(data) => Some(json!({"reasoningContent": {"redactedContent": data}})),
+        PartKind::Redacted(data) => Some(redacted_block(data)),
         // Cited text of another vendor; other blocks have no place here.
         PartKind::Vendor(raw) => str_at(raw, "text").map(|text| json!({"text": text})),
         PartKind::Image(_)

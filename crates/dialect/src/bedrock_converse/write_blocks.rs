@@ -7,6 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use domain::{DialectId, LossReport};
 use serde_json::{Value, json};
 
+use super::blob;
 use super::media_words::{document_format, image_format};
 use crate::exchange::{
     CacheHint, Document, Exchange, Media, Message, Part, PartKind, Speaker, ToolResult, ToolUse,
@@ -36,6 +37,11 @@ pub(super) fn reasoning_block(text: &str, signature: Option<&str>) -> Value {
     inner.put("text", text);
     inner.put_some("signature", signature);
     json!({"reasoningContent": {"reasoningText": inner.into_value()}})
+}
+
+/// Reasoning that only its vendor can read.
+pub(super) fn redacted_block(data: &str) -> Value {
+    json!({"reasoningContent": {"redactedContent": blob::write(data)}})
 }
 
 pub(super) struct Writer<'a, 'l> {
@@ -203,7 +209,7 @@ impl<'a, 'l> Writer<'a, 'l> {
                 self.note(Corner::SignedReasoning);
                 return Ok(None);
             }
-            PartKind::Redacted(data) => json!({"reasoningContent": {"redactedContent": data}}),
+            PartKind::Redacted(data) => redacted_block(data),
             PartKind::Vendor(raw) if self.is_same() => raw.clone(),
             PartKind::Vendor(raw) => return Ok(self.vendor(raw)),
         };

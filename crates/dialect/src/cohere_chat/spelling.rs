@@ -13,13 +13,13 @@ pub(super) fn spell(corner: Corner) -> &'static str {
         C::SearchResults
         | C::DocumentText
         | C::DocumentFields
-        | C::DocumentName
-        | C::DocumentTitle => "documents",
+        | C::DocumentTitle
+        | C::DocumentName => "documents",
         C::ToolFields => "tools[].function",
         C::StrictTools | C::StrictSubset => "strict_tools",
         C::StrictFormat | C::OpenSchema | C::JsonSchema => "response_format.json_schema",
         C::ToolError | C::ToolResultMedia | C::AssistantMedia | C::Refusal => "messages[].content",
-        C::ToolIds | C::ThoughtSignature => "messages[].tool_calls[].id",
+        C::ToolIds => "messages[].tool_calls[].id",
         C::ToolInput => "messages[].tool_calls[].function.arguments",
         C::ParallelTools => "parallel_tool_calls",
         C::JsonObject => "response_format",
@@ -40,7 +40,9 @@ pub(super) fn spell(corner: Corner) -> &'static str {
         | C::EffortAsSwitch
         | C::ThinkingBetween
         | C::NoReasoning => "thinking",
-        C::SignedReasoning | C::PlainReasoning => "messages[].content[].thinking",
+        C::SignedReasoning | C::ThoughtSignature | C::PlainReasoning => {
+            "messages[].content[].thinking"
+        }
         C::CacheBreakpoints | C::CacheLifetime => "cache_control",
         C::User => "user",
         C::Tier => "priority",

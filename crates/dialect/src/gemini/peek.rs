@@ -8,9 +8,9 @@ use domain::{Feature, ImageDetail};
 use super::names::camel;
 use super::peek_config;
 use super::read_parts::{guess_type, is_uploaded};
-use super::thought::SENTINEL;
+use super::thought::{self, SENTINEL};
 use crate::cursor::{Cursor, Text};
-use crate::intake::{Intake, Place, boolean, is_set, wrong};
+use crate::intake::{Intake, Place, boolean, is_set, splice_in, wrong};
 use crate::wire::{Edits, FieldError, Incoming, Peek};
 
 pub(super) fn peek(request: &Incoming<'_>) -> Result<Peek, FieldError> {
@@ -27,26 +27,25 @@ pub(super) fn peek(request: &Incoming<'_>) -> Result<Peek, FieldError> {
     Ok(peek)
 }
 
-/// The body as it came. Where it says the model once more, as `models/...`, that follows the path.
+/// The body as it came, with two exceptions. Where it says the model once more, as `models/...`, that follows the path;
+/// what another vendor signed would be refused as corrupted, so it is replaced by the word that asks for no look at it.
 pub(super) fn forward(body: &Bytes, _peek: &Peek, edits: &Edits<'_>) -> Bytes {
-    let Some(model) = edits.model else { return body.clone() };
-    let mut name = Vec::with_capacity(model.len() + 9);
-    crate::json::append(&mut name, &format!("models/{model}"));
-    let mut places = Vec::new();
-    model_places(&mut Cursor::new(body), &mut places);
-    places.retain(|place| body.get(place.clone()) != Some(name.as_slice()));
-    if places.is_empty() {
-        return body.clone();
+    let quoted = |text: &str| {
+        let mut out = Vec::with_capacity(text.len() + 2);
+        crate::json::append(&mut out, text);
+        out
+    };
+    let mut changes: Vec<(Range<usize>, Vec<u8>)> = Vec::new();
+    if let Some(model) = edits.model {
+        let name = quoted(&format!("models/{model}"));
+        let mut places = Vec::new();
+        model_places(&mut Cursor::new(body), &mut places);
+        places.retain(|place| body.get(place.clone()) != Some(name.as_slice()));
+        changes.extend(places.into_iter().map(|place| (place, name.clone())));
     }
-    let mut out = Vec::with_capacity(body.len() + places.len() * name.len());
-    let mut from = 0;
-    for place in places {
-        out.extend_from_slice(body.get(from..place.start).unwrap_or_default());
-        out.extend_from_slice(&name);
-        from = place.end;
-    }
-    out.extend_from_slice(body.get(from..).unwrap_or_default());
-    Bytes::from(out)
+    let foreign = thought::foreign_in(body).into_iter();
+    changes.extend(foreign.map(|place| (place, quoted(thought::SENTINEL))));
+    splice_in(body, changes)
 }
 
 /// Where the strings stand that name the model: at the top, in a request to be counted, and in each of a batch.

@@ -7,7 +7,7 @@ use domain::Usage;
 use serde_json::{Value, json};
 
 use super::write_answer::{
-    answer_id, arguments, call_part, finish_word, signature_part, thought_part,
+    answer_id, arguments, call_part, finish_word, sign, signature_part, thought_part,
 };
 use super::{logprobs, thought, usage};
 use crate::exchange::{BlockKind, Delta, StreamEvent};
@@ -34,6 +34,8 @@ struct Choice {
     /// A call was cut: only a limit excuses that.
     cut: bool,
     finish: Option<FinishReason>,
+    /// A call has been written.
+    called: bool,
     /// A signature of Gemini's own: it belongs to the call that follows, if one does.
     signature: Option<String>,
 }
@@ -185,6 +187,9 @@ impl Writer {
                     && let Some(signature) = state.signature.take()
                 {
                     part["thoughtSignature"] = signature.into();
+                }
+                if !std::mem::replace(&mut state.called, true) {
+                    sign(&mut part);
                 }
                 self.part(choice, &part, out);
             }

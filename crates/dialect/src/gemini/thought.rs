@@ -4,6 +4,8 @@
 //! that no other vendor is given it. What another vendor signed goes through a Gemini client as a `thoughtSignature` of
 //! our own making: the field holds bytes, so it is base64 of `outrigger:` and what it is.
 
+use std::ops::Range;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
@@ -47,6 +49,21 @@ pub(super) fn read(text: &str) -> Option<Bound> {
     Some(Bound::Own(signature::with_format(standard.into_owned(), Some(FORMAT))))
 }
 
+/// The strings of a body that hold what another vendor issued: its own provider would take them for corrupted.
+pub(super) fn foreign_in(body: &[u8]) -> Vec<Range<usize>> {
+    // What every one of them begins with, in base64: `outrigger:`, whatever follows it.
+    const BEGINNING: &[u8] = b"\"b3V0cmlnZ2VyO";
+    let quote = |from: usize| body.get(from..)?.iter().position(|byte| *byte == b'"');
+    memchr::memmem::find_iter(body, BEGINNING)
+        .filter(|at| {
+            let key = body.get(..*at).unwrap_or_default().trim_ascii_end();
+            let key = key.strip_suffix(b":").unwrap_or_default().trim_ascii_end();
+            key.ends_with(b"\"thoughtSignature\"") || key.ends_with(b"\"thought_signature\"")
+        })
+        .filter_map(|at| Some(at..at + 2 + quote(at + 1)?))
+        .collect()
+}
+
 /// What Gemini issued, of an opaque text in the exchange; `None` where it is another's.
 pub(super) fn own(opaque: &str) -> Option<&str> {
     let (format, own) = signature::split(opaque);
@@ -82,5 +99,17 @@ mod tests {
         }
         assert_eq!(read(""), None);
         assert_eq!(read(SENTINEL), None);
+    }
+
+    #[test]
+    fn what_others_signed_is_found_where_a_signature_stands() {
+        let signed = for_client("c2ln");
+        let body = format!(
+            r#"{{"thought_signature": "{signed}", "text": "{signed}", "thoughtSignature":"c2ln"}}"#
+        );
+        let places = foreign_in(body.as_bytes());
+        assert_eq!(places.len(), 1);
+        assert_eq!(body.get(places[0].clone()), Some(&*format!("\"{signed}\"")));
+        assert!(!redacted_for_client("x").is_empty() && foreign_in(b"\"b3V0cmlnZ2VyO").is_empty());
     }
 }

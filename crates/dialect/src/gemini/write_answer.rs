@@ -79,7 +79,18 @@ fn parts_of(parts: &[Part], hide_thoughts: bool) -> Vec<Value> {
         out.push(value);
     }
     out.extend(signature.as_deref().map(signature_part));
+    if let Some(call) = out.iter_mut().find(|part| part.get("functionCall").is_some()) {
+        sign(call);
+    }
     out
+}
+
+/// The first call of a step that another vendor made says so: Gemini, which may get the next turn as it is, looks for a
+/// signature.
+pub(super) fn sign(call: &mut Value) {
+    if call.get("thoughtSignature").is_none() {
+        call["thoughtSignature"] = thought::SENTINEL.into();
+    }
 }
 
 /// A signature that stands by itself, as the provider sends it at the end of a stream.

@@ -244,9 +244,21 @@ fn message(it: &mut Intake, cursor: &mut Cursor<'_>) -> Role {
                 let mut items = calls.array();
                 while calls.item(&mut items) {
                     it.allowance();
-                    calls.skip();
+                    let mut call = calls.object();
+                    while let Some(key) = calls.key(&mut call) {
+                        if key.is("id") {
+                            it.call_id(&mut calls);
+                        } else {
+                            calls.skip();
+                        }
+                    }
                 }
                 it.whole(cursor);
+            }
+            "tool_call_id" => {
+                if let Some(id) = it.call_id(cursor) {
+                    it.text(id);
+                }
             }
             _ => it.whole(cursor),
         }

@@ -104,7 +104,7 @@ impl Dialect for OpenaiResponses {
     }
 
     fn render_error_event(&self, error: &ClientError<'_>) -> Vec<u8> {
-        errors::render_event(error)
+        errors::render_event(error, 0)
     }
 
     fn classify(&self, status: u16, headers: &dyn Headers, body: &[u8]) -> UpstreamFault {

@@ -175,7 +175,7 @@ impl Reader {
             }
             index += 1;
         }
-        self.intake.peek.cuts = cuts.finish();
+        self.intake.peek.cuts.extend(cuts.finish());
         self.intake.has_if(last == Said::Model, Feature::Prefill);
         Ok(())
     }
@@ -231,13 +231,19 @@ struct Item {
 
 fn item(it: &mut Intake, cursor: &mut Cursor<'_>) -> Item {
     let (mut kind, mut role) = (None, None);
-    let (mut has_id, mut foreign) = (false, false);
+    let (mut has_id, mut is_called, mut foreign) = (false, false, false);
     let mut object = cursor.object();
     while let Some(key) = cursor.key(&mut object) {
         match &*key.decode() {
             "type" => kind = cursor.text().map(|word| word.decode()),
             "role" => role = cursor.text().map(|word| word.decode()),
             "id" => has_id |= is_set(cursor),
+            "call_id" => {
+                is_called |= !cursor.is_null();
+                if let Some(id) = it.call_id(cursor) {
+                    it.text(id);
+                }
+            }
             "status" | "phase" => cursor.skip(),
             "content" | "output" | "summary" => it.content(cursor, part),
             "encrypted_content" => {
@@ -256,7 +262,7 @@ fn item(it: &mut Intake, cursor: &mut Cursor<'_>) -> Item {
         (None | Some("message"), Some("system" | "developer")) => Said::Operator,
         (None | Some("message"), role) if role != Some("assistant") => Said::User,
         (Some("function_call_output" | "custom_tool_call_output"), _) => {
-            it.has(Feature::ToolResults);
+            it.has_if(is_called, Feature::ToolResults);
             Said::User
         }
         _ => Said::Model,

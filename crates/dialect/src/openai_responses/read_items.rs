@@ -171,11 +171,14 @@ impl Turns<'_> {
     }
 
     fn result(&mut self, at: usize, mut fields: Fields) -> Result<(), FieldError> {
-        let id = fields.required_string("call_id")?;
+        let id = fields.string("call_id")?;
         let output = fields.value("output").unwrap_or_else(|| Value::Array(Vec::new()));
         let mut parts = self.content(output, &fields.at("output"))?;
-        // The tool's name is that of its call.
-        fields.value("name");
+        // With a call, the tool's name is that of its call.
+        let name = fields.string("name")?;
+        let Some(id) = id else {
+            return self.uncalled(at, name, parts, fields);
+        };
         self.finish_call(fields);
         // Messages has the breakpoint on the result, not within it.
         let cache = parts.last_mut().and_then(|last| last.cache.take());
@@ -190,6 +193,23 @@ impl Turns<'_> {
                 parts: vec![part],
             }),
         }
+        Ok(())
+    }
+
+    /// What an agent lets its model know in the shape of an output that nobody called for (Codex 0.169 does so): other
+    /// dialects know no such thing, so it is the user's text.
+    fn uncalled(
+        &mut self,
+        at: usize,
+        name: Option<String>,
+        mut parts: Vec<Part>,
+        mut fields: Fields,
+    ) -> Result<(), FieldError> {
+        let name = name.ok_or_else(|| fields.wrong("call_id", "this field is required"))?;
+        let space = fields.string("namespace")?.map(|space| format!("{space}."));
+        parts.insert(0, Part::text(format!("Output of {}{name}:", space.unwrap_or_default())));
+        self.finish_call(fields);
+        self.exchange.messages.push(Message { at, speaker: Speaker::User, name: None, parts });
         Ok(())
     }
 

@@ -7,13 +7,13 @@ use domain::Usage;
 use serde_json::{Value, json};
 
 use super::stream_items::{Item, Kind};
-use super::usage;
 use super::write_answer::{Head, Ids, incomplete_word, logprobs_of};
+use super::{errors, usage};
 use crate::exchange::{BlockKind, Delta, StreamEvent, Tool};
 use crate::json::{append, to_bytes};
 use crate::registry::StreamWriter;
 use crate::unwrap_input::Unwrapper;
-use crate::wire::{AnswerContext, FinishReason};
+use crate::wire::{AnswerContext, ClientError, FinishReason};
 
 pub(super) struct Writer {
     head: Head,
@@ -258,6 +258,10 @@ impl StreamWriter for Writer {
                 self.end(out);
             }
         }
+    }
+
+    fn error_event(&self, error: &ClientError<'_>) -> Option<Vec<u8>> {
+        Some(errors::render_event(error, self.events.next))
     }
 
     fn broken(&self) -> Option<&'static str> {

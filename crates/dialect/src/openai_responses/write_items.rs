@@ -175,9 +175,24 @@ impl Writer<'_, '_> {
         }
         let is_custom = self.custom_calls.contains(result.id.as_str());
         let kind = if is_custom { "custom_tool_call_output" } else { "function_call_output" };
-        let id = tool_ids::original(&result.id);
+        let id = self.tool_id(&result.id);
         self.out.push(json!({"type": kind, "call_id": id, "output": content(parts)}));
         Ok(())
+    }
+
+    fn tool_id(&mut self, id: &str) -> String {
+        if tool_ids::has_thought(id) {
+            self.note(Corner::SignedReasoning);
+        }
+        let id = tool_ids::original(id);
+        if !self.target.quirks.tool_id_nine_alphanumeric {
+            return id.into_owned();
+        }
+        let fitted = tool_ids::of_nine(&id);
+        if fitted != id {
+            self.note(Corner::ToolIds);
+        }
+        fitted.into_owned()
     }
 
     fn write_assistant(&mut self, message: &Message, path: &str) -> Result<(), FieldError> {
@@ -228,7 +243,7 @@ impl Writer<'_, '_> {
 
     fn call(&mut self, call: &ToolUse) -> Value {
         let ToolUse { id, name, input, custom } = call;
-        let id = tool_ids::original(id);
+        let id = self.tool_id(id);
         if *custom && !self.target.quirks.no_custom_tools {
             return json!({"type": "custom_tool_call", "call_id": id, "name": name, "input": input});
         }

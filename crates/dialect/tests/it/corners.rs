@@ -463,6 +463,22 @@ fn an_agents_own_tools_are_left_out_and_said() {
     }
 }
 
+/// Codex lets its model know things in the shape of outputs that nobody called for.
+#[test]
+fn an_output_without_a_call_is_the_users_text() {
+    let responses = DialectId::OpenaiResponses;
+    let told = json!({"type": "function_call_output", "id": "fco_1", "name": "goal", "namespace": "agent", "output": "win"});
+    let body = json!({"model": "m", "input": [{"role": "user", "content": "x"}, told]});
+    let exchange = read(responses, &body);
+    assert_eq!(exchange.unknown, [""; 0]);
+    let (body, _, loss) =
+        write_request(DialectId::OpenaiChat, &exchange, &target(&Quirks::default(), OLD));
+    let expected =
+        json!([{"type": "text", "text": "Output of agent.goal:"}, {"type": "text", "text": "win"}]);
+    assert_eq!(body["messages"][1], json!({"role": "user", "content": expected}));
+    assert_eq!(loss.to_string(), "");
+}
+
 /// What SDKs send back of a response as it came is nothing new.
 #[test]
 fn a_response_in_the_history_is_no_loss() {
@@ -507,4 +523,38 @@ fn log_probabilities_pass_between_openais_dialects() {
         _ => None,
     });
     assert_eq!(logprobs, Some(&json!({"content": [token], "refusal": null})));
+}
+
+/// An error that ends a translated stream goes on counting; SDKs raise on its object, older ones read its fields.
+#[test]
+fn an_error_event_is_numbered_after_the_others() {
+    let responses = DialectId::OpenaiResponses;
+    let exchange = asked(responses);
+    let mut writer = find(responses).stream_writer(&context(&exchange));
+    let mut out = Vec::new();
+    writer.event(&dialect::StreamEvent::Start { id: None, model: None, usage: None }, &mut out);
+    let error = dialect::ClientError {
+        code: "stream_interrupted",
+        status: 502,
+        message: "it broke off",
+        fix: "try again",
+        request_id: "req_1",
+        provider: Some("acme"),
+        attempts: 1,
+        field: None,
+    };
+    out.extend(writer.error_event(&error).expect("of its own"));
+    let text = String::from_utf8(out).expect("UTF-8");
+    let events: Vec<Value> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("data: "))
+        .map(|data| serde_json::from_str(data).expect("JSON"))
+        .collect();
+    let numbers: Vec<u64> =
+        events.iter().filter_map(|event| event["sequence_number"].as_u64()).collect();
+    assert_eq!(numbers, [0, 1, 2]);
+    let last = &events[2];
+    assert_eq!((&last["type"], &last["message"]), (&json!("error"), &json!("it broke off")));
+    assert_eq!(last["error"]["message"], last["message"]);
+    assert_eq!(last["error"]["outrigger"]["request_id"], "req_1");
 }

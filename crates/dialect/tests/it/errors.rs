@@ -50,20 +50,20 @@ fn every_code_has_the_words_that_its_clients_act_on() {
         let words = ALL.into_iter().filter_map(|id| {
             let body: serde_json::Value =
                 serde_json::from_slice(&find(id).render_error(&error(code, status))).unwrap();
-            // Converse and Cohere have no object around it; Converse has the word in a header, Cohere none.
-            let is_flat = matches!(id, DialectId::BedrockConverse | DialectId::CohereChat);
-            let inner = if is_flat { &body } else { &body["error"] };
+            // Converse and Cohere have no object around it. Converse has its word in a header, Cohere none.
+            let bare = matches!(id, DialectId::BedrockConverse | DialectId::CohereChat);
+            let inner = if bare { &body } else { &body["error"] };
             let headers = find(id).error_headers(&error(code, status));
             assert_eq!(inner["outrigger"]["code"], code);
             assert_eq!(inner["message"], "budget `search` is spent:\n\"100 USD\"");
             let word = |name: &str| inner[name].as_str().unwrap_or("-").to_owned();
-            match (id, headers.as_slice()) {
-                (DialectId::CohereChat, _) => None,
-                (DialectId::Gemini, _) => Some(format!("{} {}", word("status"), inner["code"])),
-                (_, []) => Some(format!("{} {}", word("type"), word("code"))),
-                (_, [(name, value)]) => Some(format!("{name}: {value}")),
+            Some(match (id, headers.as_slice()) {
+                (DialectId::CohereChat, _) => return None,
+                (DialectId::Gemini, _) => format!("{} {}", word("status"), inner["code"]),
+                (_, []) => format!("{} {}", word("type"), word("code")),
+                (_, [(name, value)]) => format!("{name}: {value}"),
                 _ => unreachable!("one header at most"),
-            }
+            })
         });
         let words: Vec<String> = words.collect();
         writeln!(table, "{code} {status}: {}", words.join(" | ")).unwrap();
@@ -106,10 +106,13 @@ fn an_error_is_known_by_its_shape() {
     let gemini = r#"{"error": {"code": 400, "message": "no", "status": "INVALID_ARGUMENT"}}"#;
     assert_eq!(known(gemini), [true, false, true, true, false, false]);
     assert_eq!(known(&format!("[{gemini}]")), [false, false, false, true, false, false]);
-    let aws = r#"{"message": "no"}"#;
-    assert_eq!(known(aws), [false, false, false, false, true, true], "and all that Cohere's read");
-    let only_cohere = [false, false, false, false, false, true];
-    assert_eq!(known(flat), only_cohere);
+    let bare = r#"{"message": "no"}"#;
+    assert_eq!(known(bare), [false, false, false, false, true, true]);
+    assert_eq!(
+        known(flat),
+        [false, false, false, false, false, true],
+        "Cohere's clients read no more"
+    );
     for stranger in
         [r#"{"detail": "Not Found"}"#, r#"{"error": "no"}"#, "<h1>no</h1>", "", "[]", "{}"]
     {

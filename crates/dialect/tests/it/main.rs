@@ -4,6 +4,7 @@
 
 mod corners;
 mod errors;
+mod gemini;
 mod golden;
 mod peek;
 mod properties;

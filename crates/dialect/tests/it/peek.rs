@@ -90,3 +90,40 @@ fn what_is_forwarded_is_what_came() {
         }
     }
 }
+
+/// Gemini's signatures travel in the ids of calls, through every client; a provider of the client's own dialect, which
+/// bounds the length of ids, gets calls and results without them. An id that is not ours may be its own.
+#[test]
+fn signatures_in_ids_are_not_forwarded() {
+    let bodies = [
+        (
+            DialectId::OpenaiChat,
+            r#"{"model":"m","messages":[{"role":"user","content":"x"},
+                {"role":"assistant","tool_calls":[{"type":"function","id":"orm_1__thought__YWJj","function":{"name":"f","arguments":"{}"}}]},
+                {"role":"tool","tool_call_id":"orm_1__thought__YWJj","content":"1"}]}"#,
+        ),
+        (
+            DialectId::AnthropicMessages,
+            r#"{"model":"m","max_tokens":9,"messages":[{"role":"user","content":"x"},
+                {"role":"assistant","content":[{"type":"tool_use","id":"orm_1__thought__YWJj","name":"f","input":{}}]},
+                {"role":"user","content":[{"type":"tool_result","tool_use_id":"orm_1__thought__YWJj","content":"1"}]}]}"#,
+        ),
+        (
+            DialectId::OpenaiResponses,
+            r#"{"model":"m","input":[{"role":"user","content":"x"},
+                {"type":"function_call","call_id":"orm_1__thought__YWJj","name":"f","arguments":"{}"},
+                {"type":"function_call_output","call_id":"orm_1__thought__YWJj","output":"1"}]}"#,
+        ),
+    ];
+    for (id, body) in bodies {
+        let peek = peek(id, body.as_bytes());
+        let out = find(id).forward(&Bytes::from(body), &peek, &Edits::default());
+        let expected = body.replace("__thought__YWJj", "");
+        assert_eq!(String::from_utf8_lossy(&out), expected, "{id:?}");
+
+        let own = body.replace("orm_", "toolu_");
+        let peek = self::peek(id, own.as_bytes());
+        let out = find(id).forward(&Bytes::from(own.clone()), &peek, &Edits::default());
+        assert_eq!(String::from_utf8_lossy(&out), own, "{id:?}");
+    }
+}

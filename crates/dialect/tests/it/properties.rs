@@ -146,20 +146,25 @@ fn a_cut_stream_gets_no_terminator() {
                 DialectId::BedrockConverse => last(&body, b":event-type\x07\x00\x08metadata") - 13,
                 DialectId::CohereChat => last(&body, b"data: {\"type\":\"message-end\""),
             };
+            let mut seen = None;
             for length in 0..whole {
                 let (events, result) = events(from, [&body[..length]]);
                 assert_eq!(result, Err(BadAnswer::Cut.to_string()), "{name} cut at {length}");
+                // Most bytes complete no event.
+                if seen.replace(events.len()) == Some(events.len()) {
+                    continue;
+                }
                 for to in ALL {
                     let text = written(to, &events);
                     for word in [
                         "[DONE]",
                         "message_stop",
                         "message_delta",
+                        "message-end",
                         "messageStop",
                         "response.completed",
                         "response.incomplete",
                         "finishReason",
-                        "message-end",
                     ] {
                         assert!(!text.contains(word), "{text}");
                     }
@@ -259,11 +264,11 @@ fn what_a_round_trip_changes_is_reported() {
                     && back.get(field).is_none();
                 // Kept by OpenAI's Responses only, and on the way back by nobody.
                 let unkept = field == "store" && back.get(field) == Some(&json!(false));
-                // A call that is called for is held to its schema at Google anyway.
-                let held = field == "strict_tools" && far == DialectId::Gemini;
+                // A forced call of Gemini's is held to its schema anyway, and does not say so.
+                let forced = field == "strict_tools" && far == DialectId::Gemini;
                 let equal = neutral
                     || unkept
-                    || held
+                    || forced
                     || normal(straight.get(field)) == normal(back.get(field));
                 assert!(
                     equal || noted(field),
@@ -399,10 +404,10 @@ fn fields_by_subject(id: DialectId) -> &'static [(&'static str, &'static [&'stat
             ("reasoning", &["thinking"]),
             ("limit", &["max_tokens"]),
             ("stop", &["stop_sequences"]),
+            ("sampling", &["temperature", "p", "k"]),
             ("choice", &["tool_choice"]),
             ("logprobs", &["logprobs"]),
             ("tools", &["tools", "strict_tools"]),
-            ("sampling", &["temperature", "p", "k"]),
             ("tier", &["priority"]),
         ],
     }

@@ -56,10 +56,7 @@ pub(crate) fn path(id: DialectId, stream: bool) -> PathFacts<'static> {
             model: Some("provider-model"),
             stream: stream.then_some(StreamForm::Events),
         },
-        DialectId::OpenaiChat
-        | DialectId::AnthropicMessages
-        | DialectId::OpenaiResponses
-        | DialectId::CohereChat => PathFacts::default(),
+        _ => PathFacts::default(),
     }
 }
 
@@ -94,21 +91,17 @@ pub(crate) fn target<'a>(quirks: &'a Quirks, version: &'a str) -> Target<'a> {
     }
 }
 
-/// Converse takes no media at URLs, Cohere no pages: a request with some is refused there, which has a test of its own.
+/// What a provider refuses to be given has tests of its own: media at URLs at Converse, pages at Cohere.
 fn without_what_is_refused(to: DialectId, exchange: &Exchange) -> Exchange {
     let mut exchange = exchange.clone();
-    if to == DialectId::BedrockConverse {
-        for message in &mut exchange.messages {
-            message.parts.retain(|part| match &part.kind {
-                PartKind::Image(image) => !matches!(image.source, Media::Url(_)),
-                _ => true,
-            });
-        }
-    }
-    if to == DialectId::CohereChat {
-        for message in &mut exchange.messages {
-            message.parts.retain(|part| !has_pages(&part.kind));
-        }
+    for message in &mut exchange.messages {
+        message.parts.retain(|part| match (&part.kind, to) {
+            (PartKind::Image(image), DialectId::BedrockConverse) => {
+                !matches!(image.source, Media::Url(_))
+            }
+            (kind, DialectId::CohereChat) => !has_pages(kind),
+            _ => true,
+        });
     }
     exchange
 }

@@ -146,6 +146,11 @@ impl Walk {
     }
 
     fn output(&mut self, item: &Value, place: &str, custom: bool) -> Result<(), Refused> {
+        if present(item, "call_id").is_none() && text(item, "name").is_some() {
+            // What an agent lets its model know without having been asked.
+            self.content(item, "output", place, &SPOKEN[..3])?;
+            return Ok(());
+        }
         let id = text(item, "call_id").unwrap_or_default();
         let found = self.pending.iter().position(|(pending, _, is)| pending == id && *is == custom);
         let Some(at) = found else {

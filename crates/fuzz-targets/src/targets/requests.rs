@@ -49,8 +49,52 @@ pub fn peek_openai_responses(data: &[u8]) {
     peek(DialectId::OpenaiResponses, data);
 }
 
-/// Takes out what is cut out of a forwarded Responses request: reasoning of another dialect's vendor. Whether there
-/// was any.
+/// A request as it would come: with a path that names what the dialect has there.
+fn incoming(id: DialectId, body: &[u8], stream: bool) -> Incoming<'_> {
+    let path = match id {
+        DialectId::Gemini | DialectId::BedrockConverse => PathFacts {
+            model: Some("provider-model"),
+            stream: stream.then_some(StreamForm::Events),
+        },
+        _ => PathFacts::default(),
+    };
+    Incoming { body, headers: &(), path }
+}
+
+/// Peek and forward of Converse.
+pub fn peek_bedrock_converse(data: &[u8]) {
+    let id = DialectId::BedrockConverse;
+    let side = dialect(id);
+    let request = incoming(id, data, true);
+    let counted = side.peek(Endpoint::CountTokens, &request);
+    let Ok(peek) = side.peek(Endpoint::Chat, &request) else { return };
+    if scan(data, GateLimits::default()).is_err() {
+        return;
+    }
+    if let Ok(counted) = counted {
+        assert_eq!(counted.model, peek.model);
+    }
+    let body = Bytes::copy_from_slice(data);
+    let edits = Edits { model: Some("other/\"m\""), ask_usage: true };
+    let same = side.forward(&body, &peek, &edits);
+    assert_eq!((same.as_ptr(), same.len()), (body.as_ptr(), body.len()), "the same bytes go on");
+    if let Ok(exchange) = side.read_request(&request) {
+        assert_eq!(exchange.model, peek.model);
+        assert!(exchange.stream && peek.stream);
+        assert!(peek.limits.max_output >= exchange.max_output);
+    }
+}
+
+/// A Converse request as each other dialect's, and theirs as Converse requests.
+pub fn translate_converse(data: &[u8]) {
+    for other in DialectId::ALL.iter().filter(|id| **id != DialectId::BedrockConverse) {
+        translate(DialectId::BedrockConverse, *other, data);
+        translate(*other, DialectId::BedrockConverse, data);
+    }
+}
+
+/// Takes out what is cut out of a forwarded Responses request: reasoning of another dialect's vendor, and signatures in
+/// the ids of calls. Whether there was any.
 fn without_foreign(body: &mut Value) -> bool {
     let Some(items) = body.get_mut("input").and_then(Value::as_array_mut) else { return false };
     let before = items.len();
@@ -60,7 +104,18 @@ fn without_foreign(body: &mut Value) -> bool {
     items.retain(|item| {
         text(item, "type") != "reasoning" || !text(item, "encrypted_content").starts_with("orx.")
     });
-    items.len() < before
+    let mut has_thought = false;
+    for id in items.iter_mut().filter_map(|item| item.get_mut("call_id")) {
+        if let Some((bare, _)) = id
+            .as_str()
+            .filter(|text| text.starts_with("orm_"))
+            .and_then(|text| text.split_once("__thought__"))
+        {
+            has_thought = true;
+            *id = bare.into();
+        }
+    }
+    items.len() < before || has_thought
 }
 
 /// Peek and forward of Gemini's requests, of both kinds.
@@ -68,7 +123,9 @@ pub fn peek_gemini(data: &[u8]) {
     let side = dialect(DialectId::Gemini);
     let through = scan(data, GateLimits::default()).is_ok();
     for endpoint in [Endpoint::Chat, Endpoint::CountTokens, Endpoint::Embeddings] {
-        let Ok(peek) = side.peek(endpoint, &in_path(data)) else { continue };
+        let Ok(peek) = side.peek(endpoint, &incoming(DialectId::Gemini, data, true)) else {
+            continue;
+        };
         if !through {
             continue;
         }
@@ -86,18 +143,12 @@ pub fn peek_gemini(data: &[u8]) {
         if endpoint != Endpoint::Chat {
             continue;
         }
-        if let Ok(exchange) = side.read_request(&in_path(data)) {
+        if let Ok(exchange) = side.read_request(&incoming(DialectId::Gemini, data, true)) {
             assert_eq!((exchange.model.as_str(), exchange.stream), ("provider-model", peek.stream));
             assert!(peek.limits.answers >= exchange.answers);
             assert!(peek.limits.max_output >= exchange.max_output);
         }
     }
-}
-
-/// A request whose path names the model and asks for a stream, as dialects have it that look there.
-fn in_path(body: &[u8]) -> Incoming<'_> {
-    let path = PathFacts { model: Some("provider-model"), stream: Some(StreamForm::Events) };
-    Incoming { path, ..Incoming::new(body, &()) }
 }
 
 fn peek(id: DialectId, data: &[u8]) {
@@ -218,27 +269,23 @@ pub fn translate_from_gemini(data: &[u8]) {
 
 /// A v2 chat request of Cohere's as a request of every other dialect.
 pub fn translate_from_cohere(data: &[u8]) {
-    for to in DialectId::ALL.iter().filter(|to| **to != DialectId::CohereChat) {
-        translate(DialectId::CohereChat, *to, data);
-    }
+    translate(DialectId::CohereChat, DialectId::OpenaiChat, data);
+    translate(DialectId::CohereChat, DialectId::AnthropicMessages, data);
+    translate(DialectId::CohereChat, DialectId::OpenaiResponses, data);
 }
 
 /// A request of every other dialect as a v2 chat request of Cohere's.
 pub fn translate_to_cohere(data: &[u8]) {
-    for from in DialectId::ALL.iter().filter(|from| **from != DialectId::CohereChat) {
-        translate(*from, DialectId::CohereChat, data);
-    }
+    translate(DialectId::OpenaiChat, DialectId::CohereChat, data);
+    translate(DialectId::AnthropicMessages, DialectId::CohereChat, data);
+    translate(DialectId::OpenaiResponses, DialectId::CohereChat, data);
 }
 
 fn translate(from: DialectId, to: DialectId, data: &[u8]) {
     if scan(data, GateLimits::default()).is_err() {
         return;
     }
-    let request = match from {
-        DialectId::Gemini => in_path(data),
-        _ => Incoming::new(data, &()),
-    };
-    let Ok(exchange) = dialect(from).read_request(&request) else { return };
+    let Ok(exchange) = dialect(from).read_request(&incoming(from, data, true)) else { return };
     for version in ["2023-06-01", "2026-10-21"] {
         for side in [to, from] {
             written(side, &exchange, version);
@@ -262,11 +309,7 @@ fn written(to: DialectId, exchange: &Exchange, version: &str) {
     let wide =
         GateLimits { depth: 80, keys_per_object: 100_000, keys: 1_000_000, key_bytes: 1 << 20 };
     assert_eq!(scan(&request.body, wide), Ok(()), "a written request is JSON");
-    let read = match to {
-        DialectId::Gemini => in_path(&request.body),
-        _ => Incoming::new(&request.body, &()),
-    };
-    let peek = dialect(to).peek(Endpoint::Chat, &read);
+    let peek = dialect(to).peek(Endpoint::Chat, &incoming(to, &request.body, exchange.stream));
     assert!(peek.is_ok(), "a written request can be read: {peek:?}");
     if let Ok(peek) = peek {
         assert_eq!(peek.model, "provider-model");

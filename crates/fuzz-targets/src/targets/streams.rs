@@ -1,6 +1,7 @@
 //! Answers: event streams, usage, translation.
 
 use bytes::Bytes;
+use dialect::event_stream::{BadFrame, Decoder, append_event, append_exception};
 use dialect::sse::SseParser;
 use dialect::{
     AnswerContext, DialectId, Exchange, FirstEvent, Seen, StreamEvent, StreamForm, TeeOptions,
@@ -137,12 +138,60 @@ pub fn answer_and_stream(data: &[u8]) {
             for event in &one {
                 writer.event(event, &mut out);
             }
-            for (_, data) in reference::events(&out) {
+            for data in payloads(*to, &out) {
                 let json = serde_json::from_slice::<serde_json::Value>(&data).is_ok();
                 assert!(json || data == b"[DONE]", "what is written is JSON");
             }
         }
     }
+}
+
+/// What the events of a written stream carry.
+fn payloads(of: DialectId, bytes: &[u8]) -> Vec<Vec<u8>> {
+    if of != DialectId::BedrockConverse {
+        return reference::events(bytes).into_iter().map(|(_, data)| data).collect();
+    }
+    let (frames, end) = frames([bytes]);
+    assert_eq!(end, Ok(true), "whole frames are written");
+    frames
+}
+
+/// The payloads of frames, and whether the bytes end between two.
+fn frames<'a>(
+    pieces: impl IntoIterator<Item = &'a [u8]>,
+) -> (Vec<Vec<u8>>, Result<bool, BadFrame>) {
+    let mut decoder = Decoder::default();
+    let mut payloads = Vec::new();
+    for piece in pieces {
+        if let Err(bad) = decoder.feed(piece, |frame| payloads.push(frame.payload.to_vec())) {
+            return (payloads, Err(bad));
+        }
+    }
+    (payloads, Ok(decoder.is_between_frames()))
+}
+
+/// Any chunking of frames gives the same; a frame around the bytes is read whatever its headers are.
+pub fn event_stream(data: &[u8]) {
+    let (whole, pieces) = pieces(data);
+    let one = frames([whole]);
+    assert_eq!(frames(pieces), one);
+    let mut written = Vec::new();
+    append_event("chunk", whole, &mut written);
+    append_exception("exception", whole, &mut written);
+    let (read, end) = frames([written.as_slice()]);
+    assert_eq!((read.as_slice(), end), ([whole.to_vec(), whole.to_vec()].as_slice(), Ok(true)));
+}
+
+/// Usage of Converse, as it is and within frames.
+pub fn usage_bedrock_converse(data: &[u8]) {
+    usage(DialectId::BedrockConverse, data);
+    let mut framed = vec![3, 5, 7, 11];
+    for (at, piece) in data.split(|byte| *byte == b'\n').enumerate() {
+        let names =
+            ["messageStart", "contentBlockStart", "contentBlockDelta", "messageStop", "metadata"];
+        append_event(names.get(at % names.len()).unwrap_or(&"metadata"), piece, &mut framed);
+    }
+    usage(DialectId::BedrockConverse, &framed);
 }
 
 fn events(from: DialectId, pieces: &[&[u8]]) -> (Vec<StreamEvent>, bool) {

@@ -19,30 +19,25 @@ pub enum Speaks {
 }
 
 impl Speaks {
-    /// Decides [`Speaks::ByHeaders`]: Anthropic's clients always send `anthropic-version`, Cohere's the name of their SDK,
-    /// Google's bear their key in a header or a query of their own.
+    /// Decides [`Speaks::ByHeaders`]: Anthropic's clients always send `anthropic-version`, Google's bear their key in a
+    /// header or a query of their own, Cohere's send the name of their SDK.
     pub fn settle(self, headers: &HeaderMap, query: Option<&str>) -> DialectId {
         match self {
             Self::One(dialect) => dialect,
             Self::ByHeaders if headers.contains_key("anthropic-version") => {
                 DialectId::AnthropicMessages
             }
-            Self::ByHeaders if headers.get("x-fern-sdk-name").is_some_and(is_cohere) => {
-                DialectId::CohereChat
-            }
             Self::ByHeaders
                 if headers.contains_key("x-goog-api-key") || query_key(query).is_some() =>
             {
                 DialectId::Gemini
             }
+            Self::ByHeaders if headers.get("x-fern-sdk-name").is_some_and(is_cohere) => {
+                DialectId::CohereChat
+            }
             Self::ByHeaders => DialectId::OpenaiChat,
         }
     }
-}
-
-/// Python's SDK calls itself `cohere`, JavaScript's `cohere-ai`.
-fn is_cohere(name: &HeaderValue) -> bool {
-    name.as_bytes().starts_with(b"cohere")
 }
 
 /// The key in a query, as Google's clients may send it.
@@ -52,6 +47,11 @@ pub fn query_key(query: Option<&str>) -> Option<&str> {
 
 fn pairs(query: &str) -> impl Iterator<Item = (&str, &str)> {
     query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+}
+
+/// Python's SDK calls itself `cohere`, JavaScript's `cohere-ai`.
+fn is_cohere(name: &HeaderValue) -> bool {
+    name.as_bytes().starts_with(b"cohere")
 }
 
 /// Who may call a route.
@@ -280,6 +280,8 @@ pub const ROUTES: &[Route] = &[
     get("/anthropic/v1/outrigger/requests/*", Action::RequestInfo, ANTHROPIC, NONE),
     open("/livez", Action::Live),
     open("/readyz", Action::Ready),
+    // Claude Code asks so whether anybody is there.
+    open("/api/hello", Action::Live),
     open("/", Action::Start),
 ];
 

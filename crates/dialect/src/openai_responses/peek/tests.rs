@@ -135,6 +135,22 @@ proptest! {
     }
 }
 
+/// A signature that Gemini wants back with a call travels in the call's id, longer than this dialect's may be.
+#[test]
+fn a_signature_in_a_calls_id_is_cut_out_of_what_is_forwarded() {
+    let with = |id: &str| {
+        [
+            json!({"type": "function_call", "call_id": id, "name": "f", "arguments": "{}"}),
+            json!({"type": "function_call_output", "output": "orm_1__thought__YWJj", "call_id": id}),
+            json!({"type": "function_call_output", "name": "goal", "call_id": null, "output": "x"}),
+        ]
+    };
+    assert_eq!(arriving(&with("orm_1__thought__YWJj")), with("orm_1"));
+    for kept in ["orm_1", "call_1__thought__YWJj"] {
+        assert_eq!(arriving(&with(kept)), with(kept));
+    }
+}
+
 #[test]
 fn what_only_looks_foreign_is_not_cut_out() {
     let items = [
