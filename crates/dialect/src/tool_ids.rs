@@ -2,7 +2,6 @@
 //! still match, in this request and in later ones, with nothing remembered.
 
 use std::borrow::Cow;
-use std::ops::Range;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

@@ -7,7 +7,8 @@ use super::errors::{classify_object, ended};
 use super::logprobs;
 use super::usage::WireUsage;
 use crate::exchange::{Answer, Choice, Part, PartKind, Thinking, ToolUse};
-use crate::json::{fnv, str_at, text_at, to_bytes, to_text};
+use crate::json::{str_at, text_at, to_bytes, to_text};
+use crate::tool_ids;
 use crate::wire::{BadAnswer, FinishReason};
 
 pub(super) fn read(body: &[u8]) -> Result<Answer, BadAnswer> {
@@ -93,8 +94,7 @@ fn read_piece(piece: &Value) -> Option<Part> {
 
 /// A call; an id made up where the host gave none is the same for the same answer and place.
 pub(super) fn read_call(call: &Value, seed: &str, index: u64) -> ToolUse {
-    let id = text_at(call, "id")
-        .unwrap_or_else(|| format!("call_{:016x}_{index}", fnv(seed.as_bytes())));
+    let id = text_at(call, "id").unwrap_or_else(|| tool_ids::made_up(seed, index));
     let function = call.get("function").unwrap_or(&Value::Null);
     let input = match function.get("arguments") {
         Some(Value::String(text)) => text.clone(),

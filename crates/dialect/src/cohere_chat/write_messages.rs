@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::exchange::{
     Document, Exchange, Image, Media, Message, Part, PartKind, Speaker, ToolResult, ToolUse,
 };
+use crate::foreign_blocks;
 use crate::json::{Object, str_at};
 use crate::loss::{self, Corner};
 use crate::tool_ids;
@@ -159,7 +160,12 @@ impl Writer<'_, '_> {
             (Vec::new(), String::new(), Vec::new(), None);
         for part in message.parts.iter().filter(|part| !is_media(part)) {
             match &part.kind {
-                PartKind::ToolUse(call) => calls.push(write_call(call)),
+                PartKind::ToolUse(call) => {
+                    if tool_ids::has_thought(&call.id) {
+                        self.note(Corner::SignedReasoning);
+                    }
+                    calls.push(write_call(call));
+                }
                 PartKind::Thinking(thinking) if thinking.signature.is_none() => {
                     said.push(json!({"type": "thinking", "thinking": thinking.text}));
                 }
@@ -281,17 +287,9 @@ impl Writer<'_, '_> {
         if self.is_same() {
             return Some(raw.clone());
         }
-        if str_at(raw, "type") == Some("search_result") {
-            self.note(Corner::SearchResults);
-            return Some(text_part(&search_result_text(raw)));
-        }
-        // Text comes here only for the citations that it carries.
-        if let (Some("text"), Some(text)) = (str_at(raw, "type"), str_at(raw, "text")) {
-            self.note(Corner::Citations);
-            return Some(text_part(text));
-        }
-        self.note(Corner::VendorBlocks);
-        None
+        let (corner, text) = foreign_blocks::as_text(raw).unzip();
+        self.note(corner.unwrap_or(Corner::VendorBlocks));
+        text.filter(|text| !text.is_empty()).map(|text| text_part(&text))
     }
 }
 
@@ -342,14 +340,6 @@ fn mark_error(texts: &mut Vec<Value>) {
         }
         _ => texts.insert(0, text_part("Error")),
     }
-}
-
-fn search_result_text(raw: &Value) -> String {
-    let mut lines: Vec<&str> =
-        ["title", "source"].iter().filter_map(|key| str_at(raw, key)).collect();
-    let content = raw.get("content").and_then(Value::as_array);
-    lines.extend(content.into_iter().flatten().filter_map(|block| str_at(block, "text")));
-    lines.join("\n")
 }
 
 fn bound_to_vendor(path: &str) -> FieldError {

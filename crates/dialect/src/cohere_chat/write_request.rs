@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 
 use super::write_messages;
 use crate::exchange::{
-    Exchange, OutputFormat, Sampling, ThinkingMode, Tier, Tool, ToolChoice, schema_instruction,
+    Exchange, JSON_INSTRUCTION, OutputFormat, Sampling, ThinkingMode, Tier, Tool, ToolChoice,
+    schema_instruction,
 };
 use crate::json::{Object, str_at};
 use crate::loss::{self, Corner};
@@ -21,9 +22,6 @@ const STOP_MAX: usize = 5;
 const P: (f64, f64) = (0.01, 0.99);
 /// The end of the range of `k`.
 const K_MAX: u64 = 500;
-
-const JSON_INSTRUCTION: &str =
-    "Answer with a single valid JSON object and nothing else: no prose, no code fences.";
 
 pub(super) fn write(
     exchange: &Exchange,
