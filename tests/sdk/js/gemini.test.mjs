@@ -114,16 +114,6 @@ onlyProvider("gemini", "embeddings", async () => {
   assert.deepEqual(answer.embeddings.map((e) => e.values.length), [8, 8]);
 });
 
-test("errors raise", async () => {
-  const { mark, rule } = marked();
-  const fails = (status, run) => assert.rejects(run, (e) => e instanceof ApiError && e.status === status);
-  await assert.rejects(client("sk-wrong").models.generateContent(ask("echo", "x")), (e) => [400, 401].includes(e.status));
-  await fails(404, models.generateContent(ask("nope", "x")));
-  await fails(400, models.generateContent(ask("echo", [{ role: "robot", parts: [{ text: "x" }] }])));
-  await rule({ status: 429, retry_after_ms: 5 });
-  await fails(429, models.generateContent(ask("echo", mark)));
-});
-
 onlySpent("a spent budget is a 402", async () => {
   const { mark, arrivals } = marked();
   await assert.rejects(client(spentKey).models.generateContent(ask("echo", mark)), (e) => e.status === 402);
@@ -144,4 +134,15 @@ onlyGateway("a cut stream is an error", async () => {
   await assert.rejects(async () => {
     for await (const _ of await models.generateContentStream(ask("lorem", `50 ${mark}`)));
   });
+});
+
+// Last: the provider that was told to come back later is left alone for a moment.
+test("errors raise", async () => {
+  const { mark, rule } = marked();
+  const fails = (status, run) => assert.rejects(run, (e) => e instanceof ApiError && e.status === status);
+  await assert.rejects(client("sk-wrong").models.generateContent(ask("echo", "x")), (e) => [400, 401].includes(e.status));
+  await fails(404, models.generateContent(ask("nope", "x")));
+  await fails(400, models.generateContent(ask("echo", [{ role: "robot", parts: [{ text: "x" }] }])));
+  await rule({ status: 429, retry_after_ms: 5 });
+  await fails(429, models.generateContent(ask("echo", mark)));
 });

@@ -16,7 +16,7 @@ from cohere.errors import (
 )
 
 from common import API_KEY, BASE_URL, CLOCK, PNG, PREFIX, PROVIDER, SPENT_KEY, WEATHER
-from common import Marked, gateway_only, model, needs_provider, not_at_provider
+from common import Marked, gateway_only, model, needs_provider, unless_provider
 
 # This SDK adds /v1 and /v2 by itself.
 ROOT = BASE_URL.removesuffix("/v1")
@@ -75,7 +75,7 @@ class CohereSuite(Marked):
         answer = self.chat("lorem", user(f"90 {self.mark}"), max_tokens=7)
         self.assertEqual((answer.finish_reason, answer.usage.billed_units.output_tokens), ("MAX_TOKENS", 7))
 
-    @not_at_provider("responses")
+    @unless_provider("responses", "a provider that speaks Responses has nothing like it")
     def test_stop_sequence(self):
         answer = self.chat(messages=user(f"before STOP after {self.mark}"), stop_sequences=["STOP"])
         self.assertEqual(text_of(answer), "before ")

@@ -119,6 +119,7 @@ class GeminiSuite(Marked):
         self.assertEqual(answer.text, "before ")
         self.assertEqual(answer.candidates[0].finish_reason, types.FinishReason.STOP)
 
+    @unless_provider("cohere", "Cohere has no word for a refusal")
     def test_refusal(self):
         self.assertEqual(self.create("refusal").candidates[0].finish_reason, types.FinishReason.SAFETY)
 
@@ -244,6 +245,8 @@ class GeminiSuite(Marked):
 
     # -- thinking
 
+    @unless_provider("bedrock", "Converse does not tell reasoning from output")
+    @unless_provider("cohere", "Cohere does not tell reasoning from output")
     def test_thoughts(self):
         thinking = types.ThinkingConfig(include_thoughts=True, thinking_level="LOW")
         answer = self.create(thinking_config=thinking, max_output_tokens=4000)
