@@ -178,6 +178,9 @@ fn another_programs_code_is_passed_on() {
     let gateway = place.serve(&[]);
     for (script, code) in [("exit 0", 0), ("exit 42", 42), ("kill -TERM $$", 143)] {
         assert_eq!(place.run(&["run", "--", "/bin/sh", "-c", script]).0, code, "{script}");
+        // With something left to do after it.
+        let args = ["run", "--cap", "1usd", "--", "/bin/sh", "-c", script];
+        assert_eq!(place.run(&args).0, code, "{script}");
     }
     gateway.stop();
 }
