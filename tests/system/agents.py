@@ -5,6 +5,7 @@ import fcntl
 import json
 import os
 import shutil
+import signal
 import socket
 import struct
 import subprocess
@@ -108,16 +109,24 @@ def ask(gateway, agent, model, key):
         words = [*agent.words, "--message", f"Write this:\n\nanswer.txt\n```\n{FACT}, twice\n```", "notes.txt"]
         shutil.copy(os.path.join(folder, "home", ".env"), work)
     began = time.monotonic()
+    # A session of its own: an agent that is given up ends with all that it started, or they would keep its output open.
+    process = subprocess.Popen([OUTRIGGER, "run", "--model", model, "--", agent.name, *words], cwd=work, env=env, text=True,
+                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                               start_new_session=True)
+    late = False
     try:
-        done = subprocess.run([OUTRIGGER, "run", "--model", model, "--", agent.name, *words], cwd=work, env=env,
-                              stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE)
-    except subprocess.TimeoutExpired as e:
-        return case, PATIENCE, [f"{case}: not done within {PATIENCE} s: {str(e.stdout)[-500:]} {str(e.stderr)[-500:]}"]
+        out, err = process.communicate(timeout=PATIENCE)
+    except subprocess.TimeoutExpired:
+        late = True
+        os.killpg(process.pid, signal.SIGKILL)
+        out, err = process.communicate()
     faults = []
-    said = f"{done.stdout[-800:]}\n{done.stderr[-800:]}"
-    if done.returncode != 0:
-        faults.append(f"{case}: ended with {done.returncode}: {said}")
-    answer = done.stdout
+    said = f"{out[-800:]}\n{err[-800:]}"
+    if late:
+        faults.append(f"{case}: not done within {PATIENCE} s: {said}")
+    elif process.returncode != 0:
+        faults.append(f"{case}: ended with {process.returncode}: {said}")
+    answer = out
     if agent.name == "aider":
         path = os.path.join(work, "answer.txt")
         answer = open(path).read() if os.path.exists(path) else ""
@@ -156,7 +165,17 @@ def main():
     is_alone = alone()
     partner = Partner(None, "--keep", "1024")
     gateway = Gateway(CONFIG.format(base=partner.base_url, capability="claude/agent, chat/agent"))
-    gateway.start()
+    try:
+        gateway.start()
+        faults, figures = run(partner, gateway)
+    finally:
+        gateway.kill()
+        partner.stop()
+    finish(faults, f"{figures}; {'alone with the gateway' if is_alone else 'in the network of this machine'}")
+
+
+def run(partner, gateway):
+    """What was wrong, and the figures."""
     key = gateway.key("agents")
     agents = [agent for agent in AGENTS if LONG or not agent.long]
     cases = []
@@ -169,12 +188,8 @@ def main():
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         done = list(pool.map(lambda case: ask(gateway, *case, key), cases))
     faults = [fault for _, _, found in done for fault in found]
-    faults += judged(partner, gateway, cases)
-    faults += gateway.panics()
-    gateway.kill()
-    partner.stop()
-    where = "alone with the gateway" if is_alone else "in this machine's network"
-    finish(faults, f"{', '.join(f'{case} {seconds:.0f} s' for case, seconds, _ in done)}; {where}")
+    faults += judged(partner, gateway, cases) + gateway.panics()
+    return faults, ", ".join(f"{case} {seconds:.0f} s" for case, seconds, _ in done)
 
 
 main()
