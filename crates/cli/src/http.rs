@@ -1,4 +1,4 @@
-//! One HTTP call of a command: to the gateway's admin API, its data plane, or a provider under test.
+//! One HTTP call of a command: to the gateway's admin API or its data plane.
 
 use std::time::Duration;
 
@@ -27,8 +27,6 @@ pub(crate) struct Call<'a> {
     pub(crate) body: Vec<u8>,
     /// To the first byte of the answer.
     pub(crate) patience: Duration,
-    /// How the other side is reached.
-    pub(crate) options: TargetOptions,
 }
 
 impl<'a> Call<'a> {
@@ -41,8 +39,6 @@ impl<'a> Call<'a> {
             headers: Vec::new(),
             body: Vec::new(),
             patience: PATIENCE,
-            // The person at the keyboard named the address; the guard protects what a configuration names.
-            options: TargetOptions { allow_private_address: true, ..TargetOptions::default() },
         }
     }
 
@@ -102,7 +98,9 @@ async fn exchange(call: Call<'_>, mut each: impl FnMut(&[u8])) -> Result<Answer,
         let known = error.starts_with("can't connect");
         Failure::new(Exit::Network, if known { error } else { format!("{base}: {error}") })
     };
-    let target = Target::new(call.base, &call.options).map_err(|error| unreachable(&error))?;
+    // The person at the keyboard named the address; the guard protects what a configuration names.
+    let options = TargetOptions { allow_private_address: true, ..TargetOptions::default() };
+    let target = Target::new(call.base, &options).map_err(|error| unreachable(&error))?;
     let pool = Pool::new(PoolOptions::default());
     let headers = headers(&call)?;
     let outgoing =

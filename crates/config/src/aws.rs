@@ -34,16 +34,26 @@ pub(crate) fn region(
     given.or_else(addressed).or_else(|| variables.iter().find_map(|name| cx.env.var(name)))
 }
 
-/// How requests are signed, where no bearer key is sent.
+/// How requests are signed, where no bearer key is sent (`keyless`).
 pub(crate) fn read(
     name: &str,
     place: &Place,
     section: Section<'_>,
     facts: &PresetFacts,
     base_url: &str,
+    keyless: bool,
     cx: &mut Context<'_>,
 ) -> Option<Aws> {
-    if !facts.aws {
+    if !facts.aws || !keyless {
+        if let Some(node) = section.get("aws") {
+            let (message, help) = if facts.aws {
+                ("has both a key and `aws`", "leave one of them out")
+            } else {
+                ("is not asked with signed requests", "leave `aws` out, or say `type: bedrock`")
+            };
+            let problem = Problem::new("E0112", format!("provider `{name}` {message}"));
+            cx.problems.error(&node.place, problem.help(help));
+        }
         return None;
     }
     let Some(region) = region(section, Some(base_url), cx) else {
@@ -66,6 +76,13 @@ fn keys(name: &str, place: &Place, section: Section<'_>, cx: &mut Context<'_>) -
     let session_token = secret("session_token");
     if let (Some(access_key_id), Some(secret_access_key)) = halves {
         return Some(AwsKeys::Pair { access_key_id, secret_access_key, session_token });
+    }
+    let half = ["access_key_id", "secret_access_key"].into_iter().find_map(|it| given.get(it));
+    if let Some(node) = half {
+        let message = format!("provider `{name}` has half a key pair");
+        let help = "give both `access_key_id` and `secret_access_key`";
+        cx.problems.error(&node.place, Problem::new("E0112", message).help(help));
+        return None;
     }
     let variable = |name: &str| cx.env.var(name).map(|_| Secret::Env(name.into()));
     if given.get("profile").is_none()

@@ -152,9 +152,14 @@ fn one(name: &str, place: &Place, node: &Node, cx: &mut Context<'_>) -> Option<P
         cx.expect_readable(path, &node.place);
     }
     let timeouts = section.section("timeouts", TIMEOUTS);
-    let keys = keys(name, place, section, &facts, cx);
-    let signing =
-        if keys.is_empty() { aws::read(name, place, section, &facts, &base_url, cx) } else { None };
+    // What the file says goes before what the environment has.
+    let has_pair = facts.aws && section.get("aws").is_some();
+    let keys = if has_pair {
+        given_keys(name, section, cx)
+    } else {
+        keys(name, place, section, &facts, cx)
+    };
+    let aws = aws::read(name, place, section, &facts, &base_url, keys.is_empty(), cx);
     Some(Provider {
         name: ProviderName::new(name).ok()?,
         kind: facts.kind,
@@ -174,7 +179,7 @@ fn one(name: &str, place: &Place, node: &Node, cx: &mut Context<'_>) -> Option<P
         anthropic_version: section.text("anthropic_version").map(Into::into),
         layers: layers(section),
         tls_ca: section.section("tls", TLS).path("ca"),
-        aws: signing,
+        aws,
     })
 }
 
@@ -263,21 +268,22 @@ fn keys(
     facts: &PresetFacts,
     cx: &mut Context<'_>,
 ) -> Vec<Secret> {
+    if section.get("key").is_none() && section.get("keys").is_none_or(|it| it.items().is_empty()) {
+        return usual_key(name, place, facts, cx);
+    }
+    given_keys(name, section, cx)
+}
+
+/// Those of the file.
+fn given_keys(name: &str, section: Section<'_>, cx: &mut Context<'_>) -> Vec<Secret> {
     if let (Some(_), Some(node)) = (section.get("key"), section.get("keys")) {
         let message = format!("provider `{name}` has both `key` and `keys`");
         let problem = Problem::new("E0112", message).help("put all of them in `keys`");
         cx.problems.error(&node.place, problem);
     }
-    let given: Vec<&Node> = section
-        .get("key")
-        .into_iter()
-        .chain(section.get("keys").map_or(&[][..], Node::items))
-        .collect();
-    if given.is_empty() {
-        return usual_key(name, place, facts, cx);
-    }
+    let listed = section.get("keys").map_or(&[][..], Node::items);
     let mut keys = Vec::new();
-    for node in given {
+    for node in section.get("key").into_iter().chain(listed) {
         if let Some(text) = node.text().filter(|text| *text != "none") {
             keys.extend(cx.secret(text, &node.place, true));
         }

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use domain::{DialectId, RequestLimits};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 pub use crate::answer::{Answer, BlockKind, Choice, Delta, StreamEvent, StreamMerge};
 use crate::json::to_text;
@@ -357,6 +357,18 @@ pub enum ThinkingMode {
     Between,
     /// At most so many tokens.
     Budget(u64),
+}
+
+impl ThinkingMode {
+    /// As Claude takes it, wherever it is served.
+    pub(crate) fn to_value(self) -> Value {
+        match self {
+            Self::Off => json!({"type": "disabled"}),
+            Self::Adaptive => json!({"type": "adaptive"}),
+            Self::Between => json!({"type": "between_tools"}),
+            Self::Budget(tokens) => json!({"type": "enabled", "budget_tokens": tokens}),
+        }
+    }
 }
 
 impl Reasoning {

@@ -213,6 +213,93 @@ impl Intake {
         self.depth -= 1;
     }
 
+    /// The conversation, message by message; whether there is any. The first message that isn't the operator's ends the
+    /// prefix.
+    pub(crate) fn messages<'a>(
+        &mut self,
+        cursor: &mut Cursor<'a>,
+        message: fn(&mut Self, &mut Cursor<'a>) -> Role,
+    ) -> Result<bool, FieldError> {
+        let start = cursor.place();
+        if cursor.peek() != Some(b'[') {
+            return Err(wrong("messages", start, "expected an array"));
+        }
+        let mut items = cursor.array();
+        let mut last = None;
+        while cursor.item(&mut items) {
+            self.message();
+            let role = message(self, cursor);
+            if role != Role::System {
+                self.end_head();
+            }
+            last = Some(role);
+        }
+        self.has_if(last == Some(Role::Assistant), Feature::Prefill);
+        Ok(last.is_some())
+    }
+
+    /// A message that is its role and its blocks, where the prefix is told apart by other fields.
+    pub(crate) fn blocks_message<'a>(
+        &mut self,
+        cursor: &mut Cursor<'a>,
+        block: fn(&mut Self, &mut Cursor<'a>),
+    ) -> Role {
+        let mut role = Role::User;
+        let mut object = cursor.object();
+        while let Some(key) = cursor.key(&mut object) {
+            if key.is("content") {
+                self.content(cursor, block);
+            } else if key.is("role") {
+                let is_assistant = cursor.raw_is("\"assistant\"");
+                role = if is_assistant { Role::Assistant } else { Role::User };
+                cursor.skip();
+            } else {
+                self.whole(cursor);
+            }
+        }
+        role
+    }
+
+    /// A list of tools that say their `type`.
+    pub(crate) fn typed_tools(&mut self, cursor: &mut Cursor<'_>) {
+        let mut items = cursor.array();
+        while cursor.item(&mut items) {
+            let raw = cursor.raw();
+            let kind = word_at(&mut Cursor::new(raw), "type");
+            self.tool(raw);
+            self.has(match kind {
+                Some(kind) if kind.is("function") => Feature::Tools,
+                Some(kind) if kind.is("custom") => Feature::CustomTools,
+                _ => Feature::HostedTools,
+            });
+        }
+    }
+
+    /// `tool_calls` of an earlier turn, as chat completions and Cohere have them.
+    pub(crate) fn tool_calls(&mut self, cursor: &mut Cursor<'_>) {
+        let mut calls = *cursor;
+        let mut items = calls.array();
+        while calls.item(&mut items) {
+            self.allowance();
+            let mut call = calls.object();
+            while let Some(key) = calls.key(&mut call) {
+                if key.is("id") {
+                    self.call_id(&mut calls);
+                } else {
+                    calls.skip();
+                }
+            }
+        }
+        self.whole(cursor);
+    }
+
+    /// The id of a call, which counts as text.
+    pub(crate) fn id_text(&mut self, cursor: &mut Cursor<'_>) {
+        if let Some(id) = self.call_id(cursor) {
+            self.text(id);
+        }
+    }
+
     /// The model: what routing turns on.
     pub(crate) fn model(&mut self, cursor: &mut Cursor<'_>) -> Result<(), FieldError> {
         let start = cursor.place();
@@ -264,6 +351,17 @@ pub(crate) fn settle_model(peek: &mut Peek, request: &Incoming<'_>) -> Result<()
         return Err(FieldError::new("model", "this field is required"));
     }
     Ok(())
+}
+
+/// Who speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// The operator.
+    System,
+    /// The user, or a tool.
+    User,
+    /// The model.
+    Assistant,
 }
 
 /// Where media is.

@@ -17,6 +17,7 @@ pub mod anthropic_messages;
 pub mod bedrock_converse;
 mod closed_schema;
 pub mod cohere_chat;
+mod count_tokens;
 mod cursor;
 pub mod event_stream;
 pub mod exchange;

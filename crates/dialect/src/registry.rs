@@ -13,7 +13,8 @@ use crate::wire::{
     ModelRow, Peek, Seen, StreamForm, Target, TeeOptions, UpstreamFault, UpstreamRequest,
 };
 use crate::{
-    anthropic_messages, bedrock_converse, cohere_chat, gemini, openai_chat, openai_responses,
+    anthropic_messages, bedrock_converse, cohere_chat, count_tokens, gemini, openai_chat,
+    openai_responses,
 };
 
 /// The dialect of that id.
@@ -158,7 +159,9 @@ pub trait Dialect: Sync + Send {
     fn write_model(&self, row: &ModelRow) -> Vec<u8>;
 
     /// The answer that says a request holds so many tokens.
-    fn write_token_count(&self, tokens: u64) -> Vec<u8>;
+    fn write_token_count(&self, tokens: u64) -> Vec<u8> {
+        count_tokens::answer("input_tokens", tokens)
+    }
 }
 
 /// Watches an answer that is forwarded and reads what the ledger needs.

@@ -7,6 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::json::fnv;
+use crate::loss::Corner;
 
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
@@ -99,6 +100,34 @@ pub(crate) fn original(id: &str) -> Cow<'_, str> {
         .map_or(Cow::Borrowed(id), Cow::Owned)
 }
 
+/// As a chat or Responses host takes it; `note` is told what is done to the id.
+pub(crate) fn for_chat(id: &str, nine: bool, mut note: impl FnMut(Corner)) -> String {
+    if has_thought(id) {
+        note(Corner::SignedReasoning);
+    }
+    let id = original(id);
+    if !nine {
+        return id.into_owned();
+    }
+    let fitted = of_nine(&id);
+    if fitted != id {
+        note(Corner::ToolIds);
+    }
+    fitted.into_owned()
+}
+
+/// As [`for_messages`]; `note` is told what is done to the id.
+pub(crate) fn fit_messages(id: &str, mut note: impl FnMut(Corner)) -> String {
+    if has_thought(id) {
+        note(Corner::SignedReasoning);
+    }
+    let fitted = for_messages(id);
+    if fitted != id {
+        note(Corner::ToolIds);
+    }
+    fitted.into_owned()
+}
+
 /// Nine letters and digits (Mistral).
 pub(crate) fn of_nine(id: &str) -> Cow<'_, str> {
     let id = id.split_once(THOUGHT).map_or(id, |(bare, _)| bare);
@@ -156,5 +185,22 @@ mod tests {
         assert_eq!(original(&shown), "call.1");
         assert_eq!(with_thought("a", "not base64"), "a");
         assert!(is_made_up(&made_up("x", 1)) && made_up("x", 1) != made_up("y", 1));
+    }
+
+    #[test]
+    fn what_is_done_to_an_id_is_told() {
+        let told = |fit: &dyn Fn(&mut Vec<Corner>) -> String| {
+            let mut corners = Vec::new();
+            (fit(&mut corners), corners)
+        };
+        let messages = |id: &str| told(&|to| fit_messages(id, |corner| to.push(corner)));
+        assert_eq!(messages("call_1"), ("call_1".to_owned(), vec![]));
+        assert_eq!(messages("call.1").1, [Corner::ToolIds]);
+        let bare = messages("call_1__thought__YWJj");
+        assert_eq!(bare, ("call_1".to_owned(), vec![Corner::SignedReasoning, Corner::ToolIds]));
+        let chat = |id: &str, nine| told(&|to| for_chat(id, nine, |corner| to.push(corner)));
+        assert_eq!(chat("call.1", false), ("call.1".to_owned(), vec![]));
+        assert_eq!(chat("call_1__thought__YWJj", false).1, [Corner::SignedReasoning]);
+        assert_eq!(chat("call.1", true).1, [Corner::ToolIds]);
     }
 }

@@ -3,6 +3,8 @@
 
 use serde_json::{Value, json};
 
+use crate::loss::Corner;
+
 /// The schema of the stand-in function.
 pub(crate) fn schema() -> Value {
     json!({
@@ -22,6 +24,20 @@ pub(crate) fn unwrap(arguments: &str) -> String {
         },
         Err(_) => arguments.to_owned(),
     }
+}
+
+/// The input of a call for a host that takes objects only; `note` is told where one had to be made.
+pub(crate) fn object(input: &str, custom: bool, mut note: impl FnMut(Corner)) -> Value {
+    if custom {
+        return json!({"input": input});
+    }
+    if input.trim().is_empty() {
+        return json!({});
+    }
+    serde_json::from_str(input).ok().filter(Value::is_object).unwrap_or_else(|| {
+        note(Corner::ToolInput);
+        json!({"input": unwrap(input)})
+    })
 }
 
 /// The wrapper of a text.

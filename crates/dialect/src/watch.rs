@@ -1,4 +1,4 @@
-//! Answers that pass, watched: what both dialects' tees share. The bytes go on as they came; a reader looks at
+//! Answers that pass, watched: what the dialects' tees share. The bytes go on as they came; a reader looks at
 //! each event, or at the whole body at its end.
 
 use bytes::Bytes;
@@ -33,14 +33,18 @@ pub(crate) trait Reader: Default + Send {
     /// Whether a stream has a terminator of its own. Without one, the body's end is it.
     const TERMINATED: bool = true;
 
-    /// One event of a stream.
-    fn event(&mut self, event: SseEvent<'_>, seen: &mut Seen) -> Step;
+    /// One event of a stream. An endpoint that never streams leaves this and the next two as they are.
+    fn event(&mut self, _event: SseEvent<'_>, _seen: &mut Seen) -> Step {
+        Step::Idle
+    }
     /// A whole body that is valid JSON; sets `seen.complete`.
     fn body(&mut self, body: &[u8], seen: &mut Seen);
     /// Whether the success terminator of the stream has passed.
-    fn is_complete(&self) -> bool;
+    fn is_complete(&self) -> bool {
+        false
+    }
     /// Adds what is known only at the end.
-    fn finish(&mut self, seen: &mut Seen);
+    fn finish(&mut self, _seen: &mut Seen) {}
 }
 
 pub(crate) fn tee<R: Reader + 'static>(options: TeeOptions) -> Box<dyn Tee> {

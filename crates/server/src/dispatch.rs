@@ -60,6 +60,8 @@ pub struct Reply {
     pub headers: HeaderMap,
     /// Its body, still coming.
     pub source: Source,
+    /// Which of the provider's keys it was asked with.
+    pub key: Option<usize>,
 }
 
 /// An attempt that brought no usable answer.
@@ -235,9 +237,13 @@ pub async fn send(worker: &Worker, call: &Call) -> Result<Reply, Fault> {
             http(worker, call).await?
         }
     };
+    let key = reply.key;
     if !reply.status.is_success() {
-        return Err(Box::pin(error_answer(call, reply)).await);
+        let fault = Box::pin(error_answer(call, reply)).await;
+        judge(call, key, fault.fault.class != ErrorClass::Auth);
+        return Err(fault);
     }
+    judge(call, key, true);
     let coded = reply.headers.get(http::header::CONTENT_ENCODING);
     if coded.is_some_and(|it| !it.as_bytes().eq_ignore_ascii_case(b"identity")) {
         return Err(Fault::silent(
@@ -249,6 +255,18 @@ pub async fn send(worker: &Worker, call: &Call) -> Result<Reply, Fault> {
     Ok(reply)
 }
 
+/// A key that was refused rests for a while. What a refusal is, the dialect knows: not every vendor says it by the status.
+fn judge(call: &Call, key: Option<usize>, accepted: bool) {
+    let keys = &call.offer.provider.keys;
+    match key {
+        Some(index) if accepted => keys.accepted(index),
+        Some(index) => {
+            keys.refused(index, Instant::now());
+        }
+        None => {}
+    }
+}
+
 async fn http(worker: &Worker, call: &Call) -> Result<Reply, Fault> {
     let provider = &call.offer.provider;
     let Some(target) = &call.target else {
@@ -257,27 +275,22 @@ async fn http(worker: &Worker, call: &Call) -> Result<Reply, Fault> {
     let mut headers = call.headers.clone();
     let key = credential(&mut headers, call)?;
     if let Some(signing) = &provider.signing {
-        sign(&mut headers, call, target, signing, worker.gateway.now());
+        let now = worker.gateway.now();
+        for (name, value) in signature(signing, &Method::POST, target, &call.path, &call.body, now)
+        {
+            secret(&mut headers, name, &value)?;
+        }
     }
     trace(&mut headers, worker);
     let outgoing =
         Outgoing { method: Method::POST, path: &call.path, headers, body: call.body.clone() };
     match worker.pool.send(target, outgoing, &provider.deadlines).await {
-        Ok(incoming) => {
-            if let Some(index) = key {
-                match incoming.status.as_u16() {
-                    401 | 403 => {
-                        provider.keys.refused(index, Instant::now());
-                    }
-                    _ => provider.keys.accepted(index),
-                }
-            }
-            Ok(Reply {
-                status: incoming.status,
-                headers: incoming.headers,
-                source: Source::Http(incoming.body),
-            })
-        }
+        Ok(incoming) => Ok(Reply {
+            status: incoming.status,
+            headers: incoming.headers,
+            source: Source::Http(incoming.body),
+            key,
+        }),
         Err(error) => Err(Fault::silent(error.class, error.sent, error.message)),
     }
 }
@@ -296,32 +309,38 @@ fn credential(headers: &mut HeaderMap, call: &Call) -> Result<Option<usize>, Fau
         ));
     };
     let (name, text) = provider.auth.header(picked.secret.reveal());
-    let Ok(mut value) = HeaderValue::from_str(&text) else {
-        return Err(Fault::silent(
-            ErrorClass::Auth,
-            false,
-            "the provider's key holds characters no header may",
-        ));
-    };
-    value.set_sensitive(true);
-    headers.insert(HeaderName::from_static(name), value);
+    secret(headers, name, &text)?;
     Ok(Some(picked.index))
 }
 
-/// Signs the request as it will be on the wire. What is not signed may be added after it.
-fn sign(headers: &mut HeaderMap, call: &Call, target: &Target, signing: &Signing, now: UnixMicros) {
-    let whole = format!("{}{}", target.base_path(), call.path);
+/// Sets a header that no log may show.
+fn secret(headers: &mut HeaderMap, name: &'static str, text: &str) -> Result<(), Fault> {
+    let Ok(mut value) = HeaderValue::from_str(text) else {
+        let why = "the provider's key holds characters no header may";
+        return Err(Fault::silent(ErrorClass::Auth, false, why));
+    };
+    value.set_sensitive(true);
+    headers.insert(HeaderName::from_static(name), value);
+    Ok(())
+}
+
+/// The headers that sign a request as it will be on the wire. What is not signed may be added beside them.
+pub fn signature(
+    signing: &Signing,
+    method: &Method,
+    target: &Target,
+    path: &str,
+    body: &[u8],
+    now: UnixMicros,
+) -> Vec<(&'static str, String)> {
+    let whole = format!("{}{path}", target.base_path());
     let (path, query) = whole.split_once('?').unwrap_or((&whole, ""));
-    let signed = [("host", target.authority()), ("content-type", "application/json")];
-    let request =
-        Signable { method: "POST", path, query, headers: &signed, body: Some(&call.body) };
+    let host = ("host", target.authority());
+    let with_body = [host, ("content-type", "application/json")];
+    let headers = if body.is_empty() { &with_body[..1] } else { &with_body[..] };
+    let request = Signable { method: method.as_str(), path, query, headers, body: Some(body) };
     let scope = Scope { region: &signing.region, service: &signing.service };
-    for (name, value) in sigv4::sign(&request, &signing.keys, scope, now) {
-        if let Ok(mut value) = HeaderValue::from_str(&value) {
-            value.set_sensitive(true);
-            headers.insert(HeaderName::from_static(name), value);
-        }
-    }
+    sigv4::sign(&request, &signing.keys, scope, now)
 }
 
 fn trace(headers: &mut HeaderMap, worker: &Worker) {
@@ -360,7 +379,7 @@ async fn demo(worker: &Worker, call: &Call) -> Result<Reply, Fault> {
     if let Source::Demo(body) = &mut source {
         body.first_delay().await;
     }
-    Ok(Reply { status, headers: map, source })
+    Ok(Reply { status, headers: map, source, key: None })
 }
 
 /// Most bytes of an error answer that are read.

@@ -26,6 +26,7 @@ pub mod listen;
 pub mod local;
 pub mod plan;
 mod planted;
+pub mod probe;
 pub mod read;
 pub mod relay;
 pub mod reload;

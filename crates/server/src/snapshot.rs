@@ -384,7 +384,8 @@ impl Snapshot {
     }
 }
 
-fn provider(from: &config::Provider, catalog: &Catalog) -> Result<Provider, SnapshotError> {
+/// A configured provider, ready to be called.
+pub fn provider(from: &config::Provider, catalog: &Catalog) -> Result<Provider, SnapshotError> {
     let name = from.name.as_str().to_owned();
     let preset = from.preset.as_deref().and_then(|preset| catalog.preset(preset));
     let mut keys = Vec::with_capacity(from.keys.len());

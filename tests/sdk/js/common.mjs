@@ -48,8 +48,6 @@ export function marked() {
 
 export const onlyProvider = (dialect, name, run) =>
   test(name, { skip: provider !== dialect && `only a provider that speaks ${dialect} can do this` }, run);
-export const notAtProvider = (dialects, name, run) =>
-  test(name, { skip: dialects.includes(provider) && `a provider that speaks ${provider} has nothing like it` }, run);
 export const onlyGateway = (name, run) =>
   test(name, { skip: !gateway && "a promise of the gateway, not of the mock" }, run);
 export const onlySpent = (name, run) => test(name, { skip: !spentKey && "no key with a spent budget given" }, run);

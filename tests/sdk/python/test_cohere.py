@@ -75,7 +75,7 @@ class CohereSuite(Marked):
         answer = self.chat("lorem", user(f"90 {self.mark}"), max_tokens=7)
         self.assertEqual((answer.finish_reason, answer.usage.billed_units.output_tokens), ("MAX_TOKENS", 7))
 
-    @unless_provider("responses", "a provider that speaks Responses has nothing like it")
+    @unless_provider("responses", "Responses has no stop sequences")
     def test_stop_sequence(self):
         answer = self.chat(messages=user(f"before STOP after {self.mark}"), stop_sequences=["STOP"])
         self.assertEqual(text_of(answer), "before ")
@@ -171,7 +171,6 @@ class CohereSuite(Marked):
         answer = self.chat("tools", tools=TOOLS, tool_choice="NONE")
         self.assertEqual((answer.message.tool_calls, text_of(answer)), (None, f"hello {self.mark}"))
 
-    @unless_provider("gemini", "the fake partner does not show a document within a result of Gemini's")
     def test_parallel_tools_and_their_results(self):
         turns = user(f"say your plan {self.mark}")
         answer = self.chat("tools", turns, tools=TOOLS)

@@ -65,13 +65,13 @@ class OpenAISuite(Marked):
         self.assertEqual(answer.choices[0].finish_reason, "length")
         self.assertEqual(answer.usage.completion_tokens, 7)
 
-    @unless_provider("responses", "a provider that speaks Responses has nothing like it")
+    @unless_provider("responses", "Responses has no stop sequences")
     def test_stop_sequence(self):
         answer = self.create(messages=user(f"before STOP after {self.mark}"), stop=["STOP"])
         self.assertEqual(answer.choices[0].message.content, "before ")
         self.assertEqual(answer.choices[0].finish_reason, "stop")
 
-    @unless_provider("cohere", "a provider that speaks Cohere's chat has nothing like it")
+    @unless_provider("cohere", "Cohere has no word for a refusal")
     def test_refusal(self):
         choice = self.create("refusal").choices[0]
         self.assertTrue(choice.message.refusal or choice.finish_reason == "content_filter")
@@ -86,8 +86,8 @@ class OpenAISuite(Marked):
         again = self.create("lorem", user("20"), n=3, seed=7)
         self.assertEqual(again.choices[0].message.content, answer.choices[0].message.content)
 
-    @unless_provider("bedrock", "a provider that speaks Converse has nothing like it")
-    @unless_provider("cohere", "a provider that speaks Cohere's chat has nothing like it")
+    @unless_provider("bedrock", "Converse does not tell reasoning from output")
+    @unless_provider("cohere", "Cohere does not tell reasoning from output")
     def test_reasoning_is_counted(self):
         answer = self.create(reasoning_effort="low", max_completion_tokens=4000)
         self.assertGreater(answer.usage.completion_tokens_details.reasoning_tokens, 0)

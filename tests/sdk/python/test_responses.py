@@ -63,7 +63,7 @@ class ResponsesSuite(Marked):
         self.assertEqual((answer.status, answer.incomplete_details.reason), ("incomplete", "max_output_tokens"))
         self.assertEqual(answer.usage.output_tokens, 7)
 
-    @unless_provider("cohere", "a provider that speaks Cohere's chat has nothing like it")
+    @unless_provider("cohere", "Cohere has no word for a refusal")
     def test_refusal(self):
         answer = self.create("refusal")
         kinds = [part.type for item in answer.output for part in item.content]
@@ -77,13 +77,13 @@ class ResponsesSuite(Marked):
     # -- reasoning
 
     @unless_provider("bedrock", "Converse does not tell reasoning from output")
-    @unless_provider("cohere", "a provider that speaks Cohere's chat has nothing like it")
+    @unless_provider("cohere", "Cohere does not tell reasoning from output")
     def test_reasoning_is_counted(self):
         answer = self.create(reasoning={"effort": "low"}, max_output_tokens=4000)
         self.assertGreater(answer.usage.output_tokens_details.reasoning_tokens, 0)
         self.assertEqual(answer.output_text, f"hello {self.mark}")
 
-    @unless_provider("cohere", "a provider that speaks Cohere's chat has nothing like it")
+    @unless_provider("cohere", "Cohere's thinking bears no signature")
     @unless_provider("gemini", "Gemini's signatures are no item of reasoning")
     def test_reasoning_goes_back_through_tools(self):
         """The providers behind take their own reasoning back as it was, and nobody else's."""
@@ -160,7 +160,7 @@ class ResponsesSuite(Marked):
         self.assertEqual(events[-1].response.incomplete_details.reason, "max_output_tokens")
 
     @unless_provider("bedrock", "Converse has no word for a refusal")
-    @unless_provider("cohere", "a provider that speaks Cohere's chat has nothing like it")
+    @unless_provider("cohere", "Cohere has no word for a refusal")
     @unless_provider("gemini", "Gemini refuses by a finish reason, not in words")
     def test_streamed_refusal(self):
         events = list(self.create("refusal", stream=True))
@@ -203,7 +203,7 @@ class ResponsesSuite(Marked):
         self.assertEqual(answer.output_text, "weather: rain\nclock: noon")
 
     @unless_provider("bedrock", "Converse can't be told to call one tool at a time")
-    @unless_provider("cohere", "a provider that speaks Cohere's chat has nothing like it")
+    @unless_provider("cohere", "Cohere can't be told to call one tool at a time")
     @unless_provider("gemini", "Gemini cannot be told to make one call")
     def test_parallel_can_be_forbidden(self):
         answer = self.create("tools", tools=TOOLS, parallel_tool_calls=False)
@@ -265,7 +265,7 @@ class ResponsesSuite(Marked):
         answer = self.create("json", f"as json: {self.mark}", text={"format": {"type": "json_object"}})
         self.assertIsInstance(json.loads(answer.output_text), dict)
 
-    @unless_provider("cohere", "a provider that speaks Cohere's chat has nothing like it")
+    @unless_provider("cohere", "Cohere takes plain text documents only")
     def test_image_and_document(self):
         parts = [
             {"type": "input_text", "text": self.mark},

@@ -4,9 +4,10 @@ use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 
+use catalog::Catalog;
 use serde_json::json;
+use server::probe::Verdict;
 
-use super::provider::Verdict;
 use crate::cli::Global;
 use crate::exit::{Done, Exit, Failure};
 use crate::surroundings::{self, Process, Source};
@@ -54,7 +55,8 @@ pub(crate) fn run(args: &Args, global: &Global) -> Done {
         checks.extend(certificates(config));
         checks.extend(keys(config));
         if !args.offline {
-            checks.extend(providers(config));
+            // The built-in facts are enough to ask: an imported table has prices only.
+            checks.extend(providers(config, catalog::builtin()));
         }
     }
     checks.extend(super::ledger::check(global).map(|outcome| match outcome {
@@ -285,15 +287,15 @@ fn renew(key: &config::Secret) -> String {
     }
 }
 
-fn providers(config: &config::Config) -> Vec<Check> {
+fn providers(config: &config::Config, catalog: &Catalog) -> Vec<Check> {
     let mut checks = Vec::new();
     for provider in &config.providers {
-        for it in super::provider::ask(provider) {
-            let said = format!("{}: {}", it.name, it.said);
-            checks.push(match it.verdict {
+        for it in super::provider::ask(provider, catalog) {
+            let said = format!("{}: {}", it.name, it.outcome.said);
+            checks.push(match it.outcome.verdict {
                 Verdict::Good => Check::good("provider", said),
                 Verdict::KeyRefused => {
-                    let fix = it.key.as_ref().or(provider.keys.first()).map(renew);
+                    let fix = it.outcome.key.as_ref().or(provider.keys.first()).map(renew);
                     Check::bad(
                         "provider",
                         said,

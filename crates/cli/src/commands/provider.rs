@@ -1,14 +1,14 @@
 //! `outrigger provider`: who serves, and whether they answer.
 
+use catalog::Catalog;
 use clap_complete::engine::ArgValueCandidates;
 use config::{Provider, ProviderKind, Secret};
 use serde_json::json;
-use upstream::TargetOptions;
+use server::probe::{Outcome, Verdict};
 
 use crate::cli::Global;
 use crate::exit::{Done, Exit, Failure};
-use crate::http::{self, Call};
-use crate::{names, overlay, surroundings};
+use crate::{clock, names, overlay, surroundings};
 
 /// List providers, test whether they answer.
 #[derive(Debug, clap::Args)]
@@ -86,29 +86,19 @@ fn ls(global: &Global) -> Done {
     })
 }
 
-/// What a test says about a provider.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
-    /// It answers.
-    Good,
-    /// It answers and does not take the key.
-    KeyRefused,
-    /// It does not answer, or not as it should.
-    Bad,
-}
-
-/// How a test went.
-pub(crate) struct Outcome {
+/// A test and whose it was.
+pub(crate) struct Tested {
     pub(crate) name: String,
-    pub(crate) key: Option<Secret>,
-    pub(crate) verdict: Verdict,
-    pub(crate) said: String,
-    millis: Option<u128>,
+    pub(crate) outcome: Outcome,
 }
 
-impl Outcome {
+impl Tested {
     fn good(&self) -> bool {
-        self.verdict == Verdict::Good
+        self.outcome.verdict == Verdict::Good
+    }
+
+    fn millis(&self) -> Option<u64> {
+        self.outcome.took.map(|it| u64::try_from(it.as_millis()).unwrap_or(u64::MAX))
     }
 }
 
@@ -122,24 +112,25 @@ fn test(only: Option<&str>, global: &Global) -> Done {
         return Err(unknown(name, providers));
     }
     let chosen = providers.iter().filter(|it| only.is_none_or(|name| it.name.as_str() == name));
-    let outcomes: Vec<Outcome> = chosen.flat_map(ask).collect();
-    let list: Vec<_> = outcomes
+    let catalog = overlay::catalog(global)?;
+    let tests: Vec<Tested> = chosen.flat_map(|it| ask(it, &catalog)).collect();
+    let list: Vec<_> = tests
         .iter()
-        .map(|it| json!({"provider": it.name, "ok": it.good(), "said": it.said, "ms": it.millis.map(|it| it as u64)}))
+        .map(|it| json!({"provider": it.name, "ok": it.good(), "said": it.outcome.said, "ms": it.millis()}))
         .collect();
-    let rows: Vec<Vec<String>> = outcomes
+    let rows: Vec<Vec<String>> = tests
         .iter()
         .map(|it| {
-            let millis = it.millis.map_or_else(String::new, |millis| format!("{millis} ms"));
+            let millis = it.millis().map_or_else(String::new, |millis| format!("{millis} ms"));
             let word = output.mark(if it.good() { "ok" } else { "failed" }, it.good());
-            vec![it.name.clone(), word, it.said.clone(), millis]
+            vec![it.name.clone(), word, it.outcome.said.clone(), millis]
         })
         .collect();
     output.listing(&json!({"tests": list}), "tests", || {
         output.table(&["provider", "state", "answer", "time"], &rows, &[3])
     })?;
     // A refused key is the only trouble that a better network does not mend.
-    let worst = outcomes.iter().map(|it| it.verdict).max_by_key(|it| *it as u8);
+    let worst = tests.iter().map(|it| it.outcome.verdict).max_by_key(|it| *it as u8);
     match worst {
         None | Some(Verdict::Good) => Ok(()),
         Some(Verdict::KeyRefused) => Err(Failure::silent(Exit::Denied)),
@@ -148,70 +139,15 @@ fn test(only: Option<&str>, global: &Global) -> Done {
 }
 
 /// Asks a provider for its models with each of its keys.
-pub(crate) fn ask(provider: &Provider) -> Vec<Outcome> {
-    if provider.kind == ProviderKind::Demo {
-        let said = "built in".to_owned();
-        let name = provider.name.to_string();
-        return vec![Outcome { name, key: None, verdict: Verdict::Good, said, millis: None }];
-    }
-    if provider.keys.is_empty() {
-        return vec![ask_with(provider, None, provider.name.as_str())];
-    }
+pub(crate) fn ask(provider: &Provider, catalog: &Catalog) -> Vec<Tested> {
     let several = provider.keys.len() > 1;
-    let named = |key: &Secret| {
-        if several {
-            format!("{} ({})", provider.name, key.shown())
-        } else {
-            provider.name.to_string()
-        }
-    };
-    provider.keys.iter().map(|key| ask_with(provider, Some(key), &named(key))).collect()
-}
-
-fn ask_with(provider: &Provider, key: Option<&Secret>, name: &str) -> Outcome {
-    let outcome = |verdict, said: String, millis| Outcome {
-        name: name.to_owned(),
-        key: key.cloned(),
-        verdict,
-        said,
-        millis,
-    };
-    let failed = |said| outcome(Verdict::Bad, said, None);
-    let secret = match key.map(surroundings::reveal).transpose() {
-        Ok(secret) => secret,
-        Err(failure) => return outcome(Verdict::KeyRefused, failure.message, None),
-    };
-    let ca = provider.tls_ca.as_ref().map(std::fs::read).transpose();
-    let Ok(ca_pem) = ca else { return failed("its `tls.ca` can't be read".into()) };
-    let mut call = Call::get(&provider.base_url, "/models");
-    call.options = TargetOptions {
-        allow_private_address: provider.allow_private_address,
-        ca_pem,
-        ..TargetOptions::default()
-    };
-    let preset = provider.preset.as_deref().and_then(|name| catalog::builtin().preset(name));
-    let style = preset.map_or(catalog::AuthStyle::Bearer, |it| it.auth);
-    call.headers.extend(secret.map(|secret| style.header(&secret)));
-    if provider.kind == ProviderKind::Anthropic {
-        let version = provider.anthropic_version.clone().unwrap_or_else(|| "2023-06-01".into());
-        call.headers.push(("anthropic-version", version));
-    }
-    match http::send(call, |_| ()) {
-        Ok(answer) => {
-            let (verdict, said) = judged(answer.status);
-            outcome(verdict, said, Some(answer.total.as_millis()))
-        }
-        Err(failure) => failed(failure.message),
-    }
-}
-
-/// What the status of a list of models says about the provider.
-fn judged(status: u16) -> (Verdict, String) {
-    match status {
-        200..=299 => (Verdict::Good, "answers".into()),
-        401 | 403 => (Verdict::KeyRefused, format!("answers, but refuses the key (HTTP {status})")),
-        404 | 405 => (Verdict::Good, format!("answers, but lists no models (HTTP {status})")),
-        429 => (Verdict::Good, "answers, but its rate limit is reached (HTTP 429)".into()),
-        _ => (Verdict::Bad, format!("answers with HTTP {status}")),
-    }
+    let outcomes = server::probe::probe(provider, catalog, clock::now()).into_iter();
+    let tested = outcomes.map(|outcome| {
+        let name = match &outcome.key {
+            Some(key) if several => format!("{} ({})", provider.name, key.shown()),
+            _ => provider.name.to_string(),
+        };
+        Tested { name, outcome }
+    });
+    tested.collect()
 }

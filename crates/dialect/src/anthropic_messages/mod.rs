@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use domain::{DialectId, Endpoint, Feature, Features, LossReport};
 
+use crate::count_tokens::{self, InputTokens};
 use crate::exchange::{Answer, Exchange};
 use crate::loss::Corner;
 use crate::registry::{Dialect, StreamReader, StreamWriter, Tee};
@@ -13,8 +14,7 @@ use crate::wire::{
     StreamForm, Target, TeeOptions, UpstreamFault, UpstreamRequest,
 };
 
-pub(crate) mod count_tokens;
-mod errors;
+pub(crate) mod errors;
 mod models;
 mod peek;
 mod read_answer;
@@ -79,7 +79,7 @@ impl Dialect for AnthropicMessages {
 
     fn tee(&self, endpoint: Endpoint, options: TeeOptions) -> Box<dyn Tee> {
         match endpoint {
-            Endpoint::CountTokens => count_tokens::tee(),
+            Endpoint::CountTokens => count_tokens::tee::<InputTokens>(),
             Endpoint::Chat | Endpoint::Embeddings | Endpoint::Models => tee::tee(options),
         }
     }
@@ -152,10 +152,6 @@ impl Dialect for AnthropicMessages {
 
     fn write_model(&self, row: &ModelRow) -> Vec<u8> {
         models::one(row)
-    }
-
-    fn write_token_count(&self, tokens: u64) -> Vec<u8> {
-        count_tokens::answer(tokens)
     }
 }
 

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use domain::{Feature, ImageDetail};
 
 use crate::cursor::Cursor;
-use crate::intake::{Intake, Place, boolean, is_set, splice, unsigned, word_at, wrong};
+use crate::intake::{Intake, Place, boolean, is_set, splice, unsigned, word_at};
 use crate::wire::{Edits, FieldError, Incoming, Peek};
 
 pub(super) fn peek(request: &Incoming<'_>) -> Result<Peek, FieldError> {
@@ -38,7 +38,10 @@ impl Reader {
         let it = &mut self.intake;
         match key {
             "model" => it.model(cursor)?,
-            "messages" => self.messages(cursor)?,
+            "messages" => {
+                self.has_messages |=
+                    it.messages(cursor, |it, cursor| it.blocks_message(cursor, block))?;
+            }
             "system" => {
                 let none = cursor.is_null() || cursor.is_empty_array();
                 it.has_if(!none, Feature::System);
@@ -122,34 +125,6 @@ impl Reader {
             }
         }
     }
-
-    fn messages(&mut self, cursor: &mut Cursor<'_>) -> Result<(), FieldError> {
-        let start = cursor.place();
-        if cursor.peek() != Some(b'[') {
-            return Err(wrong("messages", start, "expected an array"));
-        }
-        let mut items = cursor.array();
-        let mut ends_with_assistant = false;
-        while cursor.item(&mut items) {
-            self.has_messages = true;
-            self.intake.message();
-            let mut object = cursor.object();
-            ends_with_assistant = false;
-            while let Some(key) = cursor.key(&mut object) {
-                if key.is("content") {
-                    self.intake.content(cursor, block);
-                } else if key.is("role") {
-                    ends_with_assistant = cursor.raw_is("\"assistant\"");
-                    cursor.skip();
-                } else {
-                    self.intake.whole(cursor);
-                }
-            }
-            self.intake.end_head();
-        }
-        self.intake.has_if(ends_with_assistant, Feature::Prefill);
-        Ok(())
-    }
 }
 
 fn block(it: &mut Intake, cursor: &mut Cursor<'_>) {
@@ -159,11 +134,7 @@ fn block(it: &mut Intake, cursor: &mut Cursor<'_>) {
     while let Some(key) = cursor.key(&mut object) {
         match &*key.decode() {
             "type" => kind = read_kind(it, cursor),
-            "id" | "tool_use_id" => {
-                if let Some(id) = it.call_id(cursor) {
-                    it.text(id);
-                }
-            }
+            "id" | "tool_use_id" => it.id_text(cursor),
             "source" => held = source(it, cursor),
             "content" => it.content(cursor, block),
             "cache_control" => it.has_if(is_set(cursor), Feature::CacheHints),

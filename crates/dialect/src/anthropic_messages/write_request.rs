@@ -270,7 +270,7 @@ impl Writer<'_, '_> {
     fn adaptive(&mut self) -> (Option<Value>, Option<&'static str>) {
         let reasoning = self.exchange.reasoning;
         if self.has_own_thinking() && reasoning.thinking.is_some() || self.is_same() {
-            let mode = reasoning.thinking.map(|mode| self.display(thinking_value(mode)));
+            let mode = reasoning.thinking.map(|mode| self.display(mode.to_value()));
             return (mode, reasoning.effort.map(Effort::as_messages_str));
         }
         let effort = match (reasoning.effort, reasoning.thinking) {
@@ -309,7 +309,7 @@ impl Writer<'_, '_> {
         let reasoning = self.exchange.reasoning;
         let wanted = match (reasoning.thinking, reasoning.effort) {
             (Some(ThinkingMode::Budget(tokens)), _) if self.has_own_thinking() => {
-                return Some(self.display(thinking_value(ThinkingMode::Budget(tokens))));
+                return Some(self.display(ThinkingMode::Budget(tokens).to_value()));
             }
             (Some(ThinkingMode::Budget(tokens)), _) => tokens,
             (Some(ThinkingMode::Off), _) | (None, Some(Effort::None)) => {
@@ -329,7 +329,7 @@ impl Writer<'_, '_> {
             self.note(Corner::NoReasoning);
             return None;
         }
-        Some(self.display(thinking_value(ThinkingMode::Budget(wanted.min(max_tokens - 1)))))
+        Some(self.display(ThinkingMode::Budget(wanted.min(max_tokens - 1)).to_value()))
     }
 
     fn write_sampling(&mut self, thinks: bool) {
@@ -409,15 +409,6 @@ impl Writer<'_, '_> {
             self.note_if(hint == CacheHint::Long && !self.is_same(), Corner::CacheLifetime);
             self.body.put("cache_control", cache_control(hint));
         }
-    }
-}
-
-fn thinking_value(mode: ThinkingMode) -> Value {
-    match mode {
-        ThinkingMode::Off => json!({"type": "disabled"}),
-        ThinkingMode::Adaptive => json!({"type": "adaptive"}),
-        ThinkingMode::Between => json!({"type": "between_tools"}),
-        ThinkingMode::Budget(tokens) => json!({"type": "enabled", "budget_tokens": tokens}),
     }
 }
 

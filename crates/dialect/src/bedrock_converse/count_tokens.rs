@@ -1,15 +1,11 @@
 //! `/model/{id}/count-tokens`: the request, which wraps another, and the answer.
 
-use domain::Usage;
-
 use super::errors;
 use super::peek;
+use crate::count_tokens::Counted;
 use crate::cursor::Cursor;
 use crate::intake::Intake;
-use crate::registry::Tee;
-use crate::sse::SseEvent;
-use crate::watch::{self, Reader, Step};
-use crate::wire::{FieldError, Incoming, Peek, Seen, TeeOptions};
+use crate::wire::{FieldError, Incoming, Peek, UpstreamFault};
 
 /// What is typed of the request within: a Converse request, or the bytes of a model's own.
 pub(super) fn peek(request: &Incoming<'_>) -> Result<Peek, FieldError> {
@@ -23,7 +19,12 @@ pub(super) fn peek(request: &Incoming<'_>) -> Result<Peek, FieldError> {
         let mut input = cursor.object();
         while let Some(kind) = cursor.key(&mut input) {
             if kind.is("converse") {
-                return peek::peek(&Incoming { body: cursor.raw(), ..*request });
+                let at = cursor.place();
+                let mut peek = peek::peek(&Incoming { body: cursor.raw(), ..*request })?;
+                for cut in &mut peek.cuts {
+                    *cut = cut.start + at..cut.end + at;
+                }
+                return Ok(peek);
             }
             if kind.is("invokeModel") {
                 let mut intake = Intake::new();
@@ -37,75 +38,30 @@ pub(super) fn peek(request: &Incoming<'_>) -> Result<Peek, FieldError> {
     Err(FieldError::new("input", "expected converse or invokeModel"))
 }
 
-/// A reader of the whole answer. Counting uses nothing: its usage is zero, not unknown.
-pub(super) fn tee() -> Box<dyn Tee> {
-    watch::tee::<Counted>(TeeOptions::default())
-}
+/// How the answer says it.
+pub(super) struct InputTokens;
 
-/// The answer that says `tokens`.
-pub(super) fn answer(tokens: u64) -> Vec<u8> {
-    let mut out = Vec::with_capacity(40);
-    out.extend_from_slice(br#"{"inputTokens":"#);
-    out.extend_from_slice(itoa::Buffer::new().format(tokens).as_bytes());
-    out.push(b'}');
-    out
-}
+impl Counted for InputTokens {
+    const FIELD: &'static str = "inputTokens";
 
-#[derive(Default)]
-struct Counted;
-
-impl Reader for Counted {
-    fn event(&mut self, _event: SseEvent<'_>, _seen: &mut Seen) -> Step {
-        Step::Idle
-    }
-
-    fn body(&mut self, body: &[u8], seen: &mut Seen) {
-        let mut cursor = Cursor::new(body);
-        let mut top = cursor.object();
-        while let Some(key) = cursor.key(&mut top) {
-            if key.is("inputTokens") {
-                seen.complete = cursor.unsigned().is_some();
-            } else {
-                cursor.skip();
-            }
-        }
-        if !seen.complete && errors::is_own(body) {
-            seen.error = Some(errors::classify(500, &(), body));
-        }
-    }
-
-    fn is_complete(&self) -> bool {
-        false
-    }
-
-    fn finish(&mut self, seen: &mut Seen) {
-        seen.usage = seen.complete.then(Usage::default);
+    fn error(body: &[u8]) -> Option<UpstreamFault> {
+        errors::is_own(body).then(|| errors::classify(500, &(), body))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use smallvec::SmallVec;
 
     use super::*;
+    use crate::count_tokens::holds;
+    use crate::intake::splice;
+    use crate::wire::Edits;
     use crate::wire::PathFacts;
-
-    fn seen(body: &'static str) -> Seen {
-        let mut tee = tee();
-        tee.feed(Bytes::from_static(body.as_bytes()), &mut SmallVec::new());
-        tee.finish()
-    }
 
     #[test]
     fn counting_costs_nothing() {
-        assert_eq!(answer(17), br#"{"inputTokens":17}"#);
-        let good = seen(r#"{"inputTokens":17}"#);
-        assert_eq!((good.complete, good.usage), (true, Some(Usage::default())));
-        for bad in ["{}", "[]", "x", r#"{"inputTokens":-1}"#] {
-            assert!(!seen(bad).complete, "{bad}");
-        }
-        assert!(seen(r#"{"message":"no"}"#).error.is_some());
+        holds::<InputTokens>(r#"{"inputTokens":17}"#, r#"{"message":"no"}"#);
     }
 
     #[test]
@@ -118,6 +74,10 @@ mod tests {
         let inner = peek(&format!(r#"{{"input":{{"converse":{message}}}}}"#)).unwrap();
         assert_eq!((inner.model.as_str(), inner.message_count), ("m", 1));
         assert!(inner.text_bytes >= 12);
+        let call = r#"{"messages":[{"content":[{"toolUse":{"toolUseId":"a__thought__YWJj"}}]}]}"#;
+        let body = format!(r#"{{"input":{{"converse":{call}}}}}"#);
+        let sent = splice(&Bytes::from(body.clone()), &peek(&body).unwrap(), &Edits::default());
+        assert_eq!(sent, body.replace("__thought__YWJj", ""));
         let opaque = peek(r#"{"input":{"invokeModel":{"body":"eyJhIjoxfQ=="}}}"#).unwrap();
         assert!(opaque.text_bytes >= 12);
         assert_eq!(peek("{}").unwrap_err().field, "input");

@@ -7,6 +7,7 @@ use domain::{DialectId, Endpoint, Feature, Features, LossReport};
 
 use crate::event_stream;
 use crate::exchange::{Answer, Exchange};
+use crate::intake::splice;
 use crate::loss::Corner;
 use crate::registry::{Dialect, StreamReader, StreamWriter, Tee};
 use crate::wire::{
@@ -83,13 +84,13 @@ impl Dialect for BedrockConverse {
     }
 
     /// Nothing of it is in the body.
-    fn forward(&self, body: &Bytes, _peek: &Peek, _edits: &Edits<'_>) -> Bytes {
-        body.clone()
+    fn forward(&self, body: &Bytes, peek: &Peek, edits: &Edits<'_>) -> Bytes {
+        splice(body, peek, edits)
     }
 
     fn tee(&self, endpoint: Endpoint, options: TeeOptions) -> Box<dyn Tee> {
         match endpoint {
-            Endpoint::CountTokens => count_tokens::tee(),
+            Endpoint::CountTokens => crate::count_tokens::tee::<count_tokens::InputTokens>(),
             Endpoint::Chat | Endpoint::Embeddings | Endpoint::Models => tee::tee(options),
         }
     }
@@ -160,7 +161,7 @@ impl Dialect for BedrockConverse {
     }
 
     fn write_token_count(&self, tokens: u64) -> Vec<u8> {
-        count_tokens::answer(tokens)
+        crate::count_tokens::answer("inputTokens", tokens)
     }
 }
 

@@ -3,7 +3,7 @@
 use domain::{Feature, ImageDetail};
 
 use crate::cursor::{Cursor, Text};
-use crate::intake::{Intake, Place, is_set, unsigned, word_at, wrong};
+use crate::intake::{Intake, Place, is_set, unsigned, word_at};
 use crate::wire::{FieldError, Incoming, Peek};
 
 pub(super) fn peek(request: &Incoming<'_>) -> Result<Peek, FieldError> {
@@ -31,7 +31,10 @@ impl Reader {
     fn field(&mut self, key: &str, cursor: &mut Cursor<'_>) -> Result<(), FieldError> {
         let it = &mut self.intake;
         match key {
-            "messages" => self.messages(cursor)?,
+            "messages" => {
+                self.has_messages |=
+                    it.messages(cursor, |it, cursor| it.blocks_message(cursor, block))?;
+            }
             "system" => {
                 let none = cursor.is_null() || cursor.is_empty_array();
                 it.has_if(!none, Feature::System);
@@ -164,34 +167,6 @@ impl Reader {
             }
         }
     }
-
-    fn messages(&mut self, cursor: &mut Cursor<'_>) -> Result<(), FieldError> {
-        let start = cursor.place();
-        if cursor.peek() != Some(b'[') {
-            return Err(wrong("messages", start, "expected an array"));
-        }
-        let mut items = cursor.array();
-        let mut ends_with_assistant = false;
-        while cursor.item(&mut items) {
-            self.has_messages = true;
-            self.intake.message();
-            let mut object = cursor.object();
-            ends_with_assistant = false;
-            while let Some(key) = cursor.key(&mut object) {
-                if key.is("content") {
-                    self.intake.content(cursor, block);
-                } else if key.is("role") {
-                    ends_with_assistant = cursor.raw_is("\"assistant\"");
-                    cursor.skip();
-                } else {
-                    self.intake.whole(cursor);
-                }
-            }
-            self.intake.end_head();
-        }
-        self.intake.has_if(ends_with_assistant, Feature::Prefill);
-        Ok(())
-    }
 }
 
 /// A block: an object with one key, which says what it is.
@@ -213,8 +188,12 @@ fn block(it: &mut Intake, cursor: &mut Cursor<'_>) {
 
 fn tool_use(it: &mut Intake, cursor: &mut Cursor<'_>) {
     let mut object = cursor.object();
-    while cursor.key(&mut object).is_some() {
-        it.whole(cursor);
+    while let Some(key) = cursor.key(&mut object) {
+        if key.is("toolUseId") {
+            it.id_text(cursor);
+        } else {
+            it.whole(cursor);
+        }
     }
 }
 
@@ -225,6 +204,7 @@ fn tool_result(it: &mut Intake, cursor: &mut Cursor<'_>) {
         match &*key.bytes() {
             b"content" => it.content(cursor, block),
             b"status" => cursor.skip(),
+            b"toolUseId" => it.id_text(cursor),
             _ => it.whole(cursor),
         }
     }

@@ -282,25 +282,12 @@ impl<'a, 'l> Writer<'a, 'l> {
     }
 
     fn tool_id(&mut self, id: &str) -> String {
-        let fitted = tool_ids::for_messages(id);
-        if fitted != id {
-            self.note(Corner::ToolIds);
-        }
-        fitted.into_owned()
+        tool_ids::fit_messages(id, |corner| self.note(corner))
     }
 
     fn call(&mut self, call: &ToolUse) -> Value {
         let ToolUse { id, name, input, custom } = call;
-        let input = if *custom {
-            json!({"input": input})
-        } else if input.trim().is_empty() {
-            json!({})
-        } else {
-            serde_json::from_str(input).ok().filter(Value::is_object).unwrap_or_else(|| {
-                self.note(Corner::ToolInput);
-                json!({"input": unwrap_input::unwrap(input)})
-            })
-        };
+        let input = unwrap_input::object(input, *custom, |corner| self.note(corner));
         json!({"toolUse": {"toolUseId": self.tool_id(id), "name": name, "input": input}})
     }
 

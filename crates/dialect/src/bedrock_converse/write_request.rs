@@ -206,7 +206,7 @@ impl Writer<'_, '_> {
             ThinkingForm::Adaptive => (reasoning.thinking, reasoning.effort),
         };
         if let Some(mode) = thinking {
-            let mut value = thinking_value(mode);
+            let mut value = mode.to_value();
             if reasoning.hide_text {
                 value["display"] = "omitted".into();
             }
@@ -376,16 +376,6 @@ impl Writer<'_, '_> {
             self.additional.put("anthropic_beta", self.exchange.betas.clone());
         }
         loss::note_unknown(self.loss, self.exchange);
-    }
-}
-
-/// Anthropic's `thinking`, as a field of the model's own.
-fn thinking_value(mode: ThinkingMode) -> Value {
-    match mode {
-        ThinkingMode::Off => json!({"type": "disabled"}),
-        ThinkingMode::Adaptive => json!({"type": "adaptive"}),
-        ThinkingMode::Between => json!({"type": "between_tools"}),
-        ThinkingMode::Budget(tokens) => json!({"type": "enabled", "budget_tokens": tokens}),
     }
 }
 

@@ -9,8 +9,7 @@ use crate::cursor::Cursor;
 use crate::fault;
 use crate::intake::{Intake, Place, wrong};
 use crate::registry::Tee;
-use crate::sse::SseEvent;
-use crate::watch::{self, Reader, Step};
+use crate::watch::{self, Reader};
 use crate::wire::{FieldError, Incoming, Peek, Seen, TeeOptions};
 use domain::ImageDetail;
 
@@ -96,10 +95,6 @@ pub(super) fn tee() -> Box<dyn Tee> {
 struct Embedded;
 
 impl Reader for Embedded {
-    fn event(&mut self, _event: SseEvent<'_>, _seen: &mut Seen) -> Step {
-        Step::Idle
-    }
-
     fn body(&mut self, body: &[u8], seen: &mut Seen) {
         let mut cursor = Cursor::new(body);
         let mut top = cursor.object();
@@ -122,12 +117,6 @@ impl Reader for Embedded {
             }
         }
     }
-
-    fn is_complete(&self) -> bool {
-        false
-    }
-
-    fn finish(&mut self, _seen: &mut Seen) {}
 }
 
 #[cfg(test)]

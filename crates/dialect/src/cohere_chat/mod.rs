@@ -148,8 +148,4 @@ impl Dialect for CohereChat {
     fn write_model(&self, row: &ModelRow) -> Vec<u8> {
         models::one(row)
     }
-
-    fn write_token_count(&self, tokens: u64) -> Vec<u8> {
-        format!(r#"{{"input_tokens":{tokens}}}"#).into_bytes()
-    }
 }

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use domain::{Feature, ImageDetail};
 
 use crate::cursor::Cursor;
-use crate::intake::{Intake, Place, boolean, is_set, splice, unsigned, word_at, wrong};
+use crate::intake::{Intake, Place, Role, boolean, is_set, splice, unsigned, word_at};
 use crate::wire::{Edits, FieldError, Incoming, Peek};
 
 pub(super) fn peek(request: &Incoming<'_>) -> Result<Peek, FieldError> {
@@ -37,7 +37,7 @@ impl Reader {
         let it = &mut self.intake;
         match key {
             "model" => it.model(cursor)?,
-            "messages" => self.messages(cursor)?,
+            "messages" => self.has_messages |= it.messages(cursor, message)?,
             "stream" => it.peek.stream = boolean(cursor, key)?,
             "max_tokens" => it.peek.limits.max_output = unsigned(cursor, key)?,
             "tools" => self.tools(cursor),
@@ -110,33 +110,6 @@ impl Reader {
             self.intake.allowance();
         }
     }
-
-    fn messages(&mut self, cursor: &mut Cursor<'_>) -> Result<(), FieldError> {
-        let start = cursor.place();
-        if cursor.peek() != Some(b'[') {
-            return Err(wrong("messages", start, "expected an array"));
-        }
-        let mut items = cursor.array();
-        let mut last = Role::User;
-        while cursor.item(&mut items) {
-            self.has_messages = true;
-            self.intake.message();
-            last = message(&mut self.intake, cursor);
-            // The first message that isn't the operator's ends the prefix.
-            if last != Role::System {
-                self.intake.end_head();
-            }
-        }
-        self.intake.has_if(last == Role::Assistant, Feature::Prefill);
-        Ok(())
-    }
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Role {
-    System,
-    User,
-    Assistant,
 }
 
 fn message(it: &mut Intake, cursor: &mut Cursor<'_>) -> Role {
@@ -155,15 +128,8 @@ fn message(it: &mut Intake, cursor: &mut Cursor<'_>) -> Role {
                 it.has_if(word.as_deref() == Some("tool"), Feature::ToolResults);
             }
             "content" => it.content(cursor, part),
-            "tool_calls" => {
-                let mut calls = *cursor;
-                let mut items = calls.array();
-                while calls.item(&mut items) {
-                    it.allowance();
-                    calls.skip();
-                }
-                it.whole(cursor);
-            }
+            "tool_calls" => it.tool_calls(cursor),
+            "tool_call_id" => it.id_text(cursor),
             _ => it.whole(cursor),
         }
     }

@@ -8,8 +8,7 @@ use super::usage::WireUsage;
 use crate::cursor::Cursor;
 use crate::intake::{settle_model, wrong};
 use crate::registry::Tee;
-use crate::sse::SseEvent;
-use crate::watch::{self, Reader, Step};
+use crate::watch::{self, Reader};
 use crate::wire::{FieldError, Incoming, Peek, Seen, TeeOptions};
 
 /// Bytes allowed per input for the markers that a tokenizer puts around it.
@@ -74,10 +73,6 @@ pub(super) fn tee() -> Box<dyn Tee> {
 struct Embedded;
 
 impl Reader for Embedded {
-    fn event(&mut self, _event: SseEvent<'_>, _seen: &mut Seen) -> Step {
-        Step::Idle
-    }
-
     fn body(&mut self, body: &[u8], seen: &mut Seen) {
         let mut cursor = Cursor::new(body);
         let mut top = cursor.object();
@@ -101,12 +96,6 @@ impl Reader for Embedded {
             }
         }
     }
-
-    fn is_complete(&self) -> bool {
-        false
-    }
-
-    fn finish(&mut self, _seen: &mut Seen) {}
 }
 
 #[cfg(test)]

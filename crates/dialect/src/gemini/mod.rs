@@ -101,7 +101,7 @@ impl Dialect for Gemini {
     fn tee(&self, endpoint: Endpoint, options: TeeOptions) -> Box<dyn Tee> {
         match endpoint {
             Endpoint::Embeddings => embeddings::tee(),
-            Endpoint::CountTokens => count_tokens::tee(),
+            Endpoint::CountTokens => crate::count_tokens::tee::<count_tokens::TotalTokens>(),
             Endpoint::Chat | Endpoint::Models => tee::tee(options),
         }
     }
@@ -172,7 +172,7 @@ impl Dialect for Gemini {
     }
 
     fn write_token_count(&self, tokens: u64) -> Vec<u8> {
-        count_tokens::answer(tokens)
+        crate::count_tokens::answer("totalTokens", tokens)
     }
 }
 

@@ -301,19 +301,17 @@ impl<'a, 'l> Writer<'a, 'l> {
         path: &str,
         moved: &mut Vec<Value>,
     ) -> Result<Value, FieldError> {
-        let is_text = |part: &&Part| matches!(part.kind, PartKind::Text(_));
-        let texts: Vec<&str> = result
-            .parts
-            .iter()
-            .filter_map(|part| match &part.kind {
-                PartKind::Text(text) => Some(text.as_str()),
-                _ => None,
-            })
-            .collect();
-        let mut media = Vec::new();
-        for part in result.parts.iter().filter(|part| !is_text(part)) {
-            media.extend(self.part(part, path, moved)?);
+        let (mut texts, mut media) = (Vec::new(), Vec::new());
+        for part in &result.parts {
+            match self.part(part, path, moved)? {
+                // Whatever is text for this provider stays in the result: documents of text too.
+                Some(Value::Object(mut written)) if written.contains_key("text") => {
+                    texts.extend(written.remove("text"));
+                }
+                written => media.extend(written),
+            }
         }
+        let texts: Vec<&str> = texts.iter().filter_map(Value::as_str).collect();
         let texts = texts.join("\n");
         let mut inner = Object::default();
         inner.put_some("id", own_id(&result.id));

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use domain::{Feature, ImageDetail};
 
 use crate::cursor::Cursor;
-use crate::intake::{Intake, Place, boolean, is_set, splice, unsigned, word_at, wrong};
+use crate::intake::{Intake, Place, Role, boolean, is_set, splice, unsigned, word_at, wrong};
 use crate::wire::{Edits, FieldError, Incoming, Peek};
 
 /// Most answers a request may ask for: OpenAI's own bound.
@@ -42,7 +42,7 @@ impl Reader {
         let it = &mut self.intake;
         match key {
             "model" => it.model(cursor)?,
-            "messages" => self.messages(cursor)?,
+            "messages" => self.has_messages |= it.messages(cursor, message)?,
             "stream" => it.peek.stream = boolean(cursor, key)?,
             "stream_options" => self.stream_options(cursor)?,
             "max_completion_tokens" | "max_tokens" => {
@@ -51,7 +51,7 @@ impl Reader {
                 *most = unsigned(cursor, key)?.max(*most);
             }
             "n" => self.answers(cursor)?,
-            "tools" => self.tools(cursor),
+            "tools" => it.typed_tools(cursor),
             "functions" => self.functions(cursor),
             "tool_choice" | "function_call" => {
                 let auto = cursor.is_null() || cursor.raw_is("\"auto\"");
@@ -152,20 +152,6 @@ impl Reader {
         Ok(())
     }
 
-    fn tools(&mut self, cursor: &mut Cursor<'_>) {
-        let mut items = cursor.array();
-        while cursor.item(&mut items) {
-            let raw = cursor.raw();
-            let kind = word_at(&mut Cursor::new(raw), "type");
-            self.intake.tool(raw);
-            self.intake.has(match kind {
-                Some(kind) if kind.is("function") => Feature::Tools,
-                Some(kind) if kind.is("custom") => Feature::CustomTools,
-                _ => Feature::HostedTools,
-            });
-        }
-    }
-
     fn functions(&mut self, cursor: &mut Cursor<'_>) {
         let mut items = cursor.array();
         while cursor.item(&mut items) {
@@ -188,33 +174,6 @@ impl Reader {
             _ => {}
         }
     }
-
-    fn messages(&mut self, cursor: &mut Cursor<'_>) -> Result<(), FieldError> {
-        let start = cursor.place();
-        if cursor.peek() != Some(b'[') {
-            return Err(wrong("messages", start, "expected an array"));
-        }
-        let mut items = cursor.array();
-        let mut last = Role::User;
-        while cursor.item(&mut items) {
-            self.has_messages = true;
-            self.intake.message();
-            last = message(&mut self.intake, cursor);
-            // The first message that isn't the operator's ends the prefix.
-            if last != Role::System {
-                self.intake.end_head();
-            }
-        }
-        self.intake.has_if(last == Role::Assistant, Feature::Prefill);
-        Ok(())
-    }
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Role {
-    System,
-    User,
-    Assistant,
 }
 
 fn message(it: &mut Intake, cursor: &mut Cursor<'_>) -> Role {
@@ -239,27 +198,8 @@ fn message(it: &mut Intake, cursor: &mut Cursor<'_>) -> Role {
                 it.has_if(is_signed(raw), Feature::SignedReasoning);
                 it.whole(&mut Cursor::new(raw));
             }
-            "tool_calls" => {
-                let mut calls = *cursor;
-                let mut items = calls.array();
-                while calls.item(&mut items) {
-                    it.allowance();
-                    let mut call = calls.object();
-                    while let Some(key) = calls.key(&mut call) {
-                        if key.is("id") {
-                            it.call_id(&mut calls);
-                        } else {
-                            calls.skip();
-                        }
-                    }
-                }
-                it.whole(cursor);
-            }
-            "tool_call_id" => {
-                if let Some(id) = it.call_id(cursor) {
-                    it.text(id);
-                }
-            }
+            "tool_calls" => it.tool_calls(cursor),
+            "tool_call_id" => it.id_text(cursor),
             _ => it.whole(cursor),
         }
     }

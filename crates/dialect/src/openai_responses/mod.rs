@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use domain::{DialectId, Endpoint, Features, LossReport};
 
-use crate::anthropic_messages::count_tokens;
+use crate::count_tokens::{self, InputTokens};
 use crate::exchange::{Answer, Exchange};
 use crate::loss::Corner;
 use crate::openai_chat::models;
@@ -90,7 +90,7 @@ impl Dialect for OpenaiResponses {
 
     fn tee(&self, endpoint: Endpoint, options: TeeOptions) -> Box<dyn Tee> {
         match endpoint {
-            Endpoint::CountTokens => count_tokens::tee(),
+            Endpoint::CountTokens => count_tokens::tee::<InputTokens>(),
             Endpoint::Chat | Endpoint::Embeddings | Endpoint::Models => tee::tee(options),
         }
     }

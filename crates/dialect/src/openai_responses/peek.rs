@@ -48,7 +48,7 @@ impl Reader {
             }
             "stream" => it.peek.stream = boolean(cursor, key)?,
             "max_output_tokens" => it.peek.limits.max_output = unsigned(cursor, key)?,
-            "tools" => self.tools(cursor),
+            "tools" => it.typed_tools(cursor),
             "tool_choice" => {
                 let auto = cursor.is_null() || cursor.raw_is("\"auto\"");
                 it.has_if(!auto, Feature::ToolChoice);
@@ -104,20 +104,6 @@ impl Reader {
             _ => it.whole(cursor),
         }
         Ok(())
-    }
-
-    fn tools(&mut self, cursor: &mut Cursor<'_>) {
-        let mut items = cursor.array();
-        while cursor.item(&mut items) {
-            let raw = cursor.raw();
-            let kind = word_at(&mut Cursor::new(raw), "type");
-            self.intake.tool(raw);
-            self.intake.has(match kind {
-                Some(kind) if kind.is("function") => Feature::Tools,
-                Some(kind) if kind.is("custom") => Feature::CustomTools,
-                _ => Feature::HostedTools,
-            });
-        }
     }
 
     fn text(&mut self, cursor: &mut Cursor<'_>) {
@@ -240,9 +226,7 @@ fn item(it: &mut Intake, cursor: &mut Cursor<'_>) -> Item {
             "id" => has_id |= is_set(cursor),
             "call_id" => {
                 is_called |= !cursor.is_null();
-                if let Some(id) = it.call_id(cursor) {
-                    it.text(id);
-                }
+                it.id_text(cursor);
             }
             "status" | "phase" => cursor.skip(),
             "content" | "output" | "summary" => it.content(cursor, part),

@@ -181,18 +181,8 @@ impl Writer<'_, '_> {
     }
 
     fn tool_id(&mut self, id: &str) -> String {
-        if tool_ids::has_thought(id) {
-            self.note(Corner::SignedReasoning);
-        }
-        let id = tool_ids::original(id);
-        if !self.target.quirks.tool_id_nine_alphanumeric {
-            return id.into_owned();
-        }
-        let fitted = tool_ids::of_nine(&id);
-        if fitted != id {
-            self.note(Corner::ToolIds);
-        }
-        fitted.into_owned()
+        let nine = self.target.quirks.tool_id_nine_alphanumeric;
+        tool_ids::for_chat(id, nine, |corner| self.note(corner))
     }
 
     fn write_assistant(&mut self, message: &Message, path: &str) -> Result<(), FieldError> {

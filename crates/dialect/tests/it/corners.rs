@@ -653,3 +653,24 @@ fn an_error_event_is_numbered_after_the_others() {
     assert_eq!(last["error"]["message"], last["message"]);
     assert_eq!(last["error"]["outrigger"]["request_id"], "req_1");
 }
+
+/// A document that is text stays in the result that it came with, where the provider takes text there.
+#[test]
+fn a_text_document_in_a_result_stays_there() {
+    let document = json!({"type": "document", "document": {"data": {"time": "noon"}}});
+    let call =
+        json!({"id": "c", "type": "function", "function": {"name": "clock", "arguments": "{}"}});
+    let exchange = read(
+        DialectId::CohereChat,
+        &json!({"model": "m", "messages": [
+            {"role": "user", "content": "x"},
+            {"role": "assistant", "tool_calls": [call]},
+            {"role": "tool", "tool_call_id": "c", "content": [document]},
+        ]}),
+    );
+    let quirks = Quirks::default();
+    let (body, ..) = write_request(DialectId::Gemini, &exchange, &target(&quirks, NEW));
+    let parts = &body["contents"][2]["parts"];
+    assert_eq!(parts.as_array().map(Vec::len), Some(1), "{parts}");
+    assert_eq!(parts[0]["functionResponse"]["response"], json!({"time": "noon"}));
+}

@@ -114,6 +114,18 @@ fn signatures_in_ids_are_not_forwarded() {
                 {"type":"function_call","call_id":"orm_1__thought__YWJj","name":"f","arguments":"{}"},
                 {"type":"function_call_output","call_id":"orm_1__thought__YWJj","output":"1"}]}"#,
         ),
+        (
+            DialectId::BedrockConverse,
+            r#"{"messages":[{"role":"user","content":[{"text":"x"}]},
+                {"role":"assistant","content":[{"toolUse":{"toolUseId":"orm_1__thought__YWJj","name":"f","input":{}}}]},
+                {"role":"user","content":[{"toolResult":{"toolUseId":"orm_1__thought__YWJj","content":[{"text":"1"}]}}]}]}"#,
+        ),
+        (
+            DialectId::CohereChat,
+            r#"{"model":"m","messages":[{"role":"user","content":"x"},
+                {"role":"assistant","tool_calls":[{"type":"function","id":"orm_1__thought__YWJj","function":{"name":"f","arguments":"{}"}}]},
+                {"role":"tool","tool_call_id":"orm_1__thought__YWJj","content":"1"}]}"#,
+        ),
     ];
     for (id, body) in bodies {
         let peek = peek(id, body.as_bytes());

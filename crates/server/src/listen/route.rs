@@ -349,9 +349,6 @@ fn with_id<'a>(method: &Method, path: &'a str) -> Result<Match<'a>, NoRoute> {
         sound(path)?;
         return Err(NoRoute::Unknown { nearest: nearest(path) });
     };
-    let before = path.len() - path.trim_start_matches('/').len();
-    let head = path.get(before..).and_then(|it| it.split_once(id)).map_or("", |(head, _)| head);
-    sound_relative(head.trim_end_matches('/'))?;
     // Clients encode ids; after this one decoding it holds what ids hold, and no path is made of it any more.
     let id = match route.action {
         Action::RequestInfo => Cow::Borrowed(id),
@@ -368,7 +365,7 @@ fn with_id<'a>(method: &Method, path: &'a str) -> Result<Match<'a>, NoRoute> {
     Ok(Match { route, id: Some(id), events: false })
 }
 
-/// What stands for the last `*` of a pattern; each other `*` takes one segment that is not empty.
+/// What stands for the last `*` of a pattern; each other `*` takes one segment that can be read in one way only.
 fn id_in<'a>(pattern: &str, path: &'a str) -> Option<&'a str> {
     let (head, tail) = pattern.rsplit_once('*')?;
     let mut rest = path.strip_suffix(tail)?;
@@ -376,7 +373,7 @@ fn id_in<'a>(pattern: &str, path: &'a str) -> Option<&'a str> {
     rest = rest.strip_prefix(parts.next()?)?;
     for part in parts {
         let (segment, after) = rest.split_once('/')?;
-        if segment.is_empty() {
+        if segment.is_empty() || sound_relative(segment).is_err() {
             return None;
         }
         rest = after.strip_prefix(part.strip_prefix('/')?)?;

@@ -439,6 +439,9 @@ fn every_star_but_the_last_is_one_segment() {
         "/v1/projects//locations/l/models/m:go",
         "/v1/projects/p/q/locations/l/models/m:go",
         "/v1/projects/p/locations/l/models/m:stop",
+        "/v1/projects/../locations/l/models/m:go",
+        "/v1/projects/p/locations/%2e%2e/models/m:go",
+        "/v1/projects/p;x/locations/l/models/m:go",
     ] {
         assert_eq!(super::id_in(pattern, other), None, "{other}");
     }

@@ -1,0 +1,149 @@
+//! Whether a provider answers: it is asked for its list of models with each of its keys. No tokens, no cost.
+
+use std::time::{Duration, Instant};
+
+use catalog::Catalog;
+use config::{ProviderKind, Secret};
+use domain::{Endpoint, UnixMicros};
+use http::header::ACCEPT;
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use upstream::{Deadlines, Outgoing, Pool, PoolOptions};
+
+use crate::dispatch;
+use crate::secrets;
+use crate::snapshot::{self, Provider};
+
+/// Patience with a provider that may be far away, whatever its own deadlines are.
+const PATIENCE: Deadlines =
+    Deadlines { connect: Duration::from_secs(5), first_byte: Duration::from_secs(15) };
+
+/// What a test says about a provider.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It answers.
+    Good,
+    /// It answers and does not take the key.
+    KeyRefused,
+    /// It does not answer, or not as it should.
+    Bad,
+}
+
+/// How a test went.
+#[derive(Debug)]
+pub struct Outcome {
+    /// With which key; none where none is sent.
+    pub key: Option<Secret>,
+    /// How it went, in a word.
+    pub verdict: Verdict,
+    /// For people.
+    pub said: String,
+    /// Until the head of the answer was there.
+    pub took: Option<Duration>,
+}
+
+impl Outcome {
+    fn new(key: Option<&Secret>, verdict: Verdict, said: impl Into<String>) -> Self {
+        Self { key: key.cloned(), verdict, said: said.into(), took: None }
+    }
+}
+
+/// Tests a configured provider: once, or once for each of its keys. Waits, so it is for a thread that may.
+pub fn probe(from: &config::Provider, catalog: &Catalog, now: UnixMicros) -> Vec<Outcome> {
+    if from.kind == ProviderKind::Demo {
+        return vec![Outcome::new(None, Verdict::Good, "built in")];
+    }
+    // Its keys are read one by one: that one of them can't be had is no reason not to try the others.
+    let keyless = config::Provider { keys: Vec::new(), ..from.clone() };
+    let provider = match snapshot::provider(&keyless, catalog) {
+        Ok(provider) => provider,
+        Err(error) => return vec![Outcome::new(None, Verdict::Bad, whole(&error))],
+    };
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return vec![Outcome::new(None, Verdict::Bad, error.to_string())],
+    };
+    // Connections belong to one thread, so a test has a runtime of its own on the thread it runs on.
+    tokio::task::LocalSet::new().block_on(&runtime, async {
+        if from.keys.is_empty() {
+            return vec![ask(&provider, None, None, now).await];
+        }
+        let mut outcomes = Vec::with_capacity(from.keys.len());
+        for key in &from.keys {
+            outcomes.push(match secrets::read(key) {
+                Ok(secret) => ask(&provider, Some(key), Some(secret.reveal()), now).await,
+                Err(error) => Outcome::new(Some(key), Verdict::KeyRefused, error.to_string()),
+            });
+        }
+        outcomes
+    })
+}
+
+/// An error with what caused it.
+fn whole(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |it| it.source());
+    std::iter::once(error.to_string())
+        .chain(causes.map(ToString::to_string))
+        .collect::<Vec<_>>()
+        .join(": ")
+}
+
+async fn ask(
+    provider: &Provider,
+    key: Option<&Secret>,
+    secret: Option<&str>,
+    now: UnixMicros,
+) -> Outcome {
+    let Some((dialect, Some(target))) = provider.dialects.first() else {
+        return Outcome::new(key, Verdict::Bad, "it has no address");
+    };
+    let dialect = dialect::dialect(*dialect);
+    let path = dialect.path(Endpoint::Models, "", None);
+    let mut headers = provider.headers.clone();
+    headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+    let version = dialect.version_header(&provider.anthropic_version);
+    let mut said: Vec<(&str, String)> =
+        version.into_iter().map(|(name, value)| (name, value.to_owned())).collect();
+    said.extend(secret.map(|secret| provider.auth.header(secret)));
+    if let Some(signing) = &provider.signing {
+        said.extend(dispatch::signature(signing, &Method::GET, target, &path, b"", now));
+    }
+    if !add(&mut headers, said) {
+        let why = "its key holds characters that no header can have";
+        return Outcome::new(key, Verdict::Bad, why);
+    }
+    let outgoing =
+        Outgoing { method: Method::GET, path: &path, headers, body: bytes::Bytes::new() };
+    let began = Instant::now();
+    match Pool::new(PoolOptions::default()).send(target, outgoing, &PATIENCE).await {
+        Ok(incoming) => {
+            let (verdict, said) = judged(incoming.status.as_u16());
+            Outcome { took: Some(began.elapsed()), ..Outcome::new(key, verdict, said) }
+        }
+        Err(error) => Outcome::new(key, Verdict::Bad, error.message),
+    }
+}
+
+/// Whether all of them could be set.
+fn add(headers: &mut HeaderMap, said: Vec<(&str, String)>) -> bool {
+    for (name, value) in said {
+        let (Ok(name), Ok(mut value)) =
+            (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(&value))
+        else {
+            return false;
+        };
+        value.set_sensitive(true);
+        headers.insert(name, value);
+    }
+    true
+}
+
+/// What the status of a list of models says about the provider.
+fn judged(status: u16) -> (Verdict, String) {
+    match status {
+        200..=299 => (Verdict::Good, "answers".to_owned()),
+        401 | 403 => (Verdict::KeyRefused, format!("answers, but refuses the key (HTTP {status})")),
+        404 | 405 => (Verdict::Good, format!("answers, but lists no models (HTTP {status})")),
+        429 => (Verdict::Good, "answers, but its rate limit is reached (HTTP 429)".to_owned()),
+        _ => (Verdict::Bad, format!("answers with HTTP {status}")),
+    }
+}
