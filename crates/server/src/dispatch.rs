@@ -383,7 +383,7 @@ async fn demo(worker: &Worker, call: &Call) -> Result<Reply, Fault> {
 }
 
 /// Most bytes of an error answer that are read.
-const ERROR_BYTES_MAX: usize = 64 * 1024;
+pub const ERROR_BYTES_MAX: usize = 64 * 1024;
 
 async fn error_answer(call: &Call, mut reply: Reply) -> Fault {
     let mut body = Vec::new();

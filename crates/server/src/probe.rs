@@ -4,12 +4,13 @@ use std::time::{Duration, Instant};
 
 use catalog::Catalog;
 use config::{ProviderKind, Secret};
-use domain::{Endpoint, UnixMicros};
+use domain::{Endpoint, ErrorClass, UnixMicros};
 use http::header::ACCEPT;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
-use upstream::{Deadlines, Outgoing, Pool, PoolOptions};
+use upstream::{Deadlines, Incoming, Outgoing, Pool, PoolOptions};
 
-use crate::dispatch;
+use crate::dispatch::{self, ERROR_BYTES_MAX};
+use crate::read::HeaderView;
 use crate::secrets;
 use crate::snapshot::{self, Provider};
 
@@ -115,12 +116,35 @@ async fn ask(
         Outgoing { method: Method::GET, path: &path, headers, body: bytes::Bytes::new() };
     let began = Instant::now();
     match Pool::new(PoolOptions::default()).send(target, outgoing, &PATIENCE).await {
-        Ok(incoming) => {
-            let (verdict, said) = judged(incoming.status.as_u16());
-            Outcome { took: Some(began.elapsed()), ..Outcome::new(key, verdict, said) }
+        Ok(mut incoming) => {
+            let took = Some(began.elapsed());
+            let status = incoming.status.as_u16();
+            // What a refusal is, the dialect knows: not every vendor says it by the status.
+            let class = if incoming.status.is_success() {
+                ErrorClass::None
+            } else {
+                let body = body(&mut incoming).await;
+                dialect.classify(status, &HeaderView(&incoming.headers), &body).class
+            };
+            let (verdict, said) = judged(status, class);
+            Outcome { took, ..Outcome::new(key, verdict, said) }
         }
         Err(error) => Outcome::new(key, Verdict::Bad, error.message),
     }
+}
+
+/// As much of an error answer as tells what it is.
+async fn body(incoming: &mut Incoming) -> Vec<u8> {
+    let mut body = Vec::new();
+    while let Ok(Some(Ok(piece))) =
+        tokio::time::timeout(PATIENCE.first_byte, incoming.body.frame()).await
+    {
+        body.extend_from_slice(&piece);
+        if body.len() > ERROR_BYTES_MAX {
+            break;
+        }
+    }
+    body
 }
 
 /// Whether all of them could be set.
@@ -137,11 +161,13 @@ fn add(headers: &mut HeaderMap, said: Vec<(&str, String)>) -> bool {
     true
 }
 
-/// What the status of a list of models says about the provider.
-fn judged(status: u16) -> (Verdict, String) {
+/// What the answer to the question for models says about the provider.
+fn judged(status: u16, class: ErrorClass) -> (Verdict, String) {
     match status {
         200..=299 => (Verdict::Good, "answers".to_owned()),
-        401 | 403 => (Verdict::KeyRefused, format!("answers, but refuses the key (HTTP {status})")),
+        _ if class == ErrorClass::Auth => {
+            (Verdict::KeyRefused, format!("answers, but refuses the key (HTTP {status})"))
+        }
         404 | 405 => (Verdict::Good, format!("answers, but lists no models (HTTP {status})")),
         429 => (Verdict::Good, "answers, but its rate limit is reached (HTTP 429)".to_owned()),
         _ => (Verdict::Bad, format!("answers with HTTP {status}")),
