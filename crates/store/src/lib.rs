@@ -21,6 +21,7 @@ mod files;
 mod gather;
 pub mod keys;
 mod maintain;
+pub mod seal;
 mod signing;
 mod sqlite;
 pub mod writer;
@@ -38,6 +39,7 @@ use ledger::storage::{Reads, Row, StorageError};
 
 pub use keys::{KeyError, KeyHasher, KeyRecord, KeyStore, NewKey, Presented, Secret, list_keys};
 pub use maintain::{backup, repair};
+pub use seal::{Purpose, SealError, Sealer};
 pub use signing::{SigningKey, check_signature};
 pub use sqlite::{SCHEMA_VERSION, SqliteStorage};
 pub use writer::{LedgerUnavailable, LedgerWriter, Receipt, WriterState};
@@ -126,7 +128,7 @@ pub struct Store {
     writer: LedgerWriter,
     thread: Option<JoinHandle<()>>,
     signer: Arc<SigningKey>,
-    hasher: KeyHasher,
+    master: seal::MasterKey,
     _lock: File,
 }
 
@@ -140,7 +142,7 @@ impl Store {
         let lock = files::lock(dir)?;
         let seed = files::secret(dir, "signing.key")?;
         let signer = SigningKey::from_seed(seed.as_ref()).ok_or(OpenError::Random)?;
-        let hasher = hasher(options)?;
+        let master = seal::MasterKey::of(options)?;
         let storage = SqliteStorage::open(dir)?;
         let replay =
             ledger::verify::restore(&storage, &check_signature)?.map_err(OpenError::Damaged)?;
@@ -154,7 +156,7 @@ impl Store {
             writer::start(committer, Arc::clone(&signer), ballast, options.durability, dir.clone());
         let (writer, thread) = started.map_err(OpenError::Thread)?;
         let store =
-            Self { dir: dir.clone(), writer, thread: Some(thread), signer, hasher, _lock: lock };
+            Self { dir: dir.clone(), writer, thread: Some(thread), signer, master, _lock: lock };
         Ok((store, replay))
     }
 
@@ -175,7 +177,15 @@ impl Store {
 
     /// The keys.
     pub fn keys(&self) -> Result<KeyStore, OpenError> {
-        Ok(KeyStore::open(&self.dir, self.hasher.clone())?)
+        Ok(KeyStore::open(&self.dir, KeyHasher::new(self.master.bytes()))?)
+    }
+
+    /// What seals for that purpose under this folder's master key.
+    ///
+    /// # Errors
+    /// [`SealError::Failed`].
+    pub fn sealer(&self, purpose: Purpose) -> Result<Sealer, SealError> {
+        Sealer::new(self.master.bytes(), purpose)
     }
 
     /// The public key that verifies this ledger's signatures.
@@ -192,14 +202,6 @@ impl Drop for Store {
         {
             tracing::error!("the ledger's thread panicked");
         }
-    }
-}
-
-fn hasher(options: &OpenOptions) -> Result<KeyHasher, OpenError> {
-    match &options.master_key {
-        Some(master) if master.len() < 16 => Err(OpenError::WeakMasterKey),
-        Some(master) => Ok(KeyHasher::new(master)),
-        None => Ok(KeyHasher::new(files::secret(&options.dir, "master.key")?.as_ref())),
     }
 }
 
