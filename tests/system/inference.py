@@ -1,6 +1,6 @@
 """A real inference server with real weights behind the gateway: llama.cpp and SmolLM2-135M-Instruct on this machine.
 
-One question at temperature 0 in every form: both dialects of the client, both of the server, whole and streamed. All
+One question at temperature 0 in every form: six dialects of the client, both of the server, whole and streamed. All
 give the text that the server itself gives. What the ledger says was used is what the server says, in its answers and
 in its own counters; what it cost is computed here once more.
 """
@@ -15,10 +15,11 @@ import subprocess
 from decimal import Decimal
 
 from client import DIALECTS, ask, verdict
+from dialects import anthropic_usage, events, heard, openai_usage, question
 from gateway import Gateway, finish, get, skip
 
 PYTHON = os.environ["INFERENCE_PYTHON"]
-QUESTION = {"text": "Name three colours.", "max_tokens": 40, "temperature": 0}
+TEXT, LIMIT = "Name three colours.", 24
 SCHEMA = {
     "type": "object",
     "properties": {"colour": {"type": "string", "enum": ["red", "green", "blue"]}, "ripe": {"type": "boolean"}},
@@ -32,13 +33,20 @@ PRICES = {
     "by-messages": ("0.3500009", "0.0350001", "1.4000007"),
     "vectors": ("0.0200003", "0.0020001", "0"),
 }
-# (dialect, streamed, more of the body)
-FORMS = [
-    ("openai", False, {}),
-    ("openai", True, {}),
-    ("openai", True, {"stream_options": {"include_usage": True}}),
-    ("anthropic", False, {}),
-    ("anthropic", True, {}),
+# (dialect, streamed, usage asked for)
+OWN = [
+    ("openai", False, False),
+    ("openai", True, False),
+    ("openai", True, True),
+    ("anthropic", False, False),
+    ("anthropic", True, False),
+]
+FORMS = OWN + [(d, streamed, False) for d in ["responses", "gemini", "bedrock", "cohere"] for streamed in (False, True)]
+# (provider, what it may be asked in, how it is asked in another dialect than those)
+SENT = [
+    ("local", ["openai-chat", "anthropic-messages"], "openai-chat"),
+    ("by-chat", ["openai-chat"], "openai-chat"),
+    ("by-messages", ["anthropic-messages"], "anthropic-messages"),
 ]
 
 
@@ -81,50 +89,15 @@ class Server:
         self.process.wait()
 
 
-def put(port, question, key=None):
-    answer = asyncio.run(ask(port, question, key, seconds=60))
+def put(port, asked, key=None):
+    answer = asyncio.run(ask(port, asked, key, seconds=60))
     if answer.status != 200 or not answer.whole:
-        raise SystemExit(f"{question[0]}: status {answer.status}, whole: {answer.whole}: {answer.body.decode()}")
+        raise SystemExit(f"{asked[0]}: status {answer.status}, whole: {answer.whole}: {answer.body.decode()}")
     return answer
 
 
-def form(model, dialect, stream, more):
-    rest = {k: v for k, v in QUESTION.items() if k != "text"}
-    return DIALECTS[dialect](model, QUESTION["text"], stream=stream, **rest, **more)
-
-
-def events(answer):
-    """The data of a stream's events."""
-    lines = (line for line in answer.body.decode().splitlines() if line.startswith("data: "))
-    return [json.loads(line[6:]) for line in lines if line != "data: [DONE]"]
-
-
-def heard(answer, dialect, stream):
-    """The text of an answer, why it ended, and its usage as (fresh input, cached input, output), if it says."""
-    if dialect == "openai":
-        parts = events(answer) if stream else [answer.json()]
-        choices = [choice for part in parts for choice in part["choices"]]
-        text = "".join(choice["delta" if stream else "message"].get("content") or "" for choice in choices)
-        ended = [c["finish_reason"] for c in choices if c["finish_reason"]]
-        used = [part["usage"] for part in parts if part.get("usage")]
-        return text, ended, openai_usage(used[-1]) if used else None
-    if not stream:
-        body = answer.json()
-        return body["content"][0]["text"], [body["stop_reason"]], anthropic_usage(body["usage"])
-    parts = events(answer)
-    text = "".join(p["delta"]["text"] for p in parts if p["type"] == "content_block_delta")
-    last = next(p for p in parts if p["type"] == "message_delta")
-    first = next(p for p in parts if p["type"] == "message_start")
-    return text, [last["delta"]["stop_reason"]], anthropic_usage({**first["message"]["usage"], **last["usage"]})
-
-
-def openai_usage(it):
-    cached = it.get("prompt_tokens_details", {}).get("cached_tokens", 0)
-    return it["prompt_tokens"] - cached, cached, it.get("completion_tokens", 0)
-
-
-def anthropic_usage(it):
-    return it["input_tokens"], it["cache_read_input_tokens"], it["output_tokens"]
+def form(model, dialect, stream, usage):
+    return question(dialect, model, TEXT, LIMIT, stream, usage)
 
 
 def pico(usd):
@@ -194,31 +167,30 @@ class Check:
 
 def forms(check, server):
     """Every form through every provider gives the server's own text."""
-    questions = [form(server.model, *it) for it in FORMS]
-    put(server.port, questions[0])  # from here on the server has the question in its cache, and reads one token anew
-    own = [heard(put(server.port, question), *it[:2]) for question, it in zip(questions, FORMS)]
-    text, _, total = own[0]
-    if len(text) < 40 or any(it[0] != text for it in own):
+    asked = [form(server.model, *it) for it in OWN]
+    put(server.port, asked[0])  # from here on the server has the question in its cache, and reads one token anew
+    own = [heard(it[0], put(server.port, asking), it[1]) for asking, it in zip(asked, OWN)]
+    text, ended, total = own[0]
+    if len(text) < 40 or ended != "limit" or any(it[:2] != (text, ended) for it in own):
         raise SystemExit(f"the server does not answer alike by itself: {own}")
-    for provider, sent in [("local", None), ("by-chat", "openai-chat"), ("by-messages", "anthropic-messages")]:
-        for (dialect, stream, more), (_, ended, _) in zip(FORMS, own):
-            name = f"{dialect} to {provider}{', streamed' if stream else ''}{', with usage' if more else ''}"
-            before = server.counters()
-            answer = put(check.gateway.port, form(f"{provider}/{server.model}", dialect, stream, more), check.key)
-            counted = [now - then for now, then in zip(server.counters(), before)]
-            got, why, told = heard(answer, dialect, stream)
-            if (got, why) != (text, ended):
-                check.fault(name, "answered", repr(got), why, "and not", repr(text), ended)
-            if told is None and (more or not stream or dialect != "openai"):
-                check.fault(name, "tells no usage")
-            if told is not None and list(told) != counted:
-                check.fault(name, "told", told, "the server counted", counted)
-            if stream and len(events(answer)) < total[2]:
-                check.fault(name, f"came in only {len(events(answer))} events")
-            if counted[0] + counted[1] != total[0] + total[1] or counted[2] != total[2]:
-                check.fault(name, "the server counted", counted, "and said", total)
-            native = {"openai": "openai-chat", "anthropic": "anthropic-messages"}[dialect]
-            check.charged(name, answer, counted, sent or native)
+    for (provider, native, sent), (dialect, stream, more) in itertools.product(SENT, FORMS):
+        name = f"{dialect} to {provider}{', streamed' if stream else ''}{', with usage' if more else ''}"
+        before = server.counters()
+        answer = put(check.gateway.port, form(f"{provider}/{server.model}", dialect, stream, more), check.key)
+        counted = [now - then for now, then in zip(server.counters(), before)]
+        got, why, told = heard(dialect, answer, stream)
+        if (got, why) != (text, ended):
+            check.fault(name, "answered", repr(got), why, "and not", repr(text), ended)
+        if told is None and (more or not stream or dialect != "openai"):
+            check.fault(name, "tells no usage")
+        if told is not None and list(told) != counted:
+            check.fault(name, "told", told, "the server counted", counted)
+        if stream and len(events(answer)) < total[2]:
+            check.fault(name, f"came in only {len(events(answer))} events")
+        if counted[0] + counted[1] != total[0] + total[1] or counted[2] != total[2]:
+            check.fault(name, "the server counted", counted, "and said", total)
+        spoken = {"openai": "openai-chat", "anthropic": "anthropic-messages"}.get(dialect)
+        check.charged(name, answer, counted, spoken if spoken in native else sent)
     return text, total
 
 
@@ -233,9 +205,9 @@ def structured(check, server):
     }
     for provider, dialect in itertools.product(["local", "by-chat"], asked):
         name = f"structured, {dialect} to {provider}"
-        question = DIALECTS[dialect](f"{provider}/{server.model}", "Describe a ripe tomato.", **asked[dialect])
-        answer = put(check.gateway.port, question, check.key)
-        text, _, told = heard(answer, dialect, False)
+        asking = DIALECTS[dialect](f"{provider}/{server.model}", "Describe a ripe tomato.", **asked[dialect])
+        answer = put(check.gateway.port, asking, check.key)
+        text, _, told = heard(dialect, answer, False)
         try:
             said = json.loads(text)
         except ValueError:
@@ -244,19 +216,19 @@ def structured(check, server):
         if not known or set(said) != {"colour", "ripe"} or not isinstance(said["ripe"], bool):
             check.fault(name, "answered", said)
         check.charged(name, answer, told, "openai-chat")
-    question = DIALECTS["openai"](f"by-messages/{server.model}", "Describe a ripe tomato.", **asked["openai"])
-    answer = put(check.gateway.port, question, check.key)
+    asking = DIALECTS["openai"](f"by-messages/{server.model}", "Describe a ripe tomato.", **asked["openai"])
+    answer = put(check.gateway.port, asking, check.key)
     if "response_format=approximated" not in answer.headers.get("x-outrigger-loss", ""):
         check.fault("structured, to by-messages", "lost without a word:", answer.headers)
-    check.charged("structured, to by-messages", answer, heard(answer, "openai", False)[2], "anthropic-messages")
+    check.charged("structured, to by-messages", answer, heard("openai", answer, False)[2], "anthropic-messages")
 
 
 def refused(check, server):
     """Too long for the model: an error in the client's shape, whoever worded it, and nothing to pay."""
     for provider, dialect in itertools.product(["local", "by-chat", "by-messages"], DIALECTS):
         name = f"too long, {dialect} to {provider}"
-        question = DIALECTS[dialect](f"{provider}/{server.model}", "word " * 6000, max_tokens=8)
-        answer = asyncio.run(ask(check.gateway.port, question, check.key))
+        asking = DIALECTS[dialect](f"{provider}/{server.model}", "word " * 6000, max_tokens=8)
+        answer = asyncio.run(ask(check.gateway.port, asking, check.key))
         if answer.status != 400 or verdict(answer, dialect, False) != "error" or b"context size" not in answer.body:
             check.fault(name, answer.status, answer.body)
         row = check.row(name, answer)
@@ -266,10 +238,9 @@ def refused(check, server):
 
 def tokens(check, server, total):
     """Counted by the server, and free."""
-    question = form(f"local/{server.model}", "anthropic", False, {})
-    question[1].pop("temperature")
-    question[1].pop("max_tokens")
-    answer = put(check.gateway.port, ("/v1/messages/count_tokens", *question[1:]), check.key)
+    _, body, headers = form(f"local/{server.model}", "anthropic", False, False)
+    body = {name: value for name, value in body.items() if name not in ("temperature", "max_tokens")}
+    answer = put(check.gateway.port, ("/v1/messages/count_tokens", body, headers), check.key)
     if answer.json() != {"input_tokens": total[0] + total[1]}:
         check.fault("count_tokens", answer.body, "and not", total)
     row = check.row("count_tokens", answer)
@@ -335,9 +306,9 @@ def found_by_itself(faults):
         if "llama.cpp" not in gateway.logged():
             faults.append(f"the first lines don't name the server that was found:\n{gateway.logged()}")
         texts = set()
-        for dialect, stream, more in FORMS:
+        for dialect, stream, more in OWN:
             answer = put(gateway.port, form(f"llama.cpp/{server.model}", dialect, stream, more))
-            texts.add(heard(answer, dialect, stream)[0])
+            texts.add(heard(dialect, answer, stream)[0])
         if len(texts) != 1:
             faults.append(f"found by itself, it answered {texts}")
     finally:
