@@ -40,7 +40,9 @@ pub use model_quirks::model_quirks;
 pub use names::nearest;
 pub use overlay::{Overlay, OverlayError};
 pub use price::{PriceSheet, Rates, Tier};
-pub use provider::{AuthStyle, Canonical, Equity, LayerFact, Maker, Preset, ProviderFacts};
+pub use provider::{
+    AuthStyle, Canonical, Equity, Issuer, LayerFact, Maker, Preset, ProviderFacts, Tokens,
+};
 pub use timeline::{Change, PriceTimeline};
 pub use version::PriceVersion;
 pub use vision::{ImageRule, PatchLimit, image_rule};

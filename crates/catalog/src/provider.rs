@@ -63,14 +63,19 @@ pub struct Preset {
     pub title: Text,
     /// Base URL that the dialect's paths are appended to; holds `{placeholders}`; empty when the user must say it.
     pub base_url: Text,
-    /// Base URLs of dialects that are served elsewhere than at `base_url`.
+    /// Where dialects are served that are not at `base_url`: another address, or (beginning with `/`) a path below it.
     pub base_urls: Vec<(DialectId, Text)>,
     /// How the key is sent.
     pub auth: AuthStyle,
     /// Headers sent on every request, lower-case names.
     pub headers: Vec<(Text, Text)>,
+    /// Who gives out tokens for it, where it takes them in a key's place.
+    pub tokens: Option<Tokens>,
     /// Dialects it speaks, best first.
     pub dialects: Vec<DialectId>,
+    /// Dialects that it speaks with some of its models only: how the model's name begins (`*/`: it names a vendor),
+    /// and those. The first that fits counts; what fits none is spoken with in all of them.
+    pub spoken: Vec<(Text, Vec<DialectId>)>,
     /// Environment variables that hold its key, in the order they are looked at.
     pub key_env: Vec<Text>,
     /// Environment variable that holds its base URL or address; else empty.
@@ -83,6 +88,46 @@ pub struct Preset {
     pub catalog_host: Text,
     /// What the facts above rest on.
     pub fact: Fact<()>,
+}
+
+/// Short-lived tokens that a provider takes in a key's place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tokens {
+    /// Who gives them out.
+    pub from: Issuer,
+    /// What they are asked for.
+    pub scope: Text,
+}
+
+/// Who gives out tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Issuer {
+    /// Google's OAuth service and its metadata servers.
+    Google,
+    /// Microsoft Entra.
+    Azure,
+}
+
+impl Issuer {
+    /// The issuer of that word in the data files.
+    pub fn parse(word: &str) -> Option<Self> {
+        match word {
+            "google" => Some(Self::Google),
+            "azure" => Some(Self::Azure),
+            _ => None,
+        }
+    }
+}
+
+impl Preset {
+    /// The dialects in which a model may be asked for; none where they are all of the preset's.
+    pub fn spoken_with(&self, model: &str) -> Option<&[DialectId]> {
+        let fits = |pattern: &str| match pattern {
+            "*/" => model.contains('/'),
+            beginning => model.starts_with(beginning),
+        };
+        self.spoken.iter().find(|(pattern, _)| fits(pattern)).map(|(_, dialects)| &**dialects)
+    }
 }
 
 /// One node (with a weight for equity edges) of the layer graph.

@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use domain::{DialectId, Layer};
 use serde::Deserialize;
 
-use crate::{AuthStyle, Equity, Fact, Grade, LayerFact, Maker, Preset, ProviderFacts};
+use crate::{
+    AuthStyle, Equity, Fact, Grade, Issuer, LayerFact, Maker, Preset, ProviderFacts, Tokens,
+};
 
 type Text = Cow<'static, str>;
 
@@ -28,7 +30,13 @@ struct PresetRow {
     auth: String,
     #[serde(default)]
     headers: BTreeMap<String, String>,
+    /// Issuer, scope.
+    #[serde(default)]
+    tokens: Option<(String, String)>,
     dialects: Vec<String>,
+    /// Beginning of a model's name, dialects.
+    #[serde(default)]
+    spoken: Vec<(String, Vec<String>)>,
     key_env: Vec<String>,
     #[serde(default)]
     url_env: String,
@@ -105,6 +113,10 @@ fn read_preset(row: PresetRow, equity: &[Equity]) -> Option<(Preset, ProviderFac
         .collect();
     let equity = equity.iter().filter(|edge| owners.contains(&&edge.held)).cloned().collect();
     let facts = ProviderFacts { name: text(row.name.clone()), layers, equity };
+    let tokens = match row.tokens {
+        Some((from, scope)) => Some(Tokens { from: Issuer::parse(&from)?, scope: text(scope) }),
+        None => None,
+    };
     let preset = Preset {
         name: text(row.name),
         title: text(row.title),
@@ -116,7 +128,13 @@ fn read_preset(row: PresetRow, equity: &[Equity]) -> Option<(Preset, ProviderFac
             .collect::<Option<_>>()?,
         auth: AuthStyle::parse(&row.auth)?,
         headers: row.headers.into_iter().map(|(name, value)| (text(name), text(value))).collect(),
-        dialects: row.dialects.iter().map(|word| DialectId::parse(word)).collect::<Option<_>>()?,
+        tokens,
+        dialects: read_dialects(&row.dialects)?,
+        spoken: row
+            .spoken
+            .into_iter()
+            .map(|(pattern, dialects)| Some((text(pattern), read_dialects(&dialects)?)))
+            .collect::<Option<_>>()?,
         key_env: texts(row.key_env),
         url_env: text(row.url_env),
         probe_ports: row.probe_ports,
@@ -125,6 +143,10 @@ fn read_preset(row: PresetRow, equity: &[Equity]) -> Option<(Preset, ProviderFac
         fact: fact((), &row.grade, row.date, row.source)?,
     };
     Some((preset, facts))
+}
+
+fn read_dialects(words: &[String]) -> Option<Vec<DialectId>> {
+    words.iter().map(|word| DialectId::parse(word)).collect()
 }
 
 fn equity() -> Vec<Equity> {

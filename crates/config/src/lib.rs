@@ -33,6 +33,7 @@ mod spec;
 mod suggest;
 mod teams;
 mod telemetry;
+mod tokens;
 mod tree;
 mod units;
 mod yaml;
@@ -42,9 +43,10 @@ pub use diagnostic::{Diagnostic, Severity};
 pub use explain::{Explained, codes, data_plane, explain};
 pub use load::{Loaded, load};
 pub use model::{
-    Auth, Aws, AwsKeys, Capability, Circuit, Config, Content, Disconnect, Durability, KeyPolicy,
-    Ledger, LogFormat, Network, PriceOverride, Prices, Provider, ProviderKind, RateLimit, Retries,
-    RoledOffer, Routing, Secret, Server, ServerLimits, Team, Telemetry, Timeouts, Tls, Unpriced,
+    Auth, Aws, AwsKeys, AzureLogin, AzureProof, Capability, Circuit, Config, Content, Disconnect,
+    Durability, GoogleLogin, KeyPolicy, Ledger, LogFormat, Network, PriceOverride, Prices,
+    Provider, ProviderKind, RateLimit, Retries, RoledOffer, Routing, Secret, Server, ServerLimits,
+    Team, Telemetry, Timeouts, Tls, TokenSource, Tokens, Unpriced,
 };
 pub use origin::{Leaf, Origin};
 pub use render::{render, to_json};
@@ -68,6 +70,8 @@ pub struct PresetFacts {
     pub kind: ProviderKind,
     /// Where it answers; none when every user has their own address.
     pub base_url: Option<String>,
+    /// Where its dialects are that are not at `base_url`: an address, or (beginning with `/`) a path below it.
+    pub base_urls: Vec<(domain::DialectId, String)>,
     /// Formats it speaks, the preferred one first.
     pub dialects: Vec<domain::DialectId>,
     /// Environment variables that usually hold its key, the first preferred.
@@ -76,6 +80,8 @@ pub struct PresetFacts {
     pub key_required: bool,
     /// Whether it takes requests signed with a key pair of AWS.
     pub aws: bool,
+    /// Whose tokens it takes in a key's place.
+    pub tokens: Option<catalog::Tokens>,
 }
 
 /// The presets by name.

@@ -174,6 +174,8 @@ pub struct Provider {
     pub preset: Option<String>,
     /// Where it answers, without a trailing slash; empty for `demo`.
     pub base_url: String,
+    /// Where its dialects are that are not at `base_url`, without a trailing slash.
+    pub base_urls: Vec<(DialectId, String)>,
     /// Formats it speaks, the preferred one first. Never empty.
     pub dialects: Vec<DialectId>,
     /// Its credentials, spread over requests; empty when it needs none.
@@ -194,6 +196,60 @@ pub struct Provider {
     pub tls_ca: Option<String>,
     /// How requests to it are signed, where it wants that and there is no other key.
     pub aws: Option<Aws>,
+    /// How tokens for it are had, where it takes them and there is no key.
+    pub tokens: Option<Tokens>,
+}
+
+/// Short-lived tokens of a cloud's log-in service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tokens {
+    /// What they are asked for.
+    pub scope: String,
+    /// Who gives them out, and to whom.
+    pub from: TokenSource,
+}
+
+/// Who gives out tokens, and to whom.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TokenSource {
+    /// Google.
+    Google(GoogleLogin),
+    /// Microsoft Entra.
+    Azure(AzureLogin),
+}
+
+/// Who asks Google for tokens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum GoogleLogin {
+    /// The service account or the user of this JSON, as Google's tools write it.
+    Key(Secret),
+    /// The machine itself.
+    Metadata {
+        /// `metadata.google.internal`, or an address with a port.
+        host: String,
+    },
+}
+
+/// Who asks Microsoft Entra for tokens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AzureLogin {
+    /// `https://login.microsoftonline.com`.
+    pub authority: String,
+    /// The tenant's id or domain.
+    pub tenant: String,
+    /// The application's id.
+    pub client_id: String,
+    /// What shows that it is the application.
+    pub proof: AzureProof,
+}
+
+/// What shows that it is an application that asks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AzureProof {
+    /// Its secret.
+    Secret(Secret),
+    /// A token of another issuer that the application trusts, in a file that is replaced before it expires.
+    File(String),
 }
 
 /// Signing for AWS.

@@ -26,11 +26,13 @@ fn of(preset: &Preset) -> PresetFacts {
     PresetFacts {
         kind,
         base_url: (!preset.base_url.is_empty()).then(|| preset.base_url.to_string()),
+        base_urls: preset.base_urls.iter().map(|(id, url)| (*id, url.to_string())).collect(),
         dialects: preset.dialects.clone(),
         key_variables: preset.key_env.iter().map(ToString::to_string).collect(),
         key_required: !matches!(preset.auth, AuthStyle::None | AuthStyle::Aws)
             && !preset.key_env.is_empty(),
         aws: preset.auth == AuthStyle::Aws,
+        tokens: preset.tokens.clone(),
     }
 }
 

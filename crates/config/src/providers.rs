@@ -6,7 +6,7 @@ use crate::check::{Problem, one_of};
 use crate::read::{Context, Section};
 use crate::spec::{Field, KeyForm, Kind, Scalar, defaulted, optional};
 use crate::tree::{Node, Place, Value};
-use crate::{PresetFacts, Provider, ProviderKind, Secret, Timeouts, aws, scalar, suggest};
+use crate::{PresetFacts, Provider, ProviderKind, Secret, Timeouts, aws, scalar, suggest, tokens};
 
 /// `[openai, anthropic]`, or a mapping of names.
 pub(crate) const KIND: Kind = Kind::OneOf(&[
@@ -84,6 +84,16 @@ pub(crate) static FIELDS: &[Field] = &[
         "The key pair that requests to AWS are signed with. Without it, the usual variables and the usual file.",
         Kind::Section(aws::FIELDS),
     ),
+    optional(
+        "google",
+        "The project, location and credentials of Google Cloud. Without it, the usual variables and the usual file.",
+        Kind::Section(tokens::GOOGLE),
+    ),
+    optional(
+        "azure",
+        "The application that logs in to Microsoft Entra, where no key is sent. Without it, the usual variables.",
+        Kind::Section(tokens::AZURE),
+    ),
 ];
 
 static TIMEOUTS: &[Field] = &[
@@ -145,7 +155,7 @@ pub(crate) fn read(node: Option<&Node>, cx: &mut Context<'_>) -> Vec<Provider> {
 fn one(name: &str, place: &Place, node: &Node, cx: &mut Context<'_>) -> Option<Provider> {
     let section = Section::new(Some(node), FIELDS);
     let (preset, facts) = preset(name, place, section, cx)?;
-    let base_url = base_url(name, place, section, &facts, cx)?;
+    let base_url = base_url(name, place, section, &facts, cx);
     if let Some(node) = section.section("tls", TLS).get("ca")
         && let Some(path) = node.text().and_then(scalar::file)
     {
@@ -154,16 +164,24 @@ fn one(name: &str, place: &Place, node: &Node, cx: &mut Context<'_>) -> Option<P
     let timeouts = section.section("timeouts", TIMEOUTS);
     // What the file says goes before what the environment has.
     let has_pair = facts.aws && section.get("aws").is_some();
-    let keys = if has_pair {
+    let logs_in = facts.tokens.is_some()
+        && (section.section("azure", tokens::AZURE).get("client_id").is_some()
+            || section.section("google", tokens::GOOGLE).get("credentials").is_some());
+    let keys = if has_pair || logs_in {
         given_keys(name, section, cx)
     } else {
         keys(name, place, section, &facts, cx)
     };
+    // `key: none` asks somebody who wants no credential, such as a proxy that adds its own.
+    let keyless = keys.is_empty() && section.get("key").is_none();
+    let tokens = tokens::read(name, place, section, &facts, keyless, cx);
+    let base_url = base_url?;
     let aws = aws::read(name, place, section, &facts, &base_url, keys.is_empty(), cx);
     Some(Provider {
         name: ProviderName::new(name).ok()?,
         kind: facts.kind,
         preset,
+        base_urls: base_urls(section, &facts, &base_url),
         base_url,
         dialects: dialects(section, &facts),
         keys,
@@ -180,6 +198,7 @@ fn one(name: &str, place: &Place, node: &Node, cx: &mut Context<'_>) -> Option<P
         layers: layers(section),
         tls_ca: section.section("tls", TLS).path("ca"),
         aws,
+        tokens,
     })
 }
 
@@ -236,13 +255,21 @@ fn base_url(
     if let Some(url) = known.filter(|url| !url.contains('{')) {
         return Some(url.trim_end_matches('/').into());
     }
-    if let Some(url) = known.filter(|url| url.contains("{region}"))
-        && let Some(region) = aws::region(section, None, cx)
-    {
-        return Some(url.replace("{region}", &region));
+    let filled = known.map(|url| filled(url, section, cx));
+    if let Some(Ok(url)) = filled {
+        return Some(url);
     }
     // A `base_url` that is there but malformed has been reported.
     if section.get("base_url").is_none() {
+        let absent = filled.and_then(Result::err).unwrap_or_default();
+        let known_parts: Vec<_> = absent.iter().filter_map(|part| tokens::missing(part)).collect();
+        for (what, help) in &known_parts {
+            let message = format!("provider `{name}` needs {what}");
+            cx.problems.error(place, Problem::new("E0107", message).help(*help));
+        }
+        if !known_parts.is_empty() {
+            return None;
+        }
         let message = format!("provider `{name}` needs a `base_url`");
         let help = known.map_or_else(
             || "such as `base_url: http://127.0.0.1:8000/v1`".into(),
@@ -251,6 +278,41 @@ fn base_url(
         cx.problems.error(place, Problem::new("E0107", message).help(help));
     }
     None
+}
+
+/// A preset's base URL with what stands for its `{placeholders}`; else the names of those for which nothing does.
+fn filled(url: &str, section: Section<'_>, cx: &Context<'_>) -> Result<String, Vec<String>> {
+    let mut parts = url.split('{');
+    let mut whole = parts.next().unwrap_or_default().to_owned();
+    let mut absent = Vec::new();
+    for (part, rest) in parts.filter_map(|part| part.split_once('}')) {
+        let value = match part {
+            "region" => aws::region(section, None, cx),
+            _ => tokens::placeholder(part, section, cx),
+        };
+        match value {
+            Some(value) => whole.push_str(&value),
+            None => absent.push(part.to_owned()),
+        }
+        whole.push_str(rest);
+    }
+    if absent.is_empty() { Ok(whole) } else { Err(absent) }
+}
+
+/// Where the preset's other dialects are. An address of the user's own serves all that are not below it.
+fn base_urls(
+    section: Section<'_>,
+    facts: &PresetFacts,
+    base_url: &str,
+) -> Vec<(DialectId, String)> {
+    let own = section.get("base_url").is_some();
+    let of = |(id, url): &(DialectId, String)| {
+        if url.starts_with('/') {
+            return Some((*id, format!("{base_url}{url}")));
+        }
+        (!own).then(|| (*id, url.clone()))
+    };
+    facts.base_urls.iter().filter_map(of).collect()
 }
 
 fn dialects(section: Section<'_>, facts: &PresetFacts) -> Vec<DialectId> {
@@ -297,7 +359,7 @@ fn usual_key(name: &str, place: &Place, facts: &PresetFacts, cx: &mut Context<'_
     if let Some(variable) = set {
         return vec![Secret::Env(variable.clone())];
     }
-    if facts.key_required {
+    if facts.key_required && facts.tokens.is_none() {
         let variables = one_of(&facts.key_variables);
         let message = format!("provider `{name}` has no key: {variables} is not set");
         let help = "set it, or write `key: env:NAME`, `key: file:PATH` or `key: none`";

@@ -24,10 +24,12 @@ impl Context<'_> {
         let bare = |kind, dialects| PresetFacts {
             kind,
             base_url: None,
+            base_urls: Vec::new(),
             dialects,
             key_variables: Vec::new(),
             key_required: false,
             aws: false,
+            tokens: None,
         };
         let all = DialectId::ALL.to_vec();
         match name {

@@ -98,7 +98,7 @@ pub fn asked_in(ask: &Ask, offer: &Offer) -> DialectId {
 
 /// The dialect in which the offer is asked.
 pub fn written_in(ask: &Ask, offer: &Offer) -> Option<DialectId> {
-    offer.provider.dialect_for(asked_in(ask, offer)).map(|(id, _)| id)
+    offer.dialect_for(asked_in(ask, offer)).map(|(id, _)| id)
 }
 
 /// Writes the request for an offer, in the client's own dialect where the provider speaks it.
@@ -110,7 +110,7 @@ pub fn prepare(
     resolved: &Resolved,
 ) -> Result<Box<Call>, Failure> {
     let provider = &offer.provider;
-    let (id, target) = provider.dialect_for(asked_in(ask, offer)).ok_or_else(|| {
+    let (id, target) = offer.dialect_for(asked_in(ask, offer)).ok_or_else(|| {
         Failure::new(&crate::errors::NO_CANDIDATE, format!("{} speaks no dialect", provider.name))
     })?;
     let dialect = dialect::dialect(id);

@@ -140,11 +140,7 @@ pub fn credentials(offer: &Offer, now: UnixMicros) -> Option<Availability> {
 
 /// Embeddings and token counts are served in the client's own dialect only.
 fn endpoints(ask: &Ask, offer: &Offer) -> u8 {
-    if ask.endpoint == Endpoint::Chat || offer.provider.speaks(ask.client.id()) {
-        u8::MAX
-    } else {
-        0
-    }
+    if ask.endpoint == Endpoint::Chat || offer.speaks(ask.client.id()) { u8::MAX } else { 0 }
 }
 
 /// What reaches the offer without loss of meaning. Asked in earnest only where `on_loss` is `reject`: the request is
@@ -158,7 +154,7 @@ fn carries(
 ) -> Result<Features, Failure> {
     let all = Features::from_bits(u64::MAX);
     let client = ask.client.id();
-    let forwarded = offer.provider.speaks(client) && dispatch::asked_in(ask, offer) == client;
+    let forwarded = offer.speaks(client) && dispatch::asked_in(ask, offer) == client;
     if resolved.on_loss == domain::OnLoss::Allow || forwarded {
         return Ok(all);
     }

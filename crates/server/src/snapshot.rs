@@ -82,25 +82,14 @@ pub struct Signing {
     pub keys: AwsKeys,
 }
 
-impl Provider {
-    /// Where and in which dialect a request of `client` is best sent: its own if the provider speaks it.
-    pub fn dialect_for(&self, client: DialectId) -> Option<(DialectId, Option<&Target>)> {
-        let same = self.dialects.iter().find(|(id, _)| *id == client);
-        same.or_else(|| self.dialects.first()).map(|(id, target)| (*id, target.as_ref()))
-    }
-
-    /// Whether it speaks that dialect.
-    pub fn speaks(&self, dialect: DialectId) -> bool {
-        self.dialects.iter().any(|(id, _)| *id == dialect)
-    }
-}
-
 /// A model at a provider.
 pub struct Offer {
     /// `provider/model`.
     pub id: OfferId,
     /// Its provider.
     pub provider: Arc<Provider>,
+    /// The dialects in which the provider may be asked for this model, the preferred one first.
+    pub dialects: SmallVec<[DialectId; 2]>,
     /// What it costs over time.
     pub prices: Option<PriceTimeline>,
     /// The model's output limit, in tokens.
@@ -148,6 +137,18 @@ impl OfferNumbers {
 }
 
 impl Offer {
+    /// Where and in which dialect a request of `client` is best sent: its own if the provider speaks it.
+    pub fn dialect_for(&self, client: DialectId) -> Option<(DialectId, Option<&Target>)> {
+        let id = if self.speaks(client) { client } else { *self.dialects.first()? };
+        let (_, target) = self.provider.dialects.iter().find(|(other, _)| *other == id)?;
+        Some((id, target.as_ref()))
+    }
+
+    /// Whether it can be asked in that dialect.
+    pub fn speaks(&self, dialect: DialectId) -> bool {
+        self.dialects.contains(&dialect)
+    }
+
     /// The price in force.
     pub fn price_at(&self, at: UnixMicros) -> Option<&PriceSheet> {
         self.prices.as_ref()?.at(at, Mode::Standard)
@@ -292,6 +293,7 @@ impl Snapshot {
         Offer {
             id: id.clone(),
             provider: Arc::clone(provider),
+            dialects: self.spoken(provider, model),
             prices,
             quirks: offer_quirks(provider, model),
             max_output: facts.and_then(|it| it.max_output),
@@ -304,6 +306,19 @@ impl Snapshot {
             // The characters of a name are all fit for a header.
             header: HeaderValue::from_str(&text).unwrap_or_else(|_| HeaderValue::from_static("-")),
         }
+    }
+
+    /// The provider's dialects, as far as it speaks them with this model.
+    fn spoken(&self, provider: &Provider, model: &str) -> SmallVec<[DialectId; 2]> {
+        let all = provider.dialects.iter().map(|(id, _)| *id);
+        let from = self.config.providers.iter().find(|it| it.name == provider.name);
+        let preset = from.and_then(|it| self.catalog.preset(it.preset.as_deref()?));
+        let Some(some) = preset.and_then(|preset| preset.spoken_with(model)) else {
+            return all.collect();
+        };
+        let spoken: SmallVec<_> = all.clone().filter(|id| some.contains(id)).collect();
+        // Whoever names other dialects in the configuration knows more than the catalog.
+        if spoken.is_empty() { all.collect() } else { spoken }
     }
 
     /// The models a provider is known to serve: its own list, else the catalog's.
@@ -403,7 +418,7 @@ pub fn provider(from: &config::Provider, catalog: &Catalog) -> Result<Provider, 
     let mut dialects: SmallVec<[(DialectId, Option<Target>); 2]> = SmallVec::new();
     for dialect in &from.dialects {
         let id = *dialect;
-        let target = target(from, preset, id, ca_pem.as_deref(), &name)?;
+        let target = target(from, id, ca_pem.as_deref(), &name)?;
         // Connections are pooled by target: two dialects at one address share them.
         let same = |other: &&Target| target.as_ref().is_some_and(|it| same_place(it, other));
         let shared = dialects.iter().filter_map(|(_, other)| other.as_ref()).find(same).cloned();
@@ -446,7 +461,6 @@ fn same_place(left: &Target, right: &Target) -> bool {
 
 fn target(
     from: &config::Provider,
-    preset: Option<&Preset>,
     dialect: DialectId,
     ca_pem: Option<&[u8]>,
     name: &str,
@@ -454,11 +468,8 @@ fn target(
     if from.kind == ProviderKind::Demo {
         return Ok(None);
     }
-    // A preset may serve a dialect at another address; an address of the user's own serves all.
-    let apart = preset
-        .filter(|preset| preset.base_url == from.base_url)
-        .and_then(|preset| preset.base_urls.iter().find(|(id, _)| *id == dialect));
-    let url = apart.map_or(from.base_url.as_str(), |(_, url)| url.as_ref());
+    let apart = from.base_urls.iter().find(|(id, _)| *id == dialect);
+    let url = apart.map_or(from.base_url.as_str(), |(_, url)| url.as_str());
     let options = TargetOptions {
         allow_private_address: from.allow_private_address,
         ca_pem: ca_pem.map(<[u8]>::to_vec),

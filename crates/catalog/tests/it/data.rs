@@ -121,6 +121,8 @@ fn presets_are_whole_and_their_hosts_exist() {
         "openrouter",
         "sglang",
         "together",
+        "vertex",
+        "vertex-express",
         "vllm",
         "xai",
     ];

@@ -155,6 +155,13 @@ pub(super) const CODES: &[Explained] = &[
         "Put it into a variable (`env:NAME`) or a file of its own (`file:PATH`).",
     ),
     code(
+        "W0304",
+        "A provider of Google Cloud has no credentials in a file, so the metadata server will be asked.",
+        "Only machines of Google Cloud have one; elsewhere every request to the provider fails over or fails.",
+        "Name a file with `google: {credentials: file:PATH}`, or say `google: {credentials: metadata}` where the \
+         machine's own service account is meant.",
+    ),
+    code(
         "E0401",
         "The data plane would be open to other machines without a key.",
         "Anybody who reaches the port could spend your money.",

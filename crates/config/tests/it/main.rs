@@ -10,5 +10,6 @@ mod facts;
 mod origins;
 #[cfg(test)]
 mod surroundings;
+mod tokens;
 #[cfg(test)]
 mod typos;

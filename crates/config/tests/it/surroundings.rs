@@ -76,10 +76,12 @@ impl Presets for FewPresets {
         Some(PresetFacts {
             kind,
             base_url: Some(base_url.into()),
+            base_urls: Vec::new(),
             dialects,
             key_variables: vec![variable.into()],
             key_required: true,
             aws: false,
+            tokens: None,
         })
     }
 
