@@ -426,6 +426,12 @@ impl Exchange {
         RequestLimits { max_output: self.max_output, answers: self.answers }
     }
 
+    /// The stop sequences that the answer must be cut at, where the provider is not told of them.
+    pub(crate) fn stops_if(&self, untold: bool) -> Vec<String> {
+        let stops = self.stop.iter().filter(|stop| untold && !stop.is_empty());
+        stops.cloned().collect()
+    }
+
     /// Where a message's content stands in the client's own request, for errors.
     pub(crate) fn place(&self, message: &Message) -> String {
         dialect(self.from).message_place(message.at)

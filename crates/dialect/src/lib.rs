@@ -39,6 +39,7 @@ pub mod reasoning;
 mod registry;
 mod signature;
 pub mod sse;
+mod stop_cut;
 mod tool_ids;
 mod unwrap_input;
 mod watch;
@@ -49,6 +50,7 @@ pub use exchange::{Answer, Choice, Exchange, StreamEvent, StreamMerge};
 pub use media::image_size;
 pub use quirks::{Quirks, UnknownQuirk};
 pub use registry::{Dialect, StreamReader, StreamWriter, Tee, dialect};
+pub use stop_cut::StopCut;
 pub use wire::{
     AnswerContext, BadAnswer, ClientError, Edits, FieldError, FinishReason, FirstEvent, Headers,
     Incoming, ModelRow, PathFacts, Peek, Seen, StreamForm, Target, TeeOptions, UpstreamFault,

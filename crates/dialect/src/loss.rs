@@ -96,8 +96,8 @@ corners! {
     ManyAnswers => Emulated "one call for each answer; the input is billed each time",
     /// Log probabilities.
     Logprobs => Dropped "the provider gives no log probabilities",
-    /// Stop sequences at a model that refuses them.
-    Stop => Dropped "the provider takes no stop sequences",
+    /// Stop sequences at a protocol without them, or a model that refuses them.
+    Stop => Emulated "the provider takes no stop sequences: its answer is cut at the first one",
     /// More stop sequences than the target takes, or blank ones.
     StopSome => Approximated "blank stop sequences, and those beyond the provider's number, are left out",
     /// No output limit.

@@ -55,7 +55,7 @@ pub struct Quirks {
     pub no_sampling: bool,
     /// `no_penalties`: frequency and presence penalty are refused.
     pub no_penalties: bool,
-    /// `no_stop`: stop sequences are refused.
+    /// `no_stop`: stop sequences are refused; the answer is cut at them here.
     pub no_stop: bool,
     /// `developer_role`: the chat host knows the role (OpenAI); others know only `system`.
     pub developer_role: bool,

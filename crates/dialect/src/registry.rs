@@ -176,6 +176,10 @@ pub trait Tee: Send {
     fn is_complete(&self) -> bool {
         false
     }
+    /// The error event that ends what has passed; `None` where that is [`Dialect::render_error_event`] whatever went before.
+    fn error_event(&self, _error: &ClientError<'_>) -> Option<Vec<u8>> {
+        None
+    }
     /// At the end of the body: what was seen.
     fn finish(&mut self) -> Seen;
 }
@@ -193,6 +197,8 @@ pub trait StreamReader: Send {
 pub trait StreamWriter: Send {
     /// Appends the bytes of one event; may append none.
     fn event(&mut self, event: &StreamEvent, out: &mut Vec<u8>);
+    /// How long the answer took, in milliseconds, where a stream says so at its end. Told before [`StreamEvent::End`].
+    fn took(&mut self, _millis: u64) {}
     /// The error event that ends the stream as it stands; `None` where that is [`Dialect::render_error_event`] whatever
     /// went before.
     fn error_event(&self, _error: &ClientError<'_>) -> Option<Vec<u8>> {

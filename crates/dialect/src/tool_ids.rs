@@ -16,8 +16,9 @@ const SPELLED: &str = "orx_";
 /// The longest id that is spelled: with the prefix, in base64, it is as long as an id may be.
 const SPELLED_MAX: usize = 45;
 
-/// Between an id and the signature that its provider wants back with the call. LiteLLM joins them so too.
-const THOUGHT: &str = "__thought__";
+/// Between an id and the signature that its provider wants back with the call. LiteLLM joins them with `__thought__`:
+/// what stands between ours is found nowhere else, so that a provider that is such a gateway gets its own ids back.
+const THOUGHT: &str = "__orthought__";
 
 /// Before an id that we made up because its host gave none.
 const MADE_UP: &str = "orm_";
@@ -50,7 +51,7 @@ pub(crate) fn has_thought(id: &str) -> bool {
 }
 
 /// Where that signature stands in an id as it is written, with what joins it. Whoever is sent the id in its own dialect did
-/// not issue it: no vendor's ids look like that.
+/// not issue it: we joined them.
 pub(crate) fn thought_in(written: &[u8]) -> Option<usize> {
     memchr::memmem::find(written, THOUGHT.as_bytes())
 }
@@ -196,11 +197,11 @@ mod tests {
         let messages = |id: &str| told(&|to| fit_messages(id, |corner| to.push(corner)));
         assert_eq!(messages("call_1"), ("call_1".to_owned(), vec![]));
         assert_eq!(messages("call.1").1, [Corner::ToolIds]);
-        let bare = messages("call_1__thought__YWJj");
+        let bare = messages("call_1__orthought__YWJj");
         assert_eq!(bare, ("call_1".to_owned(), vec![Corner::SignedReasoning, Corner::ToolIds]));
         let chat = |id: &str, nine| told(&|to| for_chat(id, nine, |corner| to.push(corner)));
         assert_eq!(chat("call.1", false), ("call.1".to_owned(), vec![]));
-        assert_eq!(chat("call_1__thought__YWJj", false).1, [Corner::SignedReasoning]);
+        assert_eq!(chat("call_1__orthought__YWJj", false).1, [Corner::SignedReasoning]);
         assert_eq!(chat("call.1", true).1, [Corner::ToolIds]);
     }
 }

@@ -9,7 +9,7 @@ use crate::fault;
 use crate::gate;
 use crate::registry::Tee;
 use crate::sse::{SseEvent, SseParser};
-use crate::wire::{FirstEvent, Seen, TeeOptions, UpstreamFault};
+use crate::wire::{ClientError, FirstEvent, Seen, TeeOptions, UpstreamFault};
 
 /// More than this of an unfinished event is not held back: no usage chunk is so long.
 const HELD_MAX: usize = 64 * 1024;
@@ -42,6 +42,10 @@ pub(crate) trait Reader: Default + Send {
     /// Whether the success terminator of the stream has passed.
     fn is_complete(&self) -> bool {
         false
+    }
+    /// The error event that continues the stream as it stands; `None` where what went before doesn't matter.
+    fn error_event(&self, _error: &ClientError<'_>) -> Option<Vec<u8>> {
+        None
     }
     /// Adds what is known only at the end.
     fn finish(&mut self, _seen: &mut Seen) {}
@@ -227,6 +231,10 @@ impl<R: Reader> Tee for Streamed<R> {
 
     fn first(&self) -> FirstEvent {
         self.first.clone()
+    }
+
+    fn error_event(&self, error: &ClientError<'_>) -> Option<Vec<u8>> {
+        self.reader.error_event(error)
     }
 
     fn is_complete(&self) -> bool {

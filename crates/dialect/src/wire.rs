@@ -241,6 +241,8 @@ pub struct ClientError<'a> {
     pub attempts: u32,
     /// The field that is wrong, if one is.
     pub field: Option<&'a str>,
+    /// When to come back, in milliseconds, if that is known.
+    pub retry_after_ms: Option<u64>,
 }
 
 /// Why generation ended (protocols C2).
@@ -330,6 +332,8 @@ pub struct UpstreamRequest {
     pub body: Vec<u8>,
     /// Headers of the dialect (version, betas); not authorization, not framing.
     pub headers: Vec<(&'static str, String)>,
+    /// Where the answer's text is to be cut: stop sequences that the provider was not told of ([`crate::StopCut`]).
+    pub cut_at: Vec<String>,
 }
 
 /// What an answer is written with.
@@ -341,6 +345,8 @@ pub struct AnswerContext<'a> {
     pub created: UnixMicros,
     /// The model to name where the provider named none.
     pub model: &'a str,
+    /// How long the answer took, in milliseconds; of a stream it is not known yet ([`crate::StreamWriter::took`]).
+    pub took_ms: u64,
     /// What the client asked.
     pub exchange: &'a Exchange,
 }

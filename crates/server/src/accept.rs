@@ -30,7 +30,7 @@ use crate::local;
 use crate::plan;
 use crate::planted;
 use crate::read::{self, Ask};
-use crate::relay::{Pipe, Relay, RelayLimits, Translation};
+use crate::relay::{Pipe, Relay, RelayLimits, Translation, millis_since};
 use crate::resolve::{self, Resolved};
 use crate::settle::{Admission, Begun, Flight, IntentFacts};
 use crate::snapshot::{Offer, Snapshot};
@@ -51,6 +51,8 @@ pub struct Cx {
     pub id: RequestId,
     /// When it came in.
     pub at: UnixMicros,
+    /// The same, to measure from.
+    pub since: Instant,
     /// The configuration it runs under.
     pub snapshot: Arc<Snapshot>,
     /// The dialect that errors are rendered in.
@@ -125,6 +127,7 @@ async fn answer(worker: Rc<Worker>, request: Request<ReqBody>) -> Response<RespB
     let mut cx = Cx {
         id,
         at: now,
+        since: Instant::now(),
         snapshot,
         client: dialect::dialect(client),
         endpoint: found.as_ref().map_or(Endpoint::Models, |found| endpoint(found.route.action)),
@@ -467,12 +470,14 @@ async fn fly_together(
     };
     let request_id = cx.id.to_string();
     let model = call.offer.id.model().as_str();
-    let context = AnswerContext { request_id: &request_id, created: cx.at, model, exchange };
+    let context =
+        AnswerContext { request_id: &request_id, created: cx.at, model, took_ms: 0, exchange };
     let mut headers = HeaderMap::with_capacity(16);
     let body = if run.ask.peek.stream {
         let writer = cx.client.stream_writer(&context);
         let linger = cx.snapshot.on_client_disconnect();
-        let begun = Ensemble::begin(worker, call, flights, writer, cx.client, linger).await?;
+        let client = (cx.client, cx.since);
+        let begun = Ensemble::begin(worker, call, flights, writer, client, linger).await?;
         headers.insert(CONTENT_TYPE, stream_type(cx, run));
         RespBody::Ensemble(Box::new(begun))
     } else {
@@ -481,6 +486,7 @@ async fn fly_together(
         if let Some(cost) = cost {
             insert(&mut headers, "x-outrigger-cost", &cost.to_string());
         }
+        let context = AnswerContext { took_ms: millis_since(cx.since), ..context };
         RespBody::one(cx.client.write_answer(&answer, &context))
     };
     offer_headers(cx, call, &mut headers);
@@ -540,12 +546,13 @@ fn translated_answer(
             &joined
         }
     };
-    let answer = call.dialect.read_answer(body).map_err(|bad| bad.to_string())?;
+    let answer = call.read_answer(body).map_err(|bad| bad.to_string())?;
     let request_id = cx.id.to_string();
     let context = AnswerContext {
         request_id: &request_id,
         created: cx.at,
         model: call.offer.id.model().as_str(),
+        took_ms: millis_since(cx.since),
         exchange,
     };
     Ok(Some(cx.client.write_answer(&answer, &context)))
@@ -573,9 +580,10 @@ async fn streamed(
             request_id: &request_id,
             created: cx.at,
             model: call.offer.id.model().as_str(),
+            took_ms: 0,
             exchange,
         };
-        Translation::new(call.dialect.stream_reader(), cx.client.stream_writer(&context))
+        Translation::new(call.stream_reader(), cx.client.stream_writer(&context), cx.since)
     });
     let mut pipe = Pipe::new(tee, translation);
     let mut ready: VecDeque<Bytes> = VecDeque::new();

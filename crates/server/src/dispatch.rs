@@ -7,7 +7,8 @@ use std::time::Instant;
 use bytes::Bytes;
 use config::ProviderKind;
 use dialect::{
-    Dialect, DialectId, Edits, Exchange, StreamForm, Target as DialectTarget, UpstreamFault,
+    Answer, BadAnswer, Dialect, DialectId, Edits, Exchange, StopCut, StreamForm, StreamReader,
+    Target as DialectTarget, UpstreamFault,
 };
 use domain::{Endpoint, ErrorClass, LossReport, RateHint, UnixMicros};
 use http::header::ACCEPT;
@@ -48,6 +49,8 @@ pub struct Call {
     pub losses: LossReport,
     /// What bounds the output of each answer: what the request says as it leaves, or else the model.
     pub max_output: Option<u64>,
+    /// Where the answer's text is to be cut: stop sequences that the provider is not told of.
+    pub cut_at: Vec<String>,
     /// Calls that the request needs: more than one where the provider gives one answer a call.
     pub calls: u16,
 }
@@ -75,6 +78,20 @@ pub struct Fault {
     pub status: u16,
     /// The provider's own error answer, fit to be forwarded on a same-dialect route.
     pub raw: Option<(HeaderMap, Bytes)>,
+}
+
+impl Call {
+    /// A whole answer in the provider's dialect.
+    pub fn read_answer(&self, body: &[u8]) -> Result<Answer, BadAnswer> {
+        let mut answer = self.dialect.read_answer(body)?;
+        StopCut::whole(&mut answer, &self.cut_at);
+        Ok(answer)
+    }
+
+    /// Reads the provider's stream.
+    pub fn stream_reader(&self) -> Box<dyn StreamReader> {
+        StopCut::around(self.dialect.stream_reader(), &self.cut_at)
+    }
 }
 
 impl Fault {
@@ -125,6 +142,7 @@ pub fn prepare(
         strip_usage: false,
         losses: LossReport::default(),
         max_output: admit::output_limit(ask, resolved, offer),
+        cut_at: Vec::new(),
         calls: 1,
     });
     if call.translated {
@@ -187,6 +205,7 @@ fn translate(
     let written =
         call.dialect.write_request(exchange, &target, &mut call.losses).map_err(bad_field)?;
     call.body = written.body.into();
+    call.cut_at = written.cut_at;
     // What was written counts; a dialect that leaves it out leaves it to the model.
     let limit = call.dialect.output_limit(exchange, &target);
     call.max_output = limit.or(call.offer.max_output).or(resolved.default_max_output);

@@ -130,7 +130,7 @@ async fn read_leg(
     flight.head(&reply);
     let tee = call.dialect.tee(Endpoint::Chat, TeeOptions::default());
     let (pieces, seen) = read_whole(call, tee, flight, &mut reply, total_at).await?;
-    match call.dialect.read_answer(&pieces.concat()) {
+    match call.read_answer(&pieces.concat()) {
         Ok(answer) => Ok((answer, seen)),
         Err(bad) => {
             flight.broke_off(seen);
@@ -204,7 +204,7 @@ impl Ensemble {
         call: &Call,
         mut flights: Vec<Flight>,
         writer: Box<dyn StreamWriter>,
-        client: &'static dyn Dialect,
+        (client, since): (&'static dyn Dialect, Instant),
         linger: Disconnect,
     ) -> Result<Self, Unanswered> {
         let total_at = Instant::now() + call.offer.provider.total;
@@ -220,11 +220,12 @@ impl Ensemble {
             }
         };
         let idle = call.offer.provider.idle;
-        let mut streams = Box::new(Streams::new(writer, client, idle, total_at, flights.len()));
+        let mut streams =
+            Box::new(Streams::new(writer, (client, since), idle, total_at, flights.len()));
         let mut begun = Vec::new();
         for (flight, opened) in flights.into_iter().zip(opened) {
             begun.push(opened.chunks);
-            let reader = call.dialect.stream_reader();
+            let reader = call.stream_reader();
             streams.add(flight, opened.source, opened.tee, reader);
         }
         for (at, chunks) in begun.iter().enumerate() {

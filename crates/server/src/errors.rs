@@ -98,6 +98,7 @@ impl Failure {
             provider: self.provider.as_deref(),
             attempts: self.attempts,
             field: self.field.as_deref(),
+            retry_after_ms: self.retry_after_ms,
         }
     }
 }

@@ -32,12 +32,22 @@ pub struct Translation {
     reader: Box<dyn StreamReader>,
     writer: Box<dyn StreamWriter>,
     events: Vec<StreamEvent>,
+    since: Instant,
+}
+
+/// Whole milliseconds since then.
+pub fn millis_since(then: Instant) -> u64 {
+    u64::try_from(then.elapsed().as_millis()).unwrap_or(u64::MAX)
 }
 
 impl Translation {
-    /// Between the provider's reader and the client's writer.
-    pub fn new(reader: Box<dyn StreamReader>, writer: Box<dyn StreamWriter>) -> Self {
-        Self { reader, writer, events: Vec::new() }
+    /// Between the provider's reader and the client's writer, of a request that came in `since`.
+    pub fn new(
+        reader: Box<dyn StreamReader>,
+        writer: Box<dyn StreamWriter>,
+        since: Instant,
+    ) -> Self {
+        Self { reader, writer, events: Vec::new(), since }
     }
 
     /// Converts a piece; the message says why it can't go on.
@@ -56,6 +66,9 @@ impl Translation {
     fn write(&mut self, out: &mut SmallVec<[Bytes; 2]>) -> Result<(), String> {
         let mut bytes = Vec::new();
         for event in self.events.drain(..) {
+            if event == StreamEvent::End {
+                self.writer.took(millis_since(self.since));
+            }
             self.writer.event(&event, &mut bytes);
         }
         if !bytes.is_empty() {
@@ -107,7 +120,10 @@ impl Pipe {
 
     /// The error event that ends what the client got, in the client's dialect.
     pub fn error_event(&self, client: &dyn Dialect, error: &ClientError<'_>) -> Vec<u8> {
-        let own = self.translation.as_ref().and_then(|it| it.writer.error_event(error));
+        let own = match &self.translation {
+            Some(translation) => translation.writer.error_event(error),
+            None => self.tee.error_event(error),
+        };
         own.unwrap_or_else(|| client.render_error_event(error))
     }
 

@@ -45,6 +45,8 @@ impl Trial {
         let mut cx = Cx {
             id: worker.request_id(at),
             at,
+
+            since: tokio::time::Instant::now(),
             snapshot: world.gateway.snapshot.load_full(),
             client: dialect::dialect(client),
             endpoint: Endpoint::Chat,

@@ -34,7 +34,7 @@ pub(super) fn write(
     if exchange.from == DialectId::AnthropicMessages && !exchange.betas.is_empty() {
         headers.push(("anthropic-beta", exchange.betas.join(",")));
     }
-    Ok(UpstreamRequest { body, headers })
+    Ok(UpstreamRequest { body, headers, cut_at: exchange.stops_if(target.quirks.no_stop) })
 }
 
 /// The API requires a limit.

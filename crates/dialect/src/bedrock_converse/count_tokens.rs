@@ -74,10 +74,10 @@ mod tests {
         let inner = peek(&format!(r#"{{"input":{{"converse":{message}}}}}"#)).unwrap();
         assert_eq!((inner.model.as_str(), inner.message_count), ("m", 1));
         assert!(inner.text_bytes >= 12);
-        let call = r#"{"messages":[{"content":[{"toolUse":{"toolUseId":"a__thought__YWJj"}}]}]}"#;
+        let call = r#"{"messages":[{"content":[{"toolUse":{"toolUseId":"a__orthought__YWJj"}}]}]}"#;
         let body = format!(r#"{{"input":{{"converse":{call}}}}}"#);
         let sent = splice(&Bytes::from(body.clone()), &peek(&body).unwrap(), &Edits::default());
-        assert_eq!(sent, body.replace("__thought__YWJj", ""));
+        assert_eq!(sent, body.replace("__orthought__YWJj", ""));
         let opaque = peek(r#"{"input":{"invokeModel":{"body":"eyJhIjoxfQ=="}}}"#).unwrap();
         assert!(opaque.text_bytes >= 12);
         assert_eq!(peek("{}").unwrap_err().field, "input");

@@ -22,6 +22,7 @@ pub(super) struct Writer {
     usage: Option<Usage>,
     finish: Option<FinishReason>,
     refused: bool,
+    took_ms: u64,
     broken: Option<&'static str>,
 }
 
@@ -56,6 +57,7 @@ impl Writer {
             usage: None,
             finish: None,
             refused: false,
+            took_ms: context.took_ms,
             broken: None,
         }
     }
@@ -152,7 +154,7 @@ impl Writer {
         let finish = self.finish.take().unwrap_or(FinishReason::Stop);
         write("messageStop", &json!({"stopReason": stop_word(&finish, self.refused)}), out);
         let usage = usage::write(&self.usage.unwrap_or_default());
-        write("metadata", &json!({"usage": usage, "metrics": metrics()}), out);
+        write("metadata", &json!({"usage": usage, "metrics": metrics(self.took_ms)}), out);
     }
 }
 
@@ -211,6 +213,10 @@ impl StreamWriter for Writer {
                 self.end(out);
             }
         }
+    }
+
+    fn took(&mut self, millis: u64) {
+        self.took_ms = millis;
     }
 
     fn broken(&self) -> Option<&'static str> {

@@ -22,13 +22,13 @@ pub(super) fn write(answer: &Answer, context: &AnswerContext<'_>) -> Vec<u8> {
         "stopReason": stop_word(finish, refused),
         // Clients require it; a silent provider leaves zeros here, and `bounded` in the ledger.
         "usage": usage::write(&answer.usage.unwrap_or_default()),
-        "metrics": metrics(),
+        "metrics": metrics(context.took_ms),
     }))
 }
 
-/// Required, and not known here: there is no clock. The gateway's own headers and metrics have the times.
-pub(super) fn metrics() -> Value {
-    json!({"latencyMs": 0})
+/// Required: how long the call took, as its caller sees it.
+pub(super) fn metrics(millis: u64) -> Value {
+    json!({"latencyMs": millis})
 }
 
 /// The stop reason (protocols C2).

@@ -28,7 +28,8 @@ pub(super) fn write(
     let [body, config, additional] = [(); 3].map(|()| Object::default());
     let mut writer = Writer { exchange, target, loss, body, config, additional };
     writer.write()?;
-    Ok(UpstreamRequest { body: writer.body.into_bytes(), headers: Vec::new() })
+    let cut_at = exchange.stops_if(target.quirks.no_stop);
+    Ok(UpstreamRequest { body: writer.body.into_bytes(), headers: Vec::new(), cut_at })
 }
 
 struct Writer<'a, 'l> {

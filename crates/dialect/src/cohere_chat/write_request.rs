@@ -30,7 +30,8 @@ pub(super) fn write(
 ) -> Result<UpstreamRequest, FieldError> {
     let mut writer = Writer { exchange, target, loss, body: Object::default() };
     writer.write()?;
-    Ok(UpstreamRequest { body: writer.body.into_bytes(), headers: Vec::new() })
+    let cut_at = exchange.stops_if(target.quirks.no_stop);
+    Ok(UpstreamRequest { body: writer.body.into_bytes(), headers: Vec::new(), cut_at })
 }
 
 struct Writer<'a, 'l> {

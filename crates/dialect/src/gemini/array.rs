@@ -39,11 +39,11 @@ impl ArrayParser {
         self.place == Place::After
     }
 
-    /// Takes bytes and hands over each item that they complete.
+    /// Takes bytes and hands over each item that they complete, with the place in these bytes where it ends.
     pub(super) fn feed(
         &mut self,
         bytes: &[u8],
-        mut on_item: impl FnMut(&[u8]),
+        mut on_item: impl FnMut(&[u8], usize),
     ) -> Result<(), BadArray> {
         let mut from = 0;
         for (at, byte) in bytes.iter().enumerate() {
@@ -54,10 +54,10 @@ impl ArrayParser {
                     }
                     let rest = bytes.get(from..=at).unwrap_or_default();
                     if self.held.is_empty() {
-                        on_item(rest);
+                        on_item(rest, at + 1);
                     } else {
                         self.held.extend_from_slice(rest);
-                        on_item(&self.held);
+                        on_item(&self.held, at + 1);
                         self.held.clear();
                     }
                     self.place = Place::Between;
@@ -113,7 +113,7 @@ mod tests {
         let mut parser = ArrayParser::default();
         let mut out = Vec::new();
         for piece in pieces {
-            if parser.feed(piece, |item| out.push(item.to_vec())).is_err() {
+            if parser.feed(piece, |item, _| out.push(item.to_vec())).is_err() {
                 return (out, false);
             }
         }

@@ -29,7 +29,7 @@ pub(super) fn render(error: &ClientError<'_>) -> Vec<u8> {
 }
 
 fn tree(error: &ClientError<'_>) -> Value {
-    json!({
+    let mut tree = json!({
         "error": {
             "code": error.status,
             "message": error.message,
@@ -43,7 +43,28 @@ fn tree(error: &ClientError<'_>) -> Value {
                 "request_id": error.request_id,
             },
         },
-    })
+    });
+    if let Some(millis) = error.retry_after_ms {
+        tree["error"]["details"] = json!([{
+            "@type": "type.googleapis.com/google.rpc.RetryInfo",
+            "retryDelay": duration(millis),
+        }]);
+    }
+    tree
+}
+
+/// As protobuf writes a `Duration` in JSON: seconds, with three digits where they are not whole.
+fn duration(millis: u64) -> String {
+    match (millis / 1_000, millis % 1_000) {
+        (seconds, 0) => format!("{seconds}s"),
+        (seconds, rest) => format!("{seconds}.{rest:03}s"),
+    }
+}
+
+/// As the last item of a stream that is a JSON array; `begun`: it is not the first.
+pub(super) fn render_item(error: &ClientError<'_>, begun: bool) -> Vec<u8> {
+    let before: &[u8] = if begun { b",\r\n" } else { b"[" };
+    [before, &render(error), b"]"].concat()
 }
 
 /// The blank line before it ends an event that was cut in the middle; after a whole event it means nothing.

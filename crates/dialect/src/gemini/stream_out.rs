@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use domain::Usage;
 use serde_json::{Value, json};
 
+use super::errors::render_item;
 use super::write_answer::{
     answer_id, arguments, call_part, finish_word, sign, signature_part, thought_part,
 };
@@ -13,7 +14,7 @@ use super::{logprobs, thought, usage};
 use crate::exchange::{BlockKind, Delta, StreamEvent};
 use crate::json::{Object, append, to_bytes};
 use crate::registry::StreamWriter;
-use crate::wire::{AnswerContext, FinishReason, StreamForm};
+use crate::wire::{AnswerContext, ClientError, FinishReason, StreamForm};
 
 pub(super) struct Writer {
     form: StreamForm,
@@ -281,6 +282,10 @@ impl StreamWriter for Writer {
             StreamEvent::Ping | StreamEvent::Error(_) => {}
             StreamEvent::End => self.end(out),
         }
+    }
+
+    fn error_event(&self, error: &ClientError<'_>) -> Option<Vec<u8>> {
+        (self.form == StreamForm::Array).then(|| render_item(error, self.begun))
     }
 
     fn broken(&self) -> Option<&'static str> {

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use smallvec::SmallVec;
 
 use super::array::ArrayParser;
-use super::errors::classify_object;
+use super::errors::{classify_object, render_item};
 use super::names::camel;
 use super::read_answer::finish_reason;
 use super::usage::WireUsage;
@@ -13,7 +13,7 @@ use crate::cursor::Cursor;
 use crate::registry::Tee;
 use crate::sse::SseEvent;
 use crate::watch::{self, Reader as _, Step};
-use crate::wire::{FinishReason, FirstEvent, Seen, StreamForm, TeeOptions};
+use crate::wire::{ClientError, FinishReason, FirstEvent, Seen, StreamForm, TeeOptions};
 
 pub(super) fn tee(options: TeeOptions) -> Box<dyn Tee> {
     if options.streamed && options.form == StreamForm::Array {
@@ -201,15 +201,23 @@ struct ArrayTee {
     reader: Reader,
     seen: Seen,
     first: Option<FirstEvent>,
+    /// What came after the last whole item: it passes with the next one, or with the end of a good answer. So an error
+    /// can be put behind what has passed, whenever it is ours to tell.
+    held: SmallVec<[Bytes; 2]>,
+    /// An item has passed.
+    begun: bool,
     /// The parser gave up: bytes only pass.
     blind: bool,
 }
 
 impl Tee for ArrayTee {
     fn feed(&mut self, chunk: Bytes, out: &mut SmallVec<[Bytes; 2]>) {
+        let mut passing = chunk.len();
         if !self.blind {
+            passing = 0;
             let Self { parser, reader, seen, first, .. } = self;
-            let result = parser.feed(&chunk, |item| {
+            let result = parser.feed(&chunk, |item, end| {
+                passing = end;
                 reader.event(SseEvent { event: b"", data: item }, seen);
                 first.get_or_insert_with(|| match &seen.error {
                     Some(fault) => FirstEvent::Error(fault.clone()),
@@ -224,8 +232,18 @@ impl Tee for ArrayTee {
                     self.first = Some(FirstEvent::Error(fault));
                 }
             }
+            if self.blind || self.is_complete() {
+                passing = chunk.len();
+            }
         }
-        out.push(chunk);
+        if passing > 0 {
+            self.begun = true;
+            out.append(&mut self.held);
+            out.push(chunk.slice(..passing));
+        }
+        if passing < chunk.len() {
+            self.held.push(chunk.slice(passing..));
+        }
     }
 
     fn first(&self) -> FirstEvent {
@@ -234,6 +252,10 @@ impl Tee for ArrayTee {
 
     fn is_complete(&self) -> bool {
         self.parser.is_over() && self.reader.is_complete() && self.seen.error.is_none()
+    }
+
+    fn error_event(&self, error: &ClientError<'_>) -> Option<Vec<u8>> {
+        Some(render_item(error, self.begun))
     }
 
     fn finish(&mut self) -> Seen {

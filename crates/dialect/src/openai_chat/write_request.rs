@@ -39,7 +39,8 @@ pub(super) fn write(
 ) -> Result<UpstreamRequest, FieldError> {
     let mut writer = Writer { exchange, target, loss, body: Object::default() };
     writer.write()?;
-    Ok(UpstreamRequest { body: writer.body.into_bytes(), headers: Vec::new() })
+    let cut_at = exchange.stops_if(writer.takes_no_stop());
+    Ok(UpstreamRequest { body: writer.body.into_bytes(), headers: Vec::new(), cut_at })
 }
 
 struct Writer<'a, 'l> {
@@ -275,7 +276,7 @@ impl Writer<'_, '_> {
         if self.exchange.stop.is_empty() {
             return;
         }
-        if self.target.quirks.no_stop || self.reasons_only() {
+        if self.takes_no_stop() {
             return self.note(Corner::Stop);
         }
         if self.exchange.stop.len() > STOP_MAX && !self.is_same() {
@@ -313,6 +314,11 @@ impl Writer<'_, '_> {
             self.body.put("logprobs", true);
             self.body.put_some("top_logprobs", top);
         }
+    }
+
+    /// Whether the answer must be cut at stop sequences that the host is not told of.
+    fn takes_no_stop(&self) -> bool {
+        self.target.quirks.no_stop || self.reasons_only()
     }
 
     /// Whether reasoning is on at a host that then refuses stop sequences and penalties.

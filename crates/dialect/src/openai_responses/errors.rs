@@ -10,8 +10,8 @@ pub(super) fn render(error: &ClientError<'_>) -> Vec<u8> {
 }
 
 /// As an event. Clients read the flat fields or the object: SDKs raise on a truthy `error`, which the vendor's newer
-/// streams have too. `number`: of the event in its stream, which is not known of one that was forwarded. The blank line
-/// before it ends an event that was cut in the middle; after a whole event it means nothing.
+/// streams have too. `number`: of the event in its stream. The blank line before it ends an event that was cut in the
+/// middle; after a whole event it means nothing.
 pub(super) fn render_event(error: &ClientError<'_>, number: u64) -> Vec<u8> {
     let body: Value = serde_json::from_slice(&render(error)).unwrap_or_default();
     let inner = &body["error"];

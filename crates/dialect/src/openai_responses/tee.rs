@@ -3,14 +3,14 @@
 
 use domain::Usage;
 
-use super::errors::classify_object;
+use super::errors::{classify_object, render_event};
 use super::read_answer::reason_of;
 use super::usage::WireUsage;
 use crate::cursor::Cursor;
 use crate::registry::Tee;
 use crate::sse::SseEvent;
 use crate::watch::{self, Step};
-use crate::wire::{Seen, TeeOptions};
+use crate::wire::{ClientError, Seen, TeeOptions};
 
 pub(super) fn tee(options: TeeOptions) -> Box<dyn Tee> {
     // Usage always comes, and never in an event of its own.
@@ -28,6 +28,8 @@ struct Reader {
     /// Why it is incomplete, if it is.
     incomplete: Option<String>,
     usage: Option<Usage>,
+    /// The number of the event that follows.
+    next: u64,
 }
 
 /// The members of an event that matter, where they stand.
@@ -37,6 +39,7 @@ struct Members<'a> {
     response: &'a [u8],
     item: &'a [u8],
     error: &'a [u8],
+    number: &'a [u8],
     /// Text that is added.
     delta: u64,
 }
@@ -52,6 +55,7 @@ impl<'a> Members<'a> {
                 b"response" => it.response = cursor.raw(),
                 b"item" => it.item = cursor.raw(),
                 b"error" => it.error = cursor.raw(),
+                b"sequence_number" => it.number = cursor.raw(),
                 b"delta" if cursor.peek() == Some(b'"') => it.delta = length(&mut cursor),
                 _ => cursor.skip(),
             }
@@ -86,6 +90,8 @@ impl watch::Reader for Reader {
             return Step::Data;
         }
         let members = Members::of(data);
+        let number = std::str::from_utf8(members.number).ok().and_then(|text| text.parse().ok());
+        self.next = number.unwrap_or(self.next).saturating_add(1);
         let kind = members.kind(event.event);
         match kind {
             b"response.created" | b"response.in_progress" | b"response.queued" => {
@@ -134,6 +140,10 @@ impl watch::Reader for Reader {
 
     fn is_complete(&self) -> bool {
         self.ended
+    }
+
+    fn error_event(&self, error: &ClientError<'_>) -> Option<Vec<u8>> {
+        Some(render_event(error, self.next))
     }
 
     fn finish(&mut self, seen: &mut Seen) {

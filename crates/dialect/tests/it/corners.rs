@@ -637,6 +637,7 @@ fn an_error_event_is_numbered_after_the_others() {
         provider: Some("acme"),
         attempts: 1,
         field: None,
+        retry_after_ms: None,
     };
     out.extend(writer.error_event(&error).expect("of its own"));
     let text = String::from_utf8(out).expect("UTF-8");
@@ -673,4 +674,72 @@ fn a_text_document_in_a_result_stays_there() {
     let parts = &body["contents"][2]["parts"];
     assert_eq!(parts.as_array().map(Vec::len), Some(1), "{parts}");
     assert_eq!(parts[0]["functionResponse"]["response"], json!({"time": "noon"}));
+}
+
+#[test]
+fn an_error_after_a_forwarded_stream_is_numbered_after_its_events() {
+    let options = dialect::TeeOptions { streamed: true, ..dialect::TeeOptions::default() };
+    let mut tee = find(DialectId::OpenaiResponses).tee(domain::Endpoint::Chat, options);
+    let mut out = smallvec::SmallVec::new();
+    let number = |tee: &dyn dialect::Tee| {
+        let error = dialect::ClientError {
+            code: "stream_interrupted",
+            status: 502,
+            message: "it broke off",
+            fix: "try again",
+            request_id: "req_1",
+            provider: None,
+            attempts: 1,
+            field: None,
+            retry_after_ms: None,
+        };
+        let event = String::from_utf8(tee.error_event(&error).expect("of its own")).expect("UTF-8");
+        let data = event.lines().find_map(|line| line.strip_prefix("data: ")).expect("data");
+        serde_json::from_str::<Value>(data).expect("JSON")["sequence_number"].clone()
+    };
+    assert_eq!(number(&*tee), 0);
+    for at in [0, 1, 7] {
+        let event =
+            json!({"type": "response.output_text.delta", "sequence_number": at, "delta": "a"});
+        tee.feed(bytes::Bytes::from(format!("data: {event}\n\n")), &mut out);
+    }
+    assert_eq!(number(&*tee), 8);
+    // A host that numbers nothing: counted on.
+    tee.feed(bytes::Bytes::from_static(b"data: {\"type\": \"x\"}\n\n"), &mut out);
+    assert_eq!(number(&*tee), 9);
+}
+
+#[test]
+fn a_converse_answer_says_how_long_it_took() {
+    let converse = DialectId::BedrockConverse;
+    let exchange = asked(converse);
+    let context = dialect::AnswerContext { took_ms: 41, ..context(&exchange) };
+    let answer = find(converse).write_answer(&dialect::Answer::default(), &context);
+    let answer: Value = serde_json::from_slice(&answer).expect("JSON");
+    assert_eq!(answer["metrics"]["latencyMs"], 41);
+    let mut writer = find(converse).stream_writer(&context);
+    writer.took(1_234);
+    let mut out = Vec::new();
+    writer.event(&dialect::StreamEvent::End, &mut out);
+    assert!(String::from_utf8_lossy(&out).contains(r#""metrics":{"latencyMs":1234}"#));
+}
+
+#[test]
+fn stops_that_a_provider_is_not_told_of_are_cut_here() {
+    let request =
+        json!({"model": "m", "stop": ["END", ""], "messages": [{"role": "user", "content": "x"}]});
+    let exchange = read(DialectId::OpenaiChat, &request);
+    let quirks = Quirks::from_words(["no_stop"]).expect("known");
+    for to in crate::support::ALL {
+        let untold = to == DialectId::OpenaiResponses;
+        for (quirks, cut) in [(&Quirks::default(), untold), (&quirks, true)] {
+            let mut loss = domain::LossReport::default();
+            let written = find(to).write_request(&exchange, &target(quirks, OLD), &mut loss);
+            let written = written.expect("writable");
+            assert_eq!(written.cut_at, if cut { vec!["END".to_owned()] } else { vec![] }, "{to:?}");
+            let told = String::from_utf8_lossy(&written.body).contains("END");
+            assert_eq!(told, !cut, "{to:?}");
+            assert_eq!(loss.to_string().contains("stop=emulated"), cut, "{to:?}: {loss}");
+        }
+    }
 }

@@ -40,6 +40,7 @@ fn error(code: &'static str, status: u16) -> ClientError<'static> {
         provider: (status >= 500).then_some("acme"),
         attempts: 2,
         field: (status == 400).then_some("messages[2].content"),
+        retry_after_ms: (status == 429).then_some(34_500),
     }
 }
 

@@ -98,7 +98,7 @@ fn no_other_vendor_sees_the_signature() {
             let quirks = Quirks::default();
             let (body, _, loss) = write_request(to, &next_turn(client), &target(&quirks, NEW));
             let text = body.to_string();
-            assert!(!text.contains("__thought__") && !text.contains("Y2FsbC1zaWc"), "{text}");
+            assert!(!text.contains("__orthought__") && !text.contains("Y2FsbC1zaWc"), "{text}");
             assert!(loss.to_string().contains("dropped"), "{loss}");
             let ids = |call: &str, result: &str| {
                 [call, result]
@@ -285,14 +285,16 @@ proptest! {
             let mut tee = find(GEMINI).tee(Endpoint::Chat, options);
             let mut out: SmallVec<[Bytes; 2]> = SmallVec::new();
             for piece in pieces {
- tee.feed(Bytes::copy_from_slice(piece), &mut out);
- }
+                tee.feed(Bytes::copy_from_slice(piece), &mut out);
+            }
             let first = tee.first();
             (out.concat(), first, format!("{:?}", tee.finish()))
         };
         let whole = pass(StreamForm::Array, &[&array]);
         prop_assert_eq!(&pass(StreamForm::Array, &cut(&array, &cuts)), &whole, "{}", name);
-        prop_assert_eq!(&whole.0, &array);
+        // The end of an answer that is none is kept back: our error stands before it.
+        let kept = if whole.2.contains("complete: true") { 0 } else { "\n]".len() };
+        prop_assert_eq!(&whole.0, &array[..array.len() - kept]);
         let events = pass(StreamForm::Events, &[bytes]);
         // What stands in arguments is counted as it is written.
         if name != "tools" {
@@ -402,9 +404,9 @@ fn what_is_forwarded_holds_nothing_that_its_provider_would_refuse() {
         let out = find(id).forward(&Bytes::from(text.clone()), &peek, &Edits::default());
         serde_json::from_slice(&out).expect("JSON")
     };
-    let id = "call_1__thought__Y2FsbC1zaWc_Pg";
+    let id = "call_1__orthought__Y2FsbC1zaWc_Pg";
     let chat = |id: &str| {
-        json!({"model": "m", "messages": [{"role": "user", "content": "see call_1__thought__Y2FsbC1zaWc_Pg"},
+        json!({"model": "m", "messages": [{"role": "user", "content": "see call_1__orthought__Y2FsbC1zaWc_Pg"},
             {"role": "assistant", "tool_calls": [{"id": id, "type": "function", "function": {"name": "f", "arguments": "{}"}}]},
             {"role": "tool", "tool_call_id": id, "content": "1"}]})
     };
@@ -423,4 +425,87 @@ fn what_is_forwarded_holds_nothing_that_its_provider_would_refuse() {
     // `outrigger:signature:c2lnbmVk`, as a client gets it that is shown Claude's thinking.
     let foreign = gemini("b3V0cmlnZ2VyOnNpZ25hdHVyZTpjMmxuYm1Waw==");
     assert_eq!(forward(GEMINI, &foreign), gemini("skip_thought_signature_validator"));
+}
+
+fn interrupted() -> dialect::ClientError<'static> {
+    dialect::ClientError {
+        code: "stream_interrupted",
+        status: 503,
+        message: "it broke off",
+        fix: "try again",
+        request_id: "req_1",
+        provider: Some("acme"),
+        attempts: 1,
+        field: None,
+        retry_after_ms: None,
+    }
+}
+
+/// The items of a growing array that ends in our error.
+fn items_with_error(passed: &[u8], error: &[u8]) -> Vec<Value> {
+    let all: Value = serde_json::from_slice(&[passed, error].concat()).expect("a JSON array");
+    let items = all.as_array().expect("an array").clone();
+    assert_eq!(items.last().expect("one")["error"]["status"], "UNAVAILABLE");
+    items
+}
+
+#[test]
+fn wherever_an_array_is_cut_our_error_is_its_last_item() {
+    let whole = br#"[{"candidates": [{"content": {"parts": [{"text": "a"}]}}]}
+,
+{"candidates": [{"content": {"parts": [{"text": "b"}]}, "finishReason": "STOP"}]}
+]
+"#;
+    for cut in 0..whole.len() - 2 {
+        for step in [1, 7, whole.len()] {
+            let options =
+                TeeOptions { streamed: true, form: StreamForm::Array, ..TeeOptions::default() };
+            let mut tee = find(GEMINI).tee(Endpoint::Chat, options);
+            let mut out = smallvec::SmallVec::new();
+            for piece in whole[..cut].chunks(step) {
+                tee.feed(bytes::Bytes::copy_from_slice(piece), &mut out);
+            }
+            let passed = out.concat();
+            let error = tee.error_event(&interrupted()).expect("of its own");
+            let items = items_with_error(&passed, &error);
+            let first = whole.iter().position(|byte| *byte == b'\n').expect("a line");
+            let ends = [first, whole.len() - 3];
+            let expected = ends.iter().filter(|end| cut >= **end).count();
+            assert_eq!(items.len(), expected + 1, "cut at {cut}");
+        }
+    }
+}
+
+#[test]
+fn an_array_that_we_write_ends_in_our_error_too() {
+    let mut exchange = asked(GEMINI);
+    exchange.stream_form = StreamForm::Array;
+    for begun in [false, true] {
+        let mut writer = find(GEMINI).stream_writer(&context(&exchange));
+        let mut out = Vec::new();
+        if begun {
+            let (choice, block) = (0, 0);
+            let kind = dialect::exchange::BlockKind::Text;
+            writer.event(&StreamEvent::BlockStart { choice, block, kind }, &mut out);
+            let delta = dialect::exchange::Delta::Text("a".to_owned());
+            writer.event(&StreamEvent::Delta { choice, block, delta }, &mut out);
+        }
+        let error = writer.error_event(&interrupted()).expect("of its own");
+        assert_eq!(items_with_error(&out, &error).len(), 1 + usize::from(begun));
+    }
+    let events = find(GEMINI).stream_writer(&context(&asked(GEMINI)));
+    assert!(events.error_event(&interrupted()).is_none());
+}
+
+#[test]
+fn a_wait_is_told_as_google_tells_it() {
+    let delay = |wait| {
+        let error = dialect::ClientError { retry_after_ms: wait, ..interrupted() };
+        let body: Value = serde_json::from_slice(&find(GEMINI).render_error(&error)).expect("JSON");
+        body["error"]["details"].clone()
+    };
+    let info = |wait: &str| json!([{"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": wait}]);
+    assert_eq!(delay(Some(34_500)), info("34.500s"));
+    assert_eq!(delay(Some(2_000)), info("2s"));
+    assert_eq!(delay(None), Value::Null);
 }

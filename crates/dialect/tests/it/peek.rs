@@ -99,44 +99,50 @@ fn signatures_in_ids_are_not_forwarded() {
         (
             DialectId::OpenaiChat,
             r#"{"model":"m","messages":[{"role":"user","content":"x"},
-                {"role":"assistant","tool_calls":[{"type":"function","id":"orm_1__thought__YWJj","function":{"name":"f","arguments":"{}"}}]},
-                {"role":"tool","tool_call_id":"orm_1__thought__YWJj","content":"1"}]}"#,
+                {"role":"assistant","tool_calls":[{"type":"function","id":"orm_1__orthought__YWJj","function":{"name":"f","arguments":"{}"}}]},
+                {"role":"tool","tool_call_id":"orm_1__orthought__YWJj","content":"1"}]}"#,
         ),
         (
             DialectId::AnthropicMessages,
             r#"{"model":"m","max_tokens":9,"messages":[{"role":"user","content":"x"},
-                {"role":"assistant","content":[{"type":"tool_use","id":"orm_1__thought__YWJj","name":"f","input":{}}]},
-                {"role":"user","content":[{"type":"tool_result","tool_use_id":"orm_1__thought__YWJj","content":"1"}]}]}"#,
+                {"role":"assistant","content":[{"type":"tool_use","id":"orm_1__orthought__YWJj","name":"f","input":{}}]},
+                {"role":"user","content":[{"type":"tool_result","tool_use_id":"orm_1__orthought__YWJj","content":"1"}]}]}"#,
         ),
         (
             DialectId::OpenaiResponses,
             r#"{"model":"m","input":[{"role":"user","content":"x"},
-                {"type":"function_call","call_id":"orm_1__thought__YWJj","name":"f","arguments":"{}"},
-                {"type":"function_call_output","call_id":"orm_1__thought__YWJj","output":"1"}]}"#,
+                {"type":"function_call","call_id":"orm_1__orthought__YWJj","name":"f","arguments":"{}"},
+                {"type":"function_call_output","call_id":"orm_1__orthought__YWJj","output":"1"}]}"#,
         ),
         (
             DialectId::BedrockConverse,
             r#"{"messages":[{"role":"user","content":[{"text":"x"}]},
-                {"role":"assistant","content":[{"toolUse":{"toolUseId":"orm_1__thought__YWJj","name":"f","input":{}}}]},
-                {"role":"user","content":[{"toolResult":{"toolUseId":"orm_1__thought__YWJj","content":[{"text":"1"}]}}]}]}"#,
+                {"role":"assistant","content":[{"toolUse":{"toolUseId":"orm_1__orthought__YWJj","name":"f","input":{}}}]},
+                {"role":"user","content":[{"toolResult":{"toolUseId":"orm_1__orthought__YWJj","content":[{"text":"1"}]}}]}]}"#,
         ),
         (
             DialectId::CohereChat,
             r#"{"model":"m","messages":[{"role":"user","content":"x"},
-                {"role":"assistant","tool_calls":[{"type":"function","id":"orm_1__thought__YWJj","function":{"name":"f","arguments":"{}"}}]},
-                {"role":"tool","tool_call_id":"orm_1__thought__YWJj","content":"1"}]}"#,
+                {"role":"assistant","tool_calls":[{"type":"function","id":"orm_1__orthought__YWJj","function":{"name":"f","arguments":"{}"}}]},
+                {"role":"tool","tool_call_id":"orm_1__orthought__YWJj","content":"1"}]}"#,
         ),
     ];
     for (id, body) in bodies {
         let peek = peek(id, body.as_bytes());
         let out = find(id).forward(&Bytes::from(body), &peek, &Edits::default());
-        let expected = body.replace("__thought__YWJj", "");
+        let expected = body.replace("__orthought__YWJj", "");
         assert_eq!(String::from_utf8_lossy(&out), expected, "{id:?}");
 
         let theirs = body.replace("orm_", "call_");
         let peek = self::peek(id, theirs.as_bytes());
         let out = find(id).forward(&Bytes::from(theirs.clone()), &peek, &Edits::default());
-        let expected = theirs.replace("__thought__YWJj", "");
+        let expected = theirs.replace("__orthought__YWJj", "");
         assert_eq!(String::from_utf8_lossy(&out), expected, "{id:?}");
+
+        // A gateway that joins them with words of its own gets its ids back.
+        let joined = theirs.replace("__orthought__", "__thought__");
+        let peek = self::peek(id, joined.as_bytes());
+        let out = find(id).forward(&Bytes::from(joined.clone()), &peek, &Edits::default());
+        assert_eq!(String::from_utf8_lossy(&out), joined, "{id:?}");
     }
 }

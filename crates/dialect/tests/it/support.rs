@@ -128,6 +128,7 @@ pub(crate) fn context(exchange: &Exchange) -> AnswerContext<'_> {
         request_id: "req_00000000000070008000000000000001",
         created: UnixMicros::from_secs(1_790_000_000),
         model: "asked-model",
+        took_ms: 0,
         exchange,
     }
 }

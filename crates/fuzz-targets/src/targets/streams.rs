@@ -216,6 +216,7 @@ fn context(exchange: &Exchange) -> AnswerContext<'_> {
         request_id: "req_00000000000070008000000000000001",
         created: UnixMicros::from_secs(1_790_000_000),
         model: "asked",
+        took_ms: 0,
         exchange,
     }
 }

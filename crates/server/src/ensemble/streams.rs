@@ -15,6 +15,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::body::Aborted;
 use crate::errors::{self, ErrorKind, Failure};
+use crate::relay::millis_since;
 use crate::settle::{Flight, Settled};
 use crate::source::Source;
 
@@ -53,6 +54,7 @@ pub(super) struct Streams {
     merge: StreamMerge,
     writer: Box<dyn StreamWriter>,
     client: &'static dyn Dialect,
+    since: Instant,
     ready: VecDeque<Bytes>,
     held: Vec<u8>,
     settling: Vec<Settled>,
@@ -66,7 +68,7 @@ impl Streams {
     /// Of so many calls, none added yet.
     pub(super) fn new(
         writer: Box<dyn StreamWriter>,
-        client: &'static dyn Dialect,
+        (client, since): (&'static dyn Dialect, Instant),
         idle: Duration,
         total_at: Instant,
         calls: usize,
@@ -76,6 +78,7 @@ impl Streams {
             merge: StreamMerge::new(calls),
             writer,
             client,
+            since,
             ready: VecDeque::new(),
             held: Vec::new(),
             settling: Vec::new(),
@@ -228,8 +231,12 @@ impl Streams {
         }
         let mut bytes = Vec::new();
         for event in &merged {
+            let is_end = *event == StreamEvent::End;
+            if is_end {
+                self.writer.took(millis_since(self.since));
+            }
             // The end waits until every call is settled.
-            let out = if *event == StreamEvent::End { &mut self.held } else { &mut bytes };
+            let out = if is_end { &mut self.held } else { &mut bytes };
             self.writer.event(event, out);
         }
         if !bytes.is_empty() {
@@ -315,7 +322,9 @@ impl Streams {
             ..Failure::new(kind, format!("{}: {why}", first.flight.provider_name()))
         };
         let request_id = first.flight.request_id().to_string();
-        let event = self.client.render_error_event(&failure.as_client_error(&request_id));
+        let error = failure.as_client_error(&request_id);
+        let own = self.writer.error_event(&error);
+        let event = own.unwrap_or_else(|| self.client.render_error_event(&error));
         self.ready.push_back(event.into());
     }
 

@@ -141,12 +141,12 @@ fn a_signature_in_a_calls_id_is_cut_out_of_what_is_forwarded() {
     let with = |id: &str| {
         [
             json!({"type": "function_call", "call_id": id, "name": "f", "arguments": "{}"}),
-            json!({"type": "function_call_output", "output": "orm_1__thought__YWJj", "call_id": id}),
+            json!({"type": "function_call_output", "output": "orm_1__orthought__YWJj", "call_id": id}),
             json!({"type": "function_call_output", "name": "goal", "call_id": null, "output": "x"}),
         ]
     };
-    assert_eq!(arriving(&with("orm_1__thought__YWJj")), with("orm_1"));
-    assert_eq!(arriving(&with("call_1__thought__YWJj"))[0], with("call_1")[0]);
+    assert_eq!(arriving(&with("orm_1__orthought__YWJj")), with("orm_1"));
+    assert_eq!(arriving(&with("call_1__orthought__YWJj"))[0], with("call_1")[0]);
     assert_eq!(arriving(&with("orm_1")), with("orm_1"));
 }
 
