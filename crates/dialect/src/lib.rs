@@ -19,6 +19,7 @@ mod closed_schema;
 pub mod cohere_chat;
 mod count_tokens;
 mod cursor;
+pub mod embedding;
 pub mod event_stream;
 pub mod exchange;
 mod fault;
@@ -46,10 +47,11 @@ mod watch;
 mod wire;
 
 pub use domain::DialectId;
+pub use embedding::{EmbeddingAnswer, EmbeddingContext, EmbeddingDialect, EmbeddingRequest};
 pub use exchange::{Answer, Choice, Exchange, StreamEvent, StreamMerge};
 pub use media::image_size;
 pub use quirks::{Quirks, UnknownQuirk};
-pub use registry::{Dialect, StreamReader, StreamWriter, Tee, dialect};
+pub use registry::{Dialect, StreamReader, StreamWriter, Tee, converts, dialect};
 pub use stop_cut::StopCut;
 pub use wire::{
     AnswerContext, BadAnswer, ClientError, Edits, FieldError, FinishReason, FirstEvent, Headers,

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use domain::{DialectId, Endpoint, Features, LossReport};
 use smallvec::SmallVec;
 
+use crate::embedding::EmbeddingDialect;
 use crate::exchange::{Answer, Exchange, StreamEvent};
 use crate::loss::Corner;
 use crate::wire::{
@@ -26,6 +27,16 @@ pub fn dialect(id: DialectId) -> &'static dyn Dialect {
         DialectId::Gemini => &gemini::Gemini,
         DialectId::BedrockConverse => &bedrock_converse::BedrockConverse,
         DialectId::CohereChat => &cohere_chat::CohereChat,
+    }
+}
+
+/// Whether a request of the client's dialect can be written for a provider that speaks another one.
+pub fn converts(endpoint: Endpoint, client: DialectId, provider: DialectId) -> bool {
+    let embeds = |id| dialect(id).embeddings().is_some();
+    match endpoint {
+        Endpoint::Chat => true,
+        Endpoint::Embeddings => embeds(client) && embeds(provider),
+        Endpoint::CountTokens | Endpoint::Models => false,
     }
 }
 
@@ -145,6 +156,11 @@ pub trait Dialect: Sync + Send {
 
     /// The answer as this dialect's clients expect it.
     fn write_answer(&self, answer: &Answer, context: &AnswerContext<'_>) -> Vec<u8>;
+
+    /// The dialect's embedding endpoint, where it has one.
+    fn embeddings(&self) -> Option<&'static dyn EmbeddingDialect> {
+        None
+    }
 
     /// Reads a provider's stream.
     fn stream_reader(&self) -> Box<dyn StreamReader>;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use config::Disconnect;
-use dialect::{AnswerContext, Dialect, DialectId, Exchange, FirstEvent, TeeOptions};
+use dialect::{AnswerContext, Dialect, DialectId, EmbeddingContext, FirstEvent, TeeOptions};
 use domain::{Endpoint, ErrorClass, RequestId, UnixMicros};
 use flow::{Action, Attempt, Ended, Event, Flow, GiveUp};
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
@@ -29,7 +29,7 @@ use crate::listen::{BodyFault, Pace, ReqBody, read_body};
 use crate::local;
 use crate::plan;
 use crate::planted;
-use crate::read::{self, Ask};
+use crate::read::{self, Ask, Canonical};
 use crate::relay::{Pipe, Relay, RelayLimits, Translation, millis_since};
 use crate::resolve::{self, Resolved};
 use crate::settle::{Admission, Begun, Flight, IntentFacts};
@@ -202,8 +202,8 @@ async fn serve(
     let ask = read::read(cx.client, cx.endpoint, body, headers, found.path_facts())?;
     cx.model = Some(ask.peek.model.clone());
     let resolved = resolve::resolve(&cx.snapshot, cx.caller.as_ref(), &ask.peek.model)?;
-    let mut exchange = None;
-    let planned = plan::plan(worker, cx, &ask, &resolved, headers, &mut exchange)?;
+    let mut canonical = Canonical::default();
+    let planned = plan::plan(worker, cx, &ask, &resolved, headers, &mut canonical)?;
     if headers.get("x-outrigger-dry-run").is_some_and(|value| value.as_bytes() == b"true") {
         return Ok(local::dry_run(worker, cx, &ask, &resolved, &planned));
     }
@@ -216,7 +216,7 @@ async fn serve(
         headers,
         resolved: &resolved,
         planned: &planned,
-        exchange,
+        canonical,
         admission: None,
     };
     attempts(worker, cx, run).await
@@ -239,7 +239,7 @@ struct Run<'a> {
     headers: &'a HeaderMap,
     resolved: &'a Resolved,
     planned: &'a Plan,
-    exchange: Option<Box<Exchange>>,
+    canonical: Canonical,
     /// The request's place in the limits, between two attempts.
     admission: Option<Admission>,
 }
@@ -395,7 +395,7 @@ fn prepare_now(
     claim: Claim,
 ) -> Result<(Begun, Box<Call>), Refused> {
     let offer = Arc::clone(run.offer(attempt.offer).map_err(Refused::Failure)?);
-    let call = dispatch::prepare(run.ask, run.headers, &mut run.exchange, &offer, run.resolved)
+    let call = dispatch::prepare(run.ask, run.headers, &mut run.canonical, &offer, run.resolved)
         .map_err(Refused::Failure)?;
     let bound = bound(worker, run.ask, &call).map_err(Refused::Failure)?;
     let facts = IntentFacts {
@@ -463,7 +463,7 @@ async fn fly_together(
 ) -> Flown {
     let mut flights = vec![*first];
     flights.extend(beside);
-    let Some(exchange) = &run.exchange else {
+    let Some(exchange) = &run.canonical.chat else {
         flights.into_iter().for_each(Flight::never_sent);
         let why = "several calls without a translation";
         return Err((Fault::silent(ErrorClass::Internal, false, why), None));
@@ -537,7 +537,9 @@ fn translated_answer(
     call: &Call,
     pieces: &[Bytes],
 ) -> Result<Option<Vec<u8>>, String> {
-    let (true, Some(exchange)) = (call.translated, &run.exchange) else { return Ok(None) };
+    if !call.translated {
+        return Ok(None);
+    }
     let joined;
     let body: &[u8] = match pieces {
         [only] => only,
@@ -546,16 +548,27 @@ fn translated_answer(
             &joined
         }
     };
-    let answer = call.read_answer(body).map_err(|bad| bad.to_string())?;
     let request_id = cx.id.to_string();
-    let context = AnswerContext {
-        request_id: &request_id,
-        created: cx.at,
-        model: call.offer.id.model().as_str(),
-        took_ms: millis_since(cx.since),
-        exchange,
+    let model = call.offer.id.model().as_str();
+    if let Some(exchange) = &run.canonical.chat {
+        let answer = call.read_answer(body).map_err(|bad| bad.to_string())?;
+        let context = AnswerContext {
+            request_id: &request_id,
+            created: cx.at,
+            model,
+            took_ms: millis_since(cx.since),
+            exchange,
+        };
+        return Ok(Some(cx.client.write_answer(&answer, &context)));
+    }
+    let parts = (&run.canonical.embedding, call.dialect.embeddings(), cx.client.embeddings());
+    let (Some(request), Some(reader), Some(writer)) = parts else {
+        return Err("an answer to nothing".to_owned());
     };
-    Ok(Some(cx.client.write_answer(&answer, &context)))
+    let answer = reader.read_answer(body).map_err(|bad| bad.to_string())?;
+    answer.check(request).map_err(|bad| bad.to_string())?;
+    let context = EmbeddingContext { request_id: &request_id, model, request };
+    Ok(Some(writer.write_answer(&answer, &context)))
 }
 
 /// A stream: held only until its first event tells that it is an answer and no error.
@@ -574,7 +587,7 @@ async fn streamed(
         strip_usage_chunk: call.strip_usage,
     };
     let tee = call.dialect.tee(Endpoint::Chat, options);
-    let translation = run.exchange.as_ref().filter(|_| call.translated).map(|exchange| {
+    let translation = run.canonical.chat.as_ref().filter(|_| call.translated).map(|exchange| {
         let request_id = cx.id.to_string();
         let context = AnswerContext {
             request_id: &request_id,

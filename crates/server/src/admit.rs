@@ -71,7 +71,9 @@ pub fn bound(
     let tokens = match ask.endpoint {
         Endpoint::Chat => chat_tokens(ask, offer, max_output),
         Endpoint::Embeddings => {
-            WorstCase { input: embedded_tokens(&ask.peek, offer.max_input), output: Some(0) }
+            let bounded = embeds_bounded(&ask.peek, offer.max_input);
+            let input = embedded_tokens(&ask.peek, offer.max_input);
+            WorstCase { input, output: bounded.then_some(0) }
         }
         // Counting is free at every provider that offers it.
         Endpoint::CountTokens | Endpoint::Models => WorstCase { input: 0, output: Some(0) },
@@ -92,19 +94,20 @@ pub fn bound(
 }
 
 /// Whether the most that an attempt at `offer` can cost is known; `max_output` is what bounds its output.
-pub fn is_known(
-    endpoint: Endpoint,
-    max_output: Option<u64>,
-    offer: &Offer,
-    now: UnixMicros,
-) -> bool {
-    match endpoint {
-        Endpoint::Chat => {
-            offer.price_at(now).is_some_and(|sheet| max_output.is_some() || free(sheet))
+pub fn is_known(ask: &Ask, max_output: Option<u64>, offer: &Offer, now: UnixMicros) -> bool {
+    match ask.endpoint {
+        Endpoint::Chat => is_known_of_chat(max_output, offer, now),
+        Endpoint::Embeddings => {
+            let bounded = embeds_bounded(&ask.peek, offer.max_input);
+            offer.price_at(now).is_some_and(|sheet| bounded || free(sheet))
         }
-        Endpoint::Embeddings => offer.price_at(now).is_some(),
         Endpoint::CountTokens | Endpoint::Models => true,
     }
+}
+
+/// The same of a chat request.
+pub fn is_known_of_chat(max_output: Option<u64>, offer: &Offer, now: UnixMicros) -> bool {
+    offer.price_at(now).is_some_and(|sheet| max_output.is_some() || free(sheet))
 }
 
 /// Whether nothing costs anything, so that no bound is needed.
@@ -149,10 +152,22 @@ fn added_tokens(ask: &Ask, offer: &Offer) -> u64 {
     dialect::dialect(id).added_input(ask.peek.features).saturating_add(translated)
 }
 
-/// A model's limit is that of one input, and a request holds many.
+/// A model's limit is that of one input, and a request holds many. What an image makes of its own no vendor says.
 fn embedded_tokens(peek: &Peek, max_input: Option<u64>) -> u64 {
     let most = max_input.map(|most| most.saturating_mul(peek.message_count.into()));
-    peek.text_bytes.min(most.unwrap_or(u64::MAX))
+    match most {
+        Some(most) if has_images(peek) => most,
+        most => peek.text_bytes.min(most.unwrap_or(u64::MAX)),
+    }
+}
+
+/// Whether [`embedded_tokens`] is all there can be.
+fn embeds_bounded(peek: &Peek, max_input: Option<u64>) -> bool {
+    max_input.is_some() || !has_images(peek)
+}
+
+fn has_images(peek: &Peek) -> bool {
+    !peek.images.is_empty() || peek.further_images > 0
 }
 
 /// What a request holds.
@@ -253,6 +268,14 @@ mod tests {
         assert_eq!(embedded_tokens(&inputs, Some(8_191)), 3 * 8_191);
         assert_eq!(embedded_tokens(&inputs, Some(100_000)), 50_000);
         assert_eq!(embedded_tokens(&inputs, None), 50_000);
+        assert!(embeds_bounded(&inputs, None));
+        let seen = peek(|it| {
+            it.images = vec![image(64, 64)];
+            it.text_bytes = 50;
+            it.message_count = 3;
+        });
+        assert_eq!(embedded_tokens(&seen, Some(8_191)), 3 * 8_191);
+        assert!(embeds_bounded(&seen, Some(8_191)) && !embeds_bounded(&seen, None));
     }
 
     #[test]

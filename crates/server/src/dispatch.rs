@@ -7,7 +7,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use config::ProviderKind;
 use dialect::{
-    Answer, BadAnswer, Dialect, DialectId, Edits, Exchange, StopCut, StreamForm, StreamReader,
+    Answer, BadAnswer, Dialect, DialectId, Edits, StopCut, StreamForm, StreamReader,
     Target as DialectTarget, UpstreamFault,
 };
 use domain::{Endpoint, ErrorClass, LossReport, RateHint, UnixMicros};
@@ -19,7 +19,7 @@ use upstream::{Outgoing, Target};
 use crate::admit;
 use crate::errors::Failure;
 use crate::listen::headers as allowed;
-use crate::read::{Ask, HeaderView, bad_field};
+use crate::read::{Ask, Canonical, HeaderView, bad_field};
 use crate::resolve::Resolved;
 use crate::snapshot::{Offer, Signing};
 use crate::source::{DemoBody, Source};
@@ -115,20 +115,21 @@ pub fn asked_in(ask: &Ask, offer: &Offer) -> DialectId {
 
 /// The dialect in which the offer is asked.
 pub fn written_in(ask: &Ask, offer: &Offer) -> Option<DialectId> {
-    offer.dialect_for(asked_in(ask, offer)).map(|(id, _)| id)
+    offer.dialect_for(ask.endpoint, asked_in(ask, offer)).map(|(id, _)| id)
 }
 
 /// Writes the request for an offer, in the client's own dialect where the provider speaks it.
 pub fn prepare(
     ask: &Ask,
     client_headers: &HeaderMap,
-    exchange: &mut Option<Box<Exchange>>,
+    canonical: &mut Canonical,
     offer: &Arc<Offer>,
     resolved: &Resolved,
 ) -> Result<Box<Call>, Failure> {
     let provider = &offer.provider;
-    let (id, target) = offer.dialect_for(asked_in(ask, offer)).ok_or_else(|| {
-        Failure::new(&crate::errors::NO_CANDIDATE, format!("{} speaks no dialect", provider.name))
+    let (id, target) = offer.dialect_for(ask.endpoint, asked_in(ask, offer)).ok_or_else(|| {
+        let why = format!("{} has no {}", provider.name, ask.endpoint.as_str());
+        Failure::new(&crate::errors::NO_CANDIDATE, why)
     })?;
     let dialect = dialect::dialect(id);
     let mut call = Box::new(Call {
@@ -146,7 +147,7 @@ pub fn prepare(
         calls: 1,
     });
     if call.translated {
-        translate(&mut call, ask, client_headers, exchange, resolved)?;
+        translate(&mut call, ask, client_headers, canonical, resolved)?;
     } else {
         forward(&mut call, ask, client_headers);
     }
@@ -184,15 +185,10 @@ fn translate(
     call: &mut Call,
     ask: &Ask,
     client_headers: &HeaderMap,
-    exchange: &mut Option<Box<Exchange>>,
+    canonical: &mut Canonical,
     resolved: &Resolved,
 ) -> Result<(), Failure> {
-    if exchange.is_none() {
-        let headers = HeaderView(client_headers);
-        let read = ask.client.read_request(&ask.incoming(&headers)).map_err(bad_field)?;
-        *exchange = Some(Box::new(read));
-    }
-    let Some(exchange) = exchange else { return Ok(()) };
+    canonical.read(ask, client_headers)?;
     let provider = &call.offer.provider;
     let target = DialectTarget {
         model: call.offer.id.model().as_str(),
@@ -202,14 +198,24 @@ fn translate(
         anthropic_version: &provider.anthropic_version,
         ask_usage: !call.offer.quirks.no_stream_options,
     };
-    let written =
-        call.dialect.write_request(exchange, &target, &mut call.losses).map_err(bad_field)?;
+    let written = if let Some(exchange) = &canonical.chat {
+        let limit = call.dialect.output_limit(exchange, &target);
+        let calls = call.dialect.calls(exchange, &target);
+        let written = call.dialect.write_request(exchange, &target, &mut call.losses);
+        // What was written counts; a dialect that leaves it out leaves it to the model.
+        call.max_output = limit.or(call.offer.max_output).or(resolved.default_max_output);
+        call.calls = u16::try_from(calls).unwrap_or(u16::MAX).max(1);
+        written
+    } else if let (Some(request), Some(embeddings)) =
+        (&canonical.embedding, call.dialect.embeddings())
+    {
+        embeddings.write_request(request, &target, &mut call.losses)
+    } else {
+        return Err(Failure::new(&crate::errors::INTERNAL, "a translation of nothing"));
+    };
+    let written = written.map_err(bad_field)?;
     call.body = written.body.into();
     call.cut_at = written.cut_at;
-    // What was written counts; a dialect that leaves it out leaves it to the model.
-    let limit = call.dialect.output_limit(exchange, &target);
-    call.max_output = limit.or(call.offer.max_output).or(resolved.default_max_output);
-    call.calls = u16::try_from(call.dialect.calls(exchange, &target)).unwrap_or(u16::MAX).max(1);
     call.headers = allowed::ours();
     for (name, value) in &written.headers {
         set(&mut call.headers, name, value);

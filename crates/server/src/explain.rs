@@ -105,7 +105,7 @@ pub fn route(gateway: &Gateway, name: &str, key: Option<&str>) -> Result<Value, 
                 .unwrap_or_else(|| health.peek(offer.ix, now)),
             max_context: offer.max_input,
             // Most requests bound their own output; then the price decides.
-            priced: admit::is_known(Endpoint::Chat, Some(0), offer, now),
+            priced: admit::is_known_of_chat(Some(0), offer, now),
             ..OfferView::unlimited(offer.ix)
         });
         views.collect()

@@ -2,8 +2,7 @@
 
 use std::time::Instant;
 
-use dialect::Exchange;
-use domain::{Endpoint, Features, UnixMicros};
+use domain::{Features, UnixMicros};
 use http::HeaderMap;
 use ledger::Candidate;
 use limits::{Denied, Scope};
@@ -14,7 +13,7 @@ use crate::accept::Cx;
 use crate::errors::{self, Failure};
 use crate::gateway::Gateway;
 use crate::identify::Caller;
-use crate::read::Ask;
+use crate::read::{Ask, Canonical};
 use crate::resolve::{self, Resolved};
 use crate::snapshot::Offer;
 use crate::worker::Worker;
@@ -42,23 +41,18 @@ pub fn plan(
     ask: &Ask,
     resolved: &Resolved,
     headers: &HeaderMap,
-    exchange: &mut Option<Box<Exchange>>,
+    canonical: &mut Canonical,
 ) -> Result<Plan, Failure> {
     let now = worker.gateway.now();
     let mut views: SmallVec<[OfferView; 4]> = SmallVec::new();
     for (offer, role) in &resolved.offers {
-        let carries = carries(ask, offer, headers, exchange, resolved)?;
+        let carries = carries(ask, offer, headers, canonical, resolved)?;
         views.push(OfferView {
             role: *role,
             endpoints: endpoints(ask, offer),
             carries,
             max_context: offer.max_input,
-            priced: admit::is_known(
-                ask.endpoint,
-                admit::output_limit(ask, resolved, offer),
-                offer,
-                now,
-            ),
+            priced: admit::is_known(ask, admit::output_limit(ask, resolved, offer), offer, now),
             ..OfferView::unlimited(offer.ix)
         });
     }
@@ -138,9 +132,9 @@ pub fn credentials(offer: &Offer, now: UnixMicros) -> Option<Availability> {
     Some(Availability::NoCredential { until: Some(now.plus_micros(micros)) })
 }
 
-/// Embeddings and token counts are served in the client's own dialect only.
+/// What can't be translated is served in the client's own dialect only.
 fn endpoints(ask: &Ask, offer: &Offer) -> u8 {
-    if ask.endpoint == Endpoint::Chat || offer.speaks(ask.client.id()) { u8::MAX } else { 0 }
+    if dispatch::written_in(ask, offer).is_some() { u8::MAX } else { 0 }
 }
 
 /// What reaches the offer without loss of meaning. Asked in earnest only where `on_loss` is `reject`: the request is
@@ -149,7 +143,7 @@ fn carries(
     ask: &Ask,
     offer: &std::sync::Arc<Offer>,
     headers: &HeaderMap,
-    exchange: &mut Option<Box<Exchange>>,
+    canonical: &mut Canonical,
     resolved: &Resolved,
 ) -> Result<Features, Failure> {
     let all = Features::from_bits(u64::MAX);
@@ -158,7 +152,7 @@ fn carries(
     if resolved.on_loss == domain::OnLoss::Allow || forwarded {
         return Ok(all);
     }
-    let call = dispatch::prepare(ask, headers, exchange, offer, resolved)?;
+    let call = dispatch::prepare(ask, headers, canonical, offer, resolved)?;
     Ok(if call.losses.is_lossy() { Features::NONE } else { all })
 }
 

@@ -2,7 +2,9 @@
 
 use bytes::Bytes;
 use dialect::gate::{self, GateErrorKind};
-use dialect::{Dialect, FieldError, Headers, Incoming, PathFacts, Peek};
+use dialect::{
+    Dialect, EmbeddingRequest, Exchange, FieldError, Headers, Incoming, PathFacts, Peek,
+};
 use domain::Endpoint;
 use http::HeaderMap;
 
@@ -20,6 +22,35 @@ pub struct Ask {
     pub path_model: Option<String>,
     /// The fields we act on.
     pub peek: Peek,
+}
+
+/// The request in no vendor's words; read once an offer needs it so.
+#[derive(Debug, Default)]
+pub struct Canonical {
+    /// A chat request.
+    pub chat: Option<Box<Exchange>>,
+    /// A request for embeddings.
+    pub embedding: Option<Box<EmbeddingRequest>>,
+}
+
+impl Canonical {
+    /// Reads the request, unless that was done before.
+    pub fn read(&mut self, ask: &Ask, headers: &HeaderMap) -> Result<(), Failure> {
+        let view = HeaderView(headers);
+        let incoming = ask.incoming(&view);
+        match (ask.endpoint, ask.client.embeddings()) {
+            (Endpoint::Embeddings, Some(dialect)) if self.embedding.is_none() => {
+                let read = dialect.read_request(&incoming).map_err(bad_field)?;
+                self.embedding = Some(Box::new(read));
+            }
+            (Endpoint::Chat, _) if self.chat.is_none() => {
+                let read = ask.client.read_request(&incoming).map_err(bad_field)?;
+                self.chat = Some(Box::new(read));
+            }
+            _ => {}
+        }
+        Ok(())
+    }
 }
 
 /// An HTTP header map as the dialects see it.

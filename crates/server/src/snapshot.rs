@@ -7,7 +7,9 @@ use std::time::Duration;
 use catalog::{AuthStyle, Catalog, Mode, Preset, PriceSheet, PriceTimeline, Rates};
 use config::{Capability, Config, Disconnect, ProviderKind, Unpriced};
 use dialect::{DialectId, Quirks};
-use domain::{CapabilityName, ModelName, OfferId, OnLoss, ProviderName, Role, UnixMicros};
+use domain::{
+    CapabilityName, Endpoint, ModelName, OfferId, OnLoss, ProviderName, Role, UnixMicros,
+};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use policy::breaker::BreakerConfig;
 use policy::retry::RetryConfig;
@@ -137,9 +139,15 @@ impl OfferNumbers {
 }
 
 impl Offer {
-    /// Where and in which dialect a request of `client` is best sent: its own if the provider speaks it.
-    pub fn dialect_for(&self, client: DialectId) -> Option<(DialectId, Option<&Target>)> {
-        let id = if self.speaks(client) { client } else { *self.dialects.first()? };
+    /// Where and in which dialect a request of `client` is best sent: its own if the provider speaks it, else the first
+    /// into which it can be translated.
+    pub fn dialect_for(
+        &self,
+        endpoint: Endpoint,
+        client: DialectId,
+    ) -> Option<(DialectId, Option<&Target>)> {
+        let other = || self.dialects.iter().find(|it| dialect::converts(endpoint, client, **it));
+        let id = if self.speaks(client) { client } else { *other()? };
         let (_, target) = self.provider.dialects.iter().find(|(other, _)| *other == id)?;
         Some((id, target.as_ref()))
     }

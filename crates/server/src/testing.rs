@@ -60,10 +60,10 @@ impl Trial {
         let ask = read::read(cx.client, cx.endpoint, body, &headers, PathFacts::default());
         let ask = ask.unwrap();
         let resolved = resolve::resolve(&cx.snapshot, cx.caller.as_ref(), &ask.peek.model).unwrap();
-        let mut exchange = None;
-        let planned = plan::plan(&worker, &cx, &ask, &resolved, &headers, &mut exchange).unwrap();
+        let mut canonical = read::Canonical::default();
+        let planned = plan::plan(&worker, &cx, &ask, &resolved, &headers, &mut canonical).unwrap();
         let offer = &resolved.offers[0].0;
-        let call = dispatch::prepare(&ask, &headers, &mut exchange, offer, &resolved);
+        let call = dispatch::prepare(&ask, &headers, &mut canonical, offer, &resolved);
         cx.attempts = 1;
         Self { call: *call.unwrap(), world, worker, cx, ask, resolved, planned }
     }

@@ -14,6 +14,9 @@ CONTROL = os.environ["SDK_MOCK_CONTROL"].rstrip("/")
 GATEWAY = os.environ.get("SDK_GATEWAY") == "1"
 SPENT_KEY = os.environ.get("SDK_SPENT_KEY")  # a key whose budget is used up
 
+# Dialects that have embeddings.
+EMBEDDING = ("openai", "gemini", "cohere")
+
 # A 1x1 PNG.
 PNG = (
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -43,6 +46,10 @@ def needs_provider(dialect):
 
 def unless_provider(dialect, why):
     return unittest.skipIf(PROVIDER == dialect, why)
+
+
+def needs_embeddings(test):
+    return unittest.skipUnless(PROVIDER in EMBEDDING, "a provider without embeddings")(test)
 
 
 def gateway_only(test):

@@ -16,7 +16,7 @@ from cohere.errors import (
 )
 
 from common import API_KEY, BASE_URL, CLOCK, PNG, PREFIX, PROVIDER, SPENT_KEY, WEATHER
-from common import Marked, gateway_only, model, needs_provider, unless_provider
+from common import Marked, gateway_only, model, needs_embeddings, needs_provider, unless_provider
 
 # This SDK adds /v1 and /v2 by itself.
 ROOT = BASE_URL.removesuffix("/v1")
@@ -234,13 +234,16 @@ class CohereSuite(Marked):
         self.assertIn(PREFIX + "echo", names)
         self.assertEqual(self.client.models.get(model("echo")).name, model("echo"))
 
-    @needs_provider("cohere")
+    @needs_embeddings
     def test_embed(self):
         answer = self.client.embed(
-            model=model("embed"), texts=["a", "b"], input_type="search_query", embedding_types=["float"]
+            model=model("embed"), texts=["a", "b"], input_type="search_query", embedding_types=["float"],
+            output_dimension=256,
         )
-        self.assertEqual([len(v) for v in answer.embeddings.float_], [64, 64])
-        self.assertEqual(answer.meta.billed_units.input_tokens, 2)
+        self.assertEqual([len(v) for v in answer.embeddings.float_], [256, 256])
+        self.assertEqual(answer.texts, ["a", "b"])
+        if PROVIDER != "gemini":  # which says nothing about usage
+            self.assertEqual(answer.meta.billed_units.input_tokens, 2)
 
     # -- errors and retries
 

@@ -10,7 +10,7 @@ from google.genai import errors, types
 from pydantic import BaseModel
 
 from common import API_KEY, BASE_URL, CLOCK, PNG, PREFIX, PROVIDER, SPENT_KEY, WEATHER
-from common import Marked, gateway_only, model, needs_provider, unless_provider
+from common import Marked, gateway_only, model, needs_embeddings, needs_provider, unless_provider
 
 # This SDK adds the version by itself.
 ROOT = BASE_URL.removesuffix("/v1")
@@ -282,11 +282,11 @@ class GeminiSuite(Marked):
         if PROVIDER == "gemini":
             self.assertEqual(count.total_tokens, 11)
 
-    @needs_provider("gemini")
+    @needs_embeddings
     def test_embeddings(self):
-        config = types.EmbedContentConfig(output_dimensionality=8)
+        config = types.EmbedContentConfig(output_dimensionality=256, task_type="RETRIEVAL_DOCUMENT")
         answer = self.models.embed_content(model=model("embed"), contents=["one", "two"], config=config)
-        self.assertEqual([len(e.values) for e in answer.embeddings], [8, 8])
+        self.assertEqual([len(e.values) for e in answer.embeddings], [256, 256])
         self.assertNotEqual(answer.embeddings[0].values, answer.embeddings[1].values)
 
     def test_models(self):

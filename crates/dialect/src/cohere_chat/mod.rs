@@ -9,6 +9,7 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use domain::{DialectId, Endpoint, Features, LossReport};
 
+use crate::embedding::EmbeddingDialect;
 use crate::exchange::{Answer, Exchange};
 use crate::loss::Corner;
 use crate::registry::{Dialect, StreamReader, StreamWriter, Tee};
@@ -17,6 +18,7 @@ use crate::wire::{
     StreamForm, Target, TeeOptions, UpstreamFault, UpstreamRequest,
 };
 
+mod embed;
 mod embeddings;
 mod errors;
 mod logprobs;
@@ -131,6 +133,10 @@ impl Dialect for CohereChat {
 
     fn write_answer(&self, answer: &Answer, context: &AnswerContext<'_>) -> Vec<u8> {
         write_answer::write(answer, context)
+    }
+
+    fn embeddings(&self) -> Option<&'static dyn EmbeddingDialect> {
+        Some(&embed::Embed)
     }
 
     fn stream_reader(&self) -> Box<dyn StreamReader> {

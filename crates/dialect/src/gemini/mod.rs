@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use domain::{DialectId, Endpoint, Features, LossReport};
 
+use crate::embedding::EmbeddingDialect;
 use crate::exchange::{Answer, Exchange};
 use crate::loss::Corner;
 use crate::registry::{Dialect, StreamReader, StreamWriter, Tee};
@@ -16,6 +17,7 @@ use crate::wire::{
 mod array;
 mod blob;
 mod count_tokens;
+mod embed;
 mod embeddings;
 mod errors;
 mod logprobs;
@@ -153,6 +155,10 @@ impl Dialect for Gemini {
 
     fn write_answer(&self, answer: &Answer, context: &AnswerContext<'_>) -> Vec<u8> {
         write_answer::write(answer, context)
+    }
+
+    fn embeddings(&self) -> Option<&'static dyn EmbeddingDialect> {
+        Some(&embed::Embed)
     }
 
     fn stream_reader(&self) -> Box<dyn StreamReader> {

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use domain::{DialectId, Endpoint, Features, LossReport};
 
+use crate::embedding::EmbeddingDialect;
 use crate::exchange::{Answer, Exchange};
 use crate::loss::Corner;
 use crate::registry::{Dialect, StreamReader, StreamWriter, Tee};
@@ -13,6 +14,7 @@ use crate::wire::{
     StreamForm, Target, TeeOptions, UpstreamFault, UpstreamRequest,
 };
 
+mod embed;
 mod embeddings;
 pub(crate) mod errors;
 pub(crate) mod models;
@@ -128,6 +130,10 @@ impl Dialect for OpenaiChat {
 
     fn write_answer(&self, answer: &Answer, context: &AnswerContext<'_>) -> Vec<u8> {
         write_answer::write(answer, context)
+    }
+
+    fn embeddings(&self) -> Option<&'static dyn EmbeddingDialect> {
+        Some(&embed::Embed)
     }
 
     fn stream_reader(&self) -> Box<dyn StreamReader> {

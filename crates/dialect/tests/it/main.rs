@@ -3,6 +3,7 @@
 #![expect(clippy::expect_used, reason = "helpers of tests fail by panicking, as tests do")]
 
 mod corners;
+mod embedding;
 mod errors;
 mod gemini;
 mod golden;

@@ -6,7 +6,8 @@ use bytes::Bytes;
 use catalog::image_rule;
 use dialect::gate::{GateErrorKind, GateLimits, scan};
 use dialect::{
-    DialectId, Edits, Exchange, Incoming, PathFacts, Quirks, StreamForm, Target, dialect,
+    DialectId, Edits, EmbeddingContext, Exchange, Incoming, PathFacts, Quirks, StreamForm, Target,
+    dialect,
 };
 use domain::{Endpoint, Feature, ImageDetail, ImageInput, LossReport};
 use serde_json::{Value, json};
@@ -116,6 +117,7 @@ fn without_foreign(body: &mut Value) -> bool {
 
 /// Peek and forward of Gemini's requests, of both kinds.
 pub fn peek_gemini(data: &[u8]) {
+    embeddings(DialectId::Gemini, data);
     let side = dialect(DialectId::Gemini);
     let through = scan(data, GateLimits::default()).is_ok();
     for endpoint in [Endpoint::Chat, Endpoint::CountTokens, Endpoint::Embeddings] {
@@ -147,7 +149,42 @@ pub fn peek_gemini(data: &[u8]) {
     }
 }
 
+/// Embedding requests and answers of one dialect, for every other.
+fn embeddings(id: DialectId, data: &[u8]) {
+    let all = [DialectId::OpenaiChat, DialectId::Gemini, DialectId::CohereChat];
+    let others = || all.into_iter().filter_map(|id| dialect(id).embeddings());
+    let Some(own) = dialect(id).embeddings() else { return };
+    if let Ok(request) = own.read_request(&incoming(id, data, true)) {
+        let target = Target {
+            model: "provider-model",
+            max_output: None,
+            quirks: &Quirks::default(),
+            anthropic_version: "2023-06-01",
+            ask_usage: false,
+        };
+        for other in others() {
+            let mut loss = LossReport::default();
+            if let Ok(written) = other.write_request(&request, &target, &mut loss) {
+                assert!(
+                    serde_json::from_slice::<Value>(&written.body).is_ok(),
+                    "what we write is JSON"
+                );
+            }
+        }
+    }
+    if let Ok(answer) = own.read_answer(data) {
+        let asked = br#"{"model":"m","input":"x","texts":["x"],"content":{"parts":[]}}"#;
+        for (id, other) in all.into_iter().zip(others()) {
+            let Ok(request) = other.read_request(&incoming(id, asked, true)) else { continue };
+            let context = EmbeddingContext { request_id: "r", model: "m", request: &request };
+            let written = other.write_answer(&answer, &context);
+            assert!(serde_json::from_slice::<Value>(&written).is_ok(), "what we write is JSON");
+        }
+    }
+}
+
 fn peek(id: DialectId, data: &[u8]) {
+    embeddings(id, data);
     let side = dialect(id);
     let through = scan(data, GateLimits::default()).is_ok();
     // On anything at all, no panic; what it says counts only behind the gate.
