@@ -1,4 +1,4 @@
-//! Developer commands: `cargo xtask test [--long] [--only NAME[,NAME]]`.
+//! Developer commands: `cargo xtask test`, `bench` and `matrix`.
 //!
 //! Light on purpose (two small dependencies), because everything else waits until it is built.
 
@@ -9,9 +9,11 @@ mod fuzz;
 mod gateway;
 mod install;
 mod links;
+mod matrix;
 mod readme;
 mod report;
 mod sdk;
+mod suites;
 mod system;
 mod test;
 mod tidy;
@@ -25,6 +27,8 @@ const HELP: &str = "cargo xtask test [--long] [--only NAME[,NAME]]
   --only   one or several of: fmt, clippy, tidy, unit, fuzz, readme, sdk, and the scripts of tests/system (kills, ...)
 cargo xtask bench [--quick] [--only NAME[,NAME]] [--write]
   measures the gateway beside others; --help tells the rest
+cargo xtask matrix [--write]
+  what the SDK suites passed in their last run, or puts that into the README
 ";
 
 fn main() -> ExitCode {
@@ -33,6 +37,7 @@ fn main() -> ExitCode {
     let done = match words.split_first() {
         Some((&"test", rest)) => test::run(rest),
         Some((&"bench", rest)) => bench::run(rest),
+        Some((&"matrix", rest)) => matrix::run(rest),
         _ => {
             report::complain(HELP);
             return ExitCode::from(2);

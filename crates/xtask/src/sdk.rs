@@ -1,52 +1,47 @@
 //! The SDK suites of `tests/sdk`: installed, run straight against the fake partner, then through the gateway.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
+use std::sync::Mutex;
+use std::sync::mpsc::channel;
 use std::time::Instant;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 
 use crate::gateway::{self, Gateway, PARTNER_KEY, Partner};
+use crate::matrix::{self, Cells, Count};
 use crate::report::{Outcome, Tally};
+use crate::suites::{PROVIDERS, Packages, SUITES, Suite};
 use crate::{install, tools};
 
-/// (suite, client dialect)
-const SUITES: [(&str, &str); 13] = [
-    ("test_openai", "openai"),
-    ("openai.test.mjs", "openai"),
-    ("ai-sdk-openai.test.mjs", "openai"),
-    ("test_responses", "responses"),
-    ("responses.test.mjs", "responses"),
-    ("ai-sdk-responses.test.mjs", "responses"),
-    ("test_anthropic", "anthropic"),
-    ("anthropic.test.mjs", "anthropic"),
-    ("ai-sdk-anthropic.test.mjs", "anthropic"),
-    ("test_gemini", "gemini"),
-    ("gemini.test.mjs", "gemini"),
-    ("test_bedrock", "bedrock"),
-    ("test_cohere", "cohere"),
-];
+/// Suites at a time: a suite mostly waits for its interpreter to start, or for an answer.
+const LANES: usize = 2;
 
 struct Installed {
     python: PathBuf,
-    /// With Cohere's SDK, whose dependencies are its own.
     cohere: PathBuf,
+    frameworks: PathBuf,
     node: PathBuf,
     js: PathBuf,
 }
 
-/// What a suite is pointed at.
-struct Target<'a> {
+/// What suites are pointed at, one at a time: a provider that asks to be left alone is left alone by a whole gateway.
+struct Lane {
     base_url: String,
-    key: &'a str,
-    spent_key: Option<&'a str>,
-    prefix: String,
-    provider: &'a str,
-    control: &'a str,
+    key: String,
+    spent_key: Option<String>,
+    gateway: Option<Gateway>,
+}
+
+/// A suite and the dialect of the provider that it is run against.
+struct Job {
+    suite: Suite,
+    provider: &'static str,
+    label: String,
 }
 
 /// All suites, each a step.
-pub(crate) fn all(tally: &mut Tally) {
+pub(crate) fn all(long: bool, tally: &mut Tally) {
     for (program, probe) in [("python3", "--version"), ("npm", "--version")] {
         if !tools::has(program, probe) {
             tally.step("sdk", || Ok(Outcome::Skip(format!("{program} is not installed"))));
@@ -65,52 +60,88 @@ pub(crate) fn all(tally: &mut Tally) {
         Ok(Outcome::Pass(String::new()))
     });
     let Some(partner) = partner else { return };
-    for (suite, client) in SUITES {
-        let target = Target {
-            base_url: partner.base_url.clone(),
-            key: PARTNER_KEY,
-            spent_key: None,
-            prefix: String::new(),
-            provider: client,
-            control: &partner.control_url,
-        };
-        tally.step(&format!("sdk: {suite}, straight"), || run(&installed, suite, &target));
-    }
-    through_gateway(&installed, &partner, tally);
+    let straight = |suite: &Suite| Job {
+        suite: *suite,
+        provider: suite.client,
+        label: format!("sdk: {}, straight", suite.file),
+    };
+    let lane = |_| Lane {
+        base_url: partner.base_url.clone(),
+        key: PARTNER_KEY.to_owned(),
+        spent_key: None,
+        gateway: None,
+    };
+    let lanes: Vec<Lane> = (0..LANES).map(lane).collect();
+    run_all(&installed, &partner, &lanes, SUITES.iter().map(straight).collect(), tally);
+    through_gateway(&installed, &partner, long, tally);
 }
 
-fn through_gateway(installed: &Installed, partner: &Partner, tally: &mut Tally) {
-    let mut started = None;
-    tally.step("sdk: gateway", || {
-        let gateway = gateway::start("sdk-gateway", &config(&partner.base_url))?;
-        let (key, spent) = (gateway.key("sdk")?, gateway.key("spent")?);
-        spend(installed, &gateway, &spent)?;
-        started = Some((gateway, key, spent));
+fn through_gateway(installed: &Installed, partner: &Partner, long: bool, tally: &mut Tally) {
+    let mut lanes = Vec::new();
+    tally.step("sdk: gateways", || {
+        for number in 0..LANES {
+            lanes.push(through(installed, partner, number)?);
+        }
         Ok(Outcome::Pass(String::new()))
     });
-    let Some((gateway, key, spent)) = started else { return };
-    for provider in ["openai", "anthropic", "responses", "gemini", "bedrock", "cohere"] {
-        for (suite, client) in SUITES {
-            let target = Target {
-                base_url: gateway.base_url(),
-                key: &key,
-                spent_key: Some(&spent),
-                prefix: format!("mock-{provider}/"),
-                provider,
-                control: &partner.control_url,
-            };
-            let start = Instant::now();
-            let outcome = match run(installed, suite, &target) {
-                Ok(outcome) => outcome,
-                Err(e) => Outcome::Fail(format!("{e:#}\n--- the gateway's log\n{}", gateway.log())),
-            };
-            tally.count(
-                &format!("sdk: {suite}, {client} to {provider}"),
-                &outcome,
-                start.elapsed(),
-            );
+    let mut jobs = Vec::new();
+    for (provider, _) in PROVIDERS {
+        for suite in SUITES.iter().filter(|suite| long || suite.quick.contains(&provider)) {
+            let label = format!("sdk: {}, {} to {provider}", suite.file, suite.client);
+            jobs.push(Job { suite: *suite, provider, label });
         }
     }
+    if lanes.len() == LANES {
+        let cells = run_all(installed, partner, &lanes, jobs, tally);
+        tally.step("sdk: results", || matrix::keep(&cells));
+    }
+}
+
+/// A gateway of its own, with a key and one whose budget is used up.
+fn through(installed: &Installed, partner: &Partner, number: usize) -> Result<Lane> {
+    let gateway = gateway::start(&format!("sdk-gateway-{number}"), &config(&partner.base_url))?;
+    let (key, spent) = (gateway.key("sdk")?, gateway.key("spent")?);
+    spend(installed, &gateway, &spent)?;
+    Ok(Lane { base_url: gateway.base_url(), key, spent_key: Some(spent), gateway: Some(gateway) })
+}
+
+/// Runs jobs, one at a time in each lane, and counts each when it is done.
+fn run_all(
+    installed: &Installed,
+    partner: &Partner,
+    lanes: &[Lane],
+    jobs: Vec<Job>,
+    tally: &mut Tally,
+) -> Cells {
+    let (queue, (done, results)) = (Mutex::new(jobs.into_iter()), channel());
+    let mut cells = Cells::new();
+    std::thread::scope(|scope| {
+        for lane in lanes {
+            let (queue, done) = (&queue, done.clone());
+            scope.spawn(move || {
+                // Nobody panics while holding it.
+                while let Some(job) = queue.lock().ok().and_then(|mut jobs| jobs.next()) {
+                    let start = Instant::now();
+                    let ran = run(installed, partner, lane, &job);
+                    drop(done.send((job, ran, start.elapsed())));
+                }
+            });
+        }
+        drop(done);
+        for (job, ran, took) in results {
+            let outcome = match ran {
+                Ok(count) => {
+                    let row = cells.entry(job.suite.file.to_owned()).or_default();
+                    row.insert(job.provider.to_owned(), count);
+                    let Count { passed, skipped } = count;
+                    Outcome::Pass(format!("{passed} passed, {skipped} skipped"))
+                }
+                Err(e) => Outcome::Fail(format!("{e:#}")),
+            };
+            tally.count(&job.label, &outcome, took);
+        }
+    });
+    cells
 }
 
 /// Providers that are one fake partner in its dialects; breakers that the suites' faults don't open.
@@ -145,35 +176,43 @@ openai.OpenAI(base_url=sys.argv[1], api_key=sys.argv[2]).chat.completions.create
     Ok(())
 }
 
-fn run(installed: &Installed, suite: &str, target: &Target<'_>) -> Result<Outcome> {
-    let mut command = if Path::new(suite).extension().is_some_and(|e| e == "mjs") {
-        let mut command = Command::new(&installed.node);
-        command.args(["--test", "--test-reporter=tap", suite]).current_dir(&installed.js);
+fn run(installed: &Installed, partner: &Partner, lane: &Lane, job: &Job) -> Result<Count> {
+    let suite = job.suite;
+    let python = match suite.packages {
+        Packages::Python => Some(&installed.python),
+        Packages::Cohere => Some(&installed.cohere),
+        Packages::Frameworks => Some(&installed.frameworks),
+        Packages::Js => None,
+    };
+    let mut command = if let Some(python) = python {
+        let mut command = Command::new(python);
+        command.args(["-m", "unittest", suite.file]).current_dir(source("python"));
+        command.env("PYTHONDONTWRITEBYTECODE", "1");
         command
     } else {
-        let is_cohere = suite == "test_cohere";
-        let python = if is_cohere { &installed.cohere } else { &installed.python };
-        let mut command = Command::new(python);
-        command.args(["-m", "unittest", suite]).current_dir(source("python"));
-        command.env("PYTHONDONTWRITEBYTECODE", "1");
+        let mut command = Command::new(&installed.node);
+        command.args(["--test", "--test-reporter=tap", suite.file]).current_dir(&installed.js);
         command
     };
     command
-        .env("SDK_BASE_URL", &target.base_url)
-        .env("SDK_API_KEY", target.key)
-        .env("SDK_MODEL_PREFIX", &target.prefix)
-        .env("SDK_PROVIDER_DIALECT", target.provider)
-        .env("SDK_MOCK_CONTROL", target.control)
+        .env("SDK_BASE_URL", &lane.base_url)
+        .env("SDK_API_KEY", &lane.key)
+        .env("SDK_PROVIDER_DIALECT", job.provider)
+        .env("SDK_MOCK_CONTROL", &partner.control_url)
         .env("SDK_AWS_PAIR", format!("{}:{}", gateway::PARTNER_PAIR.0, gateway::PARTNER_PAIR.1))
-        .env("SDK_GATEWAY", if target.spent_key.is_some() { "1" } else { "0" })
+        .env("SDK_GATEWAY", if lane.gateway.is_some() { "1" } else { "0" })
         .env_remove("NODE_OPTIONS");
-    if let Some(key) = target.spent_key {
-        command.env("SDK_SPENT_KEY", key);
+    if let Some(key) = &lane.spent_key {
+        command
+            .env("SDK_SPENT_KEY", key)
+            .env("SDK_MODEL_PREFIX", format!("mock-{}/", job.provider));
     }
-    // Python's unittest writes its summary to standard error; it is in the message when something fails.
-    let out = tools::output(&mut command)?;
-    let counts = out.lines().filter(|l| l.starts_with("# pass") || l.starts_with("# skipped"));
-    Ok(Outcome::Pass(counts.map(|l| l.trim_start_matches("# ")).collect::<Vec<_>>().join(", ")))
+    let (out, err) = tools::both_outputs(&mut command).with_context(|| {
+        let log = lane.gateway.as_ref().map(Gateway::log).unwrap_or_default();
+        format!("the gateway's log:\n{log}")
+    })?;
+    let count = if python.is_some() { matrix::of_unittest(&err) } else { matrix::of_tap(&out) };
+    count.with_context(|| format!("{} ended well and told no figures\n{out}\n{err}", suite.file))
 }
 
 fn source(language: &str) -> PathBuf {
@@ -184,8 +223,10 @@ fn install() -> Result<Installed> {
     let python = install::python("sdk-python", &source("python").join("requirements.txt"), &[])?;
     let needs = source("python").join("cohere-requirements.txt");
     let cohere = install::python("sdk-cohere", &needs, &["--no-deps"])?;
+    let needs = source("python").join("frameworks-requirements.txt");
+    let frameworks = install::python("sdk-frameworks", &needs, &["--no-deps"])?;
     let (node, js) = javascript()?;
-    Ok(Installed { python, cohere, node, js })
+    Ok(Installed { python, cohere, frameworks, node, js })
 }
 
 /// Node 24 comes as a package, so that the machine's own (which runs npm) may be older.

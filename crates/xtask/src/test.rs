@@ -72,7 +72,7 @@ fn one(step: &str, long: bool, tally: &mut Tally) {
         "unit" => tally.step("unit", || cargo::unit(long)),
         "fuzz" => tally.step("fuzz", || fuzz::run(long)),
         "readme" => tally.step("readme", readme::run),
-        "sdk" => sdk::all(tally),
+        "sdk" => sdk::all(long, tally),
         script => system::one(script, long, tally),
     }
 }

@@ -9,6 +9,7 @@ use serde_json::Value;
 use crate::cargo::cargo;
 use crate::edges::{BANNED, BANNED_DIRECT, EDGES, IMPURE, PURE, TEST_EDGES};
 use crate::links;
+use crate::matrix;
 use crate::report::{Outcome, Tally};
 use crate::tools;
 
@@ -28,6 +29,7 @@ pub(crate) fn all(tally: &mut Tally) {
     });
     tally.step("tidy: words and paths", || Ok(verdict(&words()?)));
     tally.step("tidy: Markdown", || Ok(verdict(&links::markdown()?)));
+    tally.step("tidy: the README's matrix", || Ok(verdict(&matrix::faults()?)));
     tally.step("tidy: examples are used", || Ok(verdict(&links::examples()?)));
 }
 

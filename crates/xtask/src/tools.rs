@@ -34,15 +34,20 @@ pub(crate) fn has(program: &str, probe: &str) -> bool {
 
 /// Runs a command and gives its standard output; a failure carries the end of both outputs.
 pub(crate) fn output(command: &mut Command) -> Result<String> {
+    both_outputs(command).map(|(out, _)| out)
+}
+
+/// The same with standard error beside it.
+pub(crate) fn both_outputs(command: &mut Command) -> Result<(String, String)> {
     let done = command
         .stdin(Stdio::null())
         .output()
         .with_context(|| format!("can't start {}", name(command)))?;
     let out = String::from_utf8_lossy(&done.stdout).into_owned();
+    let err = String::from_utf8_lossy(&done.stderr).into_owned();
     if done.status.success() {
-        return Ok(out);
+        return Ok((out, err));
     }
-    let err = String::from_utf8_lossy(&done.stderr);
     bail!("{} failed ({})\n{}\n{}", name(command), done.status, tail(&out, 80), tail(&err, 80))
 }
 

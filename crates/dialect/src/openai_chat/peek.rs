@@ -68,7 +68,7 @@ impl Reader {
                     it.has(Feature::TopK);
                 }
             }
-            "seed" => it.has_if(is_set(cursor), Feature::Seed),
+            "seed" | "random_seed" => it.has_if(is_set(cursor), Feature::Seed),
             "logprobs" => it.has_if(cursor.boolean() == Some(true), Feature::Logprobs),
             "top_logprobs" => it.has_if(is_set(cursor), Feature::Logprobs),
             "logit_bias" => it.has_if(is_set(cursor), Feature::LogitBias),

@@ -125,8 +125,15 @@ fn required_object(part: &mut Fields, key: &str) -> Result<Fields, FieldError> {
     part.object(key)?.ok_or_else(|| part.wrong(key, "this field is required"))
 }
 
+/// An object with a URL, or the URL itself, as Mistral's clients may send it.
 fn read_image(part: &mut Fields, unknown: &mut Vec<String>) -> Result<PartKind, FieldError> {
-    let mut image = required_object(part, "image_url")?;
+    let mut image = match part.value("image_url") {
+        Some(Value::String(url)) => {
+            return Ok(PartKind::Image(Image { source: media_of_url(url), detail: None }));
+        }
+        Some(inner) => Fields::of(inner, part.at("image_url"))?,
+        None => return Err(part.wrong("image_url", "this field is required")),
+    };
     let url = image.required_string("url")?;
     let detail = image.string("detail")?;
     image.finish(unknown);

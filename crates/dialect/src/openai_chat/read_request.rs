@@ -233,7 +233,9 @@ fn read_sampling(fields: &mut Fields, exchange: &mut Exchange) -> Result<(), Fie
     sampling.top_k = fields.unsigned("top_k")?;
     sampling.frequency_penalty = fields.number("frequency_penalty")?;
     sampling.presence_penalty = fields.number("presence_penalty")?;
-    sampling.seed = fields.integer("seed")?;
+    // Mistral's clients call it `random_seed`.
+    let random = fields.integer("random_seed")?;
+    sampling.seed = fields.integer("seed")?.or(random);
     let answers = fields.unsigned("n")?.unwrap_or(1);
     if !(1..=ANSWERS_MAX).contains(&answers) {
         return Err(fields.wrong("n", format!("expected 1 to {ANSWERS_MAX}")));

@@ -28,6 +28,23 @@ fn an_answer_that_ended_in_an_error_is_none() {
     }
 }
 
+/// Mistral's clients speak OpenAI's chat with words of their own, and ask for other vendors' models too.
+#[test]
+fn mistrals_words_are_read() {
+    let image = json!({"type": "image_url", "image_url": "data:image/png;base64,iVBORw0KGgo="});
+    let tool = json!({"type": "function", "function": {"name": "f"}});
+    let request = json!({"model": "m", "random_seed": 7, "tools": [tool], "tool_choice": "any",
+        "messages": [{"role": "user", "content": [image]}]});
+    let exchange = read(DialectId::OpenaiChat, &request);
+    let (body, _, loss) =
+        write_request(DialectId::Gemini, &exchange, &target(&Quirks::default(), NEW));
+    assert_eq!(body["generationConfig"]["seed"], 7);
+    assert_eq!(body["toolConfig"]["functionCallingConfig"]["mode"], "ANY");
+    let inline = json!({"mimeType": "image/png", "data": "iVBORw0KGgo="});
+    assert_eq!(body["contents"][0]["parts"][0]["inlineData"], inline);
+    assert!(loss.is_empty(), "{loss}");
+}
+
 /// What a reseller says another vendor signed goes back to that reseller through a Messages client, unchanged, and to
 /// nobody else.
 #[test]

@@ -1,0 +1,74 @@
+//! The SDK suites of `tests/sdk`, as data: rows of the matrix in the README.
+
+/// Where a suite's packages are.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Packages {
+    Python,
+    /// Cohere's SDK, whose dependencies are its own.
+    Cohere,
+    /// Frameworks for Python and Mistral's SDK, whose dependencies are older in part.
+    Frameworks,
+    Js,
+}
+
+/// One suite, run in a process of its own for each provider.
+#[derive(Clone, Copy)]
+pub(crate) struct Suite {
+    /// A module of `tests/sdk/python`, or a file of `tests/sdk/js`.
+    pub(crate) file: &'static str,
+    /// What it shows, as readers of the README know it.
+    pub(crate) title: &'static str,
+    /// The dialect it speaks; one of several where frameworks speak them all.
+    pub(crate) client: &'static str,
+    pub(crate) packages: Packages,
+    /// The providers it is run against without `--long`.
+    pub(crate) quick: &'static [&'static str],
+}
+
+/// What providers are spoken to in: the matrix's columns.
+pub(crate) const PROVIDERS: [(&str, &str); 6] = [
+    ("openai", "Chat"),
+    ("responses", "Responses"),
+    ("anthropic", "Messages"),
+    ("gemini", "Gemini"),
+    ("bedrock", "Converse"),
+    ("cohere", "Cohere"),
+];
+
+const ALL: &[&str] = &["openai", "responses", "anthropic", "gemini", "bedrock", "cohere"];
+
+const fn suite(
+    file: &'static str,
+    client: &'static str,
+    packages: Packages,
+    title: &'static str,
+) -> Suite {
+    Suite { file, title, client, packages, quick: ALL }
+}
+
+use Packages::{Cohere, Frameworks, Js, Python};
+
+#[rustfmt::skip]
+pub(crate) const SUITES: [Suite; 15] = [
+    suite("test_openai", "openai", Python, "OpenAI for Python: Chat Completions"),
+    suite("openai.test.mjs", "openai", Js, "OpenAI for JavaScript: Chat Completions"),
+    suite("ai-sdk-openai.test.mjs", "openai", Js, "Vercel AI SDK: openai.chat and openai-compatible"),
+    suite("test_mistral", "openai", Frameworks, "Mistral for Python"),
+    suite("test_responses", "responses", Python, "OpenAI for Python: Responses"),
+    suite("responses.test.mjs", "responses", Js, "OpenAI for JavaScript: Responses"),
+    suite("ai-sdk-responses.test.mjs", "responses", Js, "Vercel AI SDK: openai"),
+    suite("test_anthropic", "anthropic", Python, "Anthropic for Python"),
+    suite("anthropic.test.mjs", "anthropic", Js, "Anthropic for JavaScript"),
+    suite("ai-sdk-anthropic.test.mjs", "anthropic", Js, "Vercel AI SDK: anthropic"),
+    suite("test_gemini", "gemini", Python, "Google Gen AI for Python"),
+    suite("gemini.test.mjs", "gemini", Js, "Google Gen AI for JavaScript"),
+    suite("test_bedrock", "bedrock", Python, "AWS for Python (boto3): Converse"),
+    suite("test_cohere", "cohere", Cohere, "Cohere for Python"),
+    Suite {
+        file: "test_frameworks",
+        title: "LangChain and Pydantic AI, in six dialects",
+        client: "openai",
+        packages: Frameworks,
+        quick: &["responses", "anthropic"], // the packages alone take seconds to load
+    },
+];
