@@ -427,8 +427,8 @@ fn cohere_bills_what_it_was_given_and_not_what_it_added() {
 
 #[test]
 fn cohere_refuses_what_the_real_one_refuses() {
-    let good =
-        json!({"model": "echo", "stream": false, "messages": [{"role": "user", "content": "x"}]});
+    // The reference calls `stream` required, and the Vercel AI SDK leaves it out.
+    let good = json!({"model": "echo", "messages": [{"role": "user", "content": "x"}]});
     assert_eq!(cohere(&good).0, 200);
     let tool =
         json!({"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}});
@@ -436,7 +436,7 @@ fn cohere_refuses_what_the_real_one_refuses() {
         json!({"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}});
     let user = json!({"role": "user", "content": "x"});
     let bad = [
-        json!({"stream": null}),
+        json!({"stream": "yes"}),
         json!({"model": "nope"}),
         json!({"top_p": 0.5}),
         json!({"p": 1.0}),

@@ -49,11 +49,13 @@ const fn suite(
 use Packages::{Cohere, Frameworks, Js, Python};
 
 #[rustfmt::skip]
-pub(crate) const SUITES: [Suite; 15] = [
+pub(crate) const SUITES: [Suite; 20] = [
     suite("test_openai", "openai", Python, "OpenAI for Python: Chat Completions"),
     suite("openai.test.mjs", "openai", Js, "OpenAI for JavaScript: Chat Completions"),
     suite("ai-sdk-openai.test.mjs", "openai", Js, "Vercel AI SDK: openai.chat and openai-compatible"),
     suite("test_mistral", "openai", Frameworks, "Mistral for Python"),
+    suite("mistral.test.mjs", "openai", Js, "Mistral for JavaScript"),
+    suite("openrouter.test.mjs", "openai", Js, "OpenRouter for JavaScript"),
     suite("test_responses", "responses", Python, "OpenAI for Python: Responses"),
     suite("responses.test.mjs", "responses", Js, "OpenAI for JavaScript: Responses"),
     suite("ai-sdk-responses.test.mjs", "responses", Js, "Vercel AI SDK: openai"),
@@ -63,7 +65,10 @@ pub(crate) const SUITES: [Suite; 15] = [
     suite("test_gemini", "gemini", Python, "Google Gen AI for Python"),
     suite("gemini.test.mjs", "gemini", Js, "Google Gen AI for JavaScript"),
     suite("test_bedrock", "bedrock", Python, "AWS for Python (boto3): Converse"),
+    suite("bedrock.test.mjs", "bedrock", Js, "AWS for JavaScript: Converse"),
     suite("test_cohere", "cohere", Cohere, "Cohere for Python"),
+    suite("cohere.test.mjs", "cohere", Js, "Cohere for JavaScript"),
+    suite("ai-sdk-others.test.mjs", "gemini", Js, "Vercel AI SDK: google, amazon-bedrock, cohere and mistral"),
     Suite {
         file: "test_frameworks",
         title: "LangChain and Pydantic AI, in six dialects",

@@ -9,40 +9,44 @@ const tools = () => ({
   weather: tool({ description: "Forecast", inputSchema: jsonSchema(weather), execute: async ({ city }) => `rain in ${city}` }),
   clock: tool({ description: "Local time", inputSchema: jsonSchema(clock), execute: async () => "noon" }),
 });
+// Google's models are told objects and not texts.
+const results = /^weather: .*rain in some city.*\nclock: .*noon/;
 const Person = z.object({ name: z.string(), age: z.int(), tags: z.array(z.string()) });
 
-export function suite(name, model, more = {}) {
+// `lacks` tells what a provider of theirs can't do, by the name of the test.
+export function suite(name, model, more = {}, lacks = {}) {
   const call = { maxRetries: 0, maxOutputTokens: 500, ...more };
+  const skip = (what) => ({ skip: lacks[what] ?? false });
 
   test(`${name}: text`, async () => {
     const { mark } = marked();
     const answer = await generateText({ ...call, model: model("echo"), prompt: `hello ${mark}` });
     assert.equal(answer.text, `hello ${mark}`);
     assert.equal(answer.finishReason, "stop");
-    assert.deepEqual([answer.usage.inputTokens, answer.usage.outputTokens], [11, 5]);
+    if (!lacks.bill) assert.deepEqual([answer.usage.inputTokens, answer.usage.outputTokens], [11, 5]);
   });
 
-  test(`${name}: stream`, async () => {
+  test(`${name}: stream`, skip("stream"), async () => {
     const { mark } = marked();
     const answer = streamText({ ...call, model: model("echo"), prompt: mark });
     let text = "";
     for await (const delta of answer.textStream) text += delta;
     assert.equal(text, mark);
-    assert.ok((await answer.usage).outputTokens > 0);
+    if (!lacks.usage) assert.ok((await answer.usage).outputTokens > 0);
     assert.equal(await answer.finishReason, "stop");
   });
 
   test(`${name}: tools run and their results come back`, async () => {
     const answer = await generateText({ ...call, model: model("tools"), prompt: "plan", tools: tools(), stopWhen: stepCountIs(3) });
-    assert.equal(answer.text, "weather: rain in some city\nclock: noon");
+    assert.match(answer.text, results);
     assert.equal(answer.steps.length, 2);
   });
 
-  test(`${name}: streamed tools`, async () => {
+  test(`${name}: streamed tools`, skip("streamed tools"), async () => {
     const answer = streamText({ ...call, model: model("tools"), prompt: "plan", tools: tools(), stopWhen: stepCountIs(3) });
     let text = "";
     for await (const delta of answer.textStream) text += delta;
-    assert.equal(text, "weather: rain in some city\nclock: noon");
+    assert.match(text, results);
   });
 
   test(`${name}: structured output`, async () => {
@@ -51,7 +55,7 @@ export function suite(name, model, more = {}) {
     assert.ok(Number.isInteger(answer.output.age));
   });
 
-  test(`${name}: image`, async () => {
+  test(`${name}: image`, skip("image"), async () => {
     const content = [
       { type: "text", text: "look" },
       { type: "file", data: Buffer.from(png, "base64"), mediaType: "image/png" },
@@ -61,10 +65,10 @@ export function suite(name, model, more = {}) {
   });
 
   test(`${name}: errors`, async () => {
-    for (const [named, status] of [["no-such-model", 404], ["status-429", 429]]) {
+    for (const [named, status] of [["no-such-model", [404, 400]], ["status-429", [429]]]) {
       await assert.rejects(generateText({ ...call, model: model(named), prompt: "x" }), (e) => {
         assert.ok(APICallError.isInstance(e));
-        assert.equal(e.statusCode, status);
+        assert.ok(status.includes(e.statusCode), `${e.statusCode}`);
         return true;
       });
     }

@@ -108,7 +108,7 @@ impl Writer {
         if self.head.is_empty() {
             let head = json!({
                 "id": self.id, "object": "chat.completion.chunk", "created": self.created,
-                "model": self.model, "system_fingerprint": null,
+                "model": self.model,
             });
             self.head = to_bytes(&head);
             self.head.pop();

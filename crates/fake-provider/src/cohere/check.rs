@@ -66,9 +66,6 @@ fn numbers(map: &Map<String, Value>) -> Result<(), Refused> {
 }
 
 fn flags(map: &Map<String, Value>) -> Result<(), Refused> {
-    if present(map, "stream").is_none() {
-        return Err(invalid("stream is required."));
-    }
     for name in ["stream", "logprobs", "strict_tools"] {
         if present(map, name).is_some_and(|v| !v.is_boolean()) {
             return Err(invalid(format!("{name} must be a boolean.")));

@@ -1,0 +1,27 @@
+// The Vercel AI SDK with its providers for Google, Bedrock, Cohere and Mistral.
+import { createAmazonBedrock } from "@ai-sdk/amazon-bedrock";
+import { createCohere } from "@ai-sdk/cohere";
+import { createGoogle } from "@ai-sdk/google";
+import { createMistral } from "@ai-sdk/mistral";
+import { suite } from "./ai-sdk.shared.mjs";
+import { apiKey, baseURL, model, provider } from "./common.mjs";
+
+const root = baseURL.replace(/\/v1$/, "");
+
+// A name with a slash is a path for it, so the whole path is given.
+const google = createGoogle({ baseURL: `${root}/v1beta`, apiKey });
+suite("google", (name) => google(`models/${model(name)}`));
+
+const bedrock = createAmazonBedrock({ baseURL: root, apiKey, region: "us-east-1" });
+suite("amazon-bedrock", (name) => bedrock(model(name)));
+
+const cohere = createCohere({ baseURL: `${root}/v2`, apiKey });
+suite("cohere", (name) => cohere(model(name)), {}, { bill: "reads what went through the model, which is more than what is billed" });
+
+const mistral = createMistral({ baseURL, apiKey });
+const asSent = "OpenAI takes no image whose URL is a text, and gets from the gateway what the client sent";
+suite("mistral", (name) => mistral(model(name)), {}, {
+  usage: "OpenAI's chat tells a stream's usage when asked, and Mistral's clients don't ask",
+  "streamed tools": "reads whole calls only, as Mistral sends them, and not in pieces",
+  ...(provider === "openai" && { image: asSent }),
+});
