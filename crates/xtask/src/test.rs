@@ -5,7 +5,7 @@ use anyhow::{Result, bail};
 use crate::report::Tally;
 use crate::{cargo, fuzz, readme, sdk, system, tidy};
 
-const STEPS: [&str; 27] = [
+const STEPS: [&str; 28] = [
     "fmt",
     "clippy",
     "tidy",
@@ -19,6 +19,7 @@ const STEPS: [&str; 27] = [
     "agents",
     "exposure",
     "rules",
+    "bypass",
     "headers",
     "giants",
     "disconnect",
