@@ -107,7 +107,7 @@ def anthropic_heard(parts, stream):
 
 
 def anthropic_usage(it):
-    return it["input_tokens"], it["cache_read_input_tokens"], it["output_tokens"]
+    return it["input_tokens"], it.get("cache_read_input_tokens", 0), it["output_tokens"]
 
 
 def responses_heard(parts, stream):
@@ -116,7 +116,8 @@ def responses_heard(parts, stream):
     if stream and text != "".join(p["delta"] for p in parts if p["type"] == "response.output_text.delta"):
         raise SystemExit(f"responses: the end says {text!r}, and the pieces do not: {parts}")
     ended = (body.get("incomplete_details") or {}).get("reason") or body["status"]
-    used, cached = body["usage"], body["usage"]["input_tokens_details"]["cached_tokens"]
+    used = body["usage"]
+    cached = used.get("input_tokens_details", {}).get("cached_tokens", 0)
     return text, meaning(ended), (used["input_tokens"] - cached, cached, used["output_tokens"])
 
 
@@ -161,3 +162,10 @@ ENDINGS = {
 def meaning(*ended):
     """What the one reason given means; what was said, if it is none of these."""
     return ENDINGS.get(ended[0], ended) if len(ended) == 1 else ended
+
+
+# Where each dialect's errors say what went wrong.
+PLACES = {
+    **dict.fromkeys(["openai", "responses", "anthropic", "gemini"], "error"),
+    **dict.fromkeys(["bedrock", "cohere"], "message"),
+}

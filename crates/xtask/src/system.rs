@@ -21,11 +21,13 @@ pub(crate) fn one(name: &str, long: bool, tally: &mut Tally) {
         if !tools::has("python3", "--version") {
             return Ok(Outcome::Skip("python3 is not installed".to_owned()));
         }
-        if name == "agents" && !tools::has("npm", "--version") {
+        if ["agents", "aimock"].contains(&name) && !tools::has("npm", "--version") {
             return Ok(Outcome::Skip("npm is not installed".to_owned()));
         }
-        if name == "agents" && !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
-            return Ok(Outcome::Skip("the agents are packages for Linux on x86-64".to_owned()));
+        if ["agents", "aimock"].contains(&name)
+            && !cfg!(all(target_os = "linux", target_arch = "x86_64"))
+        {
+            return Ok(Outcome::Skip("its packages are for Linux on x86-64".to_owned()));
         }
         run(name, &script, long)
     });
@@ -44,6 +46,11 @@ fn run(name: &str, script: &Path, long: bool) -> Result<Outcome> {
     }
     if name == "agents" {
         command.envs(agents(long)?);
+    }
+    if name == "aimock" {
+        // Where the SDK suites' packages are, and Node with them.
+        let source = tools::root().join("tests/sdk/js");
+        command.env("AIMOCK_MODULES", install::javascript("sdk-js", &source)?);
     }
     let done = command
         .arg(script)

@@ -5,7 +5,7 @@ use anyhow::{Result, bail};
 use crate::report::Tally;
 use crate::{cargo, fuzz, readme, sdk, system, tidy};
 
-const STEPS: [&str; 28] = [
+const STEPS: [&str; 29] = [
     "fmt",
     "clippy",
     "tidy",
@@ -16,6 +16,7 @@ const STEPS: [&str; 28] = [
     // Scripts of `tests/system`.
     "first_run",
     "inference",
+    "aimock",
     "agents",
     "exposure",
     "rules",
