@@ -80,16 +80,24 @@ impl Asked {
         let text =
             "Summarise the following minutes in three sentences and keep every figure. ".repeat(11);
         let messages = path.ends_with("/messages");
-        let mut body = serde_json::json!({
-            "model": self.model,
-            "max_tokens": 256,
-            "messages": [{"role": "user", "content": format!("{pace}{text}")}],
-        });
+        let responses = path.ends_with("/responses");
+        let text = format!("{pace}{text}");
+        let mut body = if responses {
+            serde_json::json!({
+                "model": self.model, "max_output_tokens": 256, "input": text, "store": false,
+            })
+        } else {
+            serde_json::json!({
+                "model": self.model,
+                "max_tokens": 256,
+                "messages": [{"role": "user", "content": text}],
+            })
+        };
         if self.stream.is_some()
             && let Some(fields) = body.as_object_mut()
         {
             fields.insert("stream".to_owned(), true.into());
-            if !messages {
+            if !messages && !responses {
                 fields.insert(
                     "stream_options".to_owned(),
                     serde_json::json!({"include_usage": true}),

@@ -25,7 +25,7 @@ use crate::{cargo, tools};
 const HELP: &str = "cargo xtask bench [--quick] [--only NAME[,NAME]] [--write]
   --quick  one short round: shows that everything runs, its figures mean little
   --only   these gateways (mock and haproxy always run, the others are measured by them):
-           nginx, litellm, portkey, outrigger, outrigger-relaxed, outrigger-translated
+           nginx, litellm, portkey, outrigger, outrigger-relaxed, outrigger-translated, outrigger-slowest
   --write  writes bench/RESULTS.md from this run
 ";
 

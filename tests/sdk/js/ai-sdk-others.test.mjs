@@ -4,7 +4,7 @@ import { createCohere } from "@ai-sdk/cohere";
 import { createGoogle } from "@ai-sdk/google";
 import { createMistral } from "@ai-sdk/mistral";
 import { suite } from "./ai-sdk.shared.mjs";
-import { apiKey, baseURL, model, provider } from "./common.mjs";
+import { apiKey, baseURL, gateway, model, provider } from "./common.mjs";
 
 const root = baseURL.replace(/\/v1$/, "");
 
@@ -23,5 +23,5 @@ const asSent = "OpenAI takes no image whose URL is a text, and gets from the gat
 suite("mistral", (name) => mistral(model(name)), {}, {
   usage: "OpenAI's chat tells a stream's usage when asked, and Mistral's clients don't ask",
   "streamed tools": "reads whole calls only, as Mistral sends them, and not in pieces",
-  ...(provider === "openai" && { image: asSent }),
+  ...((provider === "openai" || !gateway) && { image: asSent }),
 });

@@ -13,7 +13,7 @@ use super::{Args, Lab, config, install, process};
 use crate::tools::{self, Running};
 
 /// Its order is the order of the rows.
-const KNOWN: [&str; 8] = [
+const KNOWN: [&str; 9] = [
     "mock",
     "nginx",
     "haproxy",
@@ -22,6 +22,7 @@ const KNOWN: [&str; 8] = [
     "outrigger",
     "outrigger-relaxed",
     "outrigger-translated",
+    "outrigger-slowest",
 ];
 
 /// Key that LiteLLM asks for.
@@ -158,6 +159,7 @@ fn label(id: &str) -> &'static str {
         "portkey" => "Portkey",
         "outrigger-relaxed" => "Outrigger, relaxed ledger",
         "outrigger-translated" => "Outrigger, translated",
+        "outrigger-slowest" => "Outrigger, the slowest translation",
         _ => "Outrigger",
     }
 }
@@ -259,8 +261,10 @@ fn outrigger(lab: &Lab, mock: &Mock, id: &'static str, folder: &Path) -> Result<
     let durability = if id == "outrigger-relaxed" { "relaxed" } else { "strict" };
     let mut route = Route::plain(free_address()?);
     route.model = "bench/bench";
-    if id == "outrigger-translated" {
-        route.path = "/v1/messages";
+    match id {
+        "outrigger-translated" => route.path = "/v1/messages",
+        "outrigger-slowest" => route.path = "/v1/responses",
+        _ => {}
     }
     let text = config::outrigger(route.address, free_address()?, mock.address, durability);
     std::fs::write(folder.join("outrigger.yaml"), text)?;

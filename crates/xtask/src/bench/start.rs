@@ -81,10 +81,12 @@ pub(crate) fn started(
 fn answered(route: &Route) -> Option<u16> {
     let mut stream = TcpStream::connect_timeout(&route.address, Duration::from_millis(500)).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(20))).ok()?;
-    let body = format!(
-        r#"{{"model":"{}","max_tokens":16,"messages":[{{"role":"user","content":"hello"}}]}}"#,
-        route.model
-    );
+    let asked = if route.path.ends_with("/responses") {
+        r#""max_output_tokens":16,"input":"hello","store":false"#
+    } else {
+        r#""max_tokens":16,"messages":[{"role":"user","content":"hello"}]"#
+    };
+    let body = format!(r#"{{"model":"{}",{asked}}}"#, route.model);
     let mut headers = route.headers.join("\r\n");
     if !headers.is_empty() {
         headers.push_str("\r\n");
