@@ -16,6 +16,12 @@ pub(crate) static FIELDS: &[Field] = &[
         "The profile whose key pair is used, of the file that AWS's own tools keep.",
         Kind::Scalar(Scalar::Text),
     ),
+    optional(
+        "credentials",
+        "`instance`: the key pair of the role that is attached to the machine. (Pairs of containers and web identities \
+         are found by the variables that their platforms set.)",
+        Kind::Word(&["instance"]),
+    ),
 ];
 
 /// The region by the file, by the address, or by the environment.
@@ -62,11 +68,17 @@ pub(crate) fn read(
         cx.problems.error(place, Problem::new("E0107", message).help(help));
         return None;
     };
-    let keys = keys(name, place, section, cx)?;
+    let keys = keys(name, place, section, &region, cx)?;
     Some(Aws { region, service: "bedrock".into(), keys })
 }
 
-fn keys(name: &str, place: &Place, section: Section<'_>, cx: &mut Context<'_>) -> Option<AwsKeys> {
+fn keys(
+    name: &str,
+    place: &Place,
+    section: Section<'_>,
+    region: &str,
+    cx: &mut Context<'_>,
+) -> Option<AwsKeys> {
     let given = section.section("aws", FIELDS);
     let mut secret = |key: &str| {
         let node = given.get(key)?;
@@ -84,6 +96,11 @@ fn keys(name: &str, place: &Place, section: Section<'_>, cx: &mut Context<'_>) -
         cx.problems.error(&node.place, Problem::new("E0112", message).help(help));
         return None;
     }
+    if given.text("credentials") == Some("instance") {
+        let url = cx.env.var("AWS_EC2_METADATA_SERVICE_ENDPOINT");
+        let url = url.unwrap_or_else(|| "http://169.254.169.254".into());
+        return Some(AwsKeys::Instance { url: url.trim_end_matches('/').into() });
+    }
     let variable = |name: &str| cx.env.var(name).map(|_| Secret::Env(name.into()));
     if given.get("profile").is_none()
         && let (Some(access_key_id), Some(secret_access_key)) =
@@ -91,6 +108,11 @@ fn keys(name: &str, place: &Place, section: Section<'_>, cx: &mut Context<'_>) -
     {
         let session_token = variable("AWS_SESSION_TOKEN");
         return Some(AwsKeys::Pair { access_key_id, secret_access_key, session_token });
+    }
+    if given.get("profile").is_none()
+        && let Some(keys) = web_identity(region, cx).or_else(|| container(cx))
+    {
+        return Some(keys);
     }
     let profile = given.text("profile").map(String::from).or_else(|| cx.env.var("AWS_PROFILE"));
     let file = cx.env.var("AWS_SHARED_CREDENTIALS_FILE");
@@ -104,7 +126,31 @@ fn keys(name: &str, place: &Place, section: Section<'_>, cx: &mut Context<'_>) -
     }
     let message = format!("provider `{name}` has no key: neither a bearer key nor a key pair");
     let help = "set AWS_BEARER_TOKEN_BEDROCK, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or write `aws: \
-                {profile: NAME}`";
+                {profile: NAME}`, or `aws: {credentials: instance}` on a machine with a role";
     cx.problems.error(place, Problem::new("E0301", message).help(help));
     None
+}
+
+/// What the variables of a pod with a role of its own say.
+fn web_identity(region: &str, cx: &Context<'_>) -> Option<AwsKeys> {
+    let url = cx.env.var("AWS_ENDPOINT_URL_STS");
+    let url = url.unwrap_or_else(|| format!("https://sts.{region}.amazonaws.com"));
+    Some(AwsKeys::WebIdentity {
+        file: cx.env.var("AWS_WEB_IDENTITY_TOKEN_FILE")?,
+        role: cx.env.var("AWS_ROLE_ARN")?,
+        session: cx.env.var("AWS_ROLE_SESSION_NAME").unwrap_or_else(|| "outrigger".into()),
+        url,
+    })
+}
+
+/// What the variables of a container whose platform hands out its role's pairs say.
+fn container(cx: &Context<'_>) -> Option<AwsKeys> {
+    let relative = cx.env.var("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI");
+    let url = relative
+        .map(|path| format!("http://169.254.170.2{path}"))
+        .or_else(|| cx.env.var("AWS_CONTAINER_CREDENTIALS_FULL_URI"))?;
+    let file = cx.env.var("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE").map(Secret::File);
+    let text = "AWS_CONTAINER_AUTHORIZATION_TOKEN";
+    let token = file.or_else(|| cx.env.var(text).map(|_| Secret::Env(text.into())));
+    Some(AwsKeys::Container { url, token })
 }

@@ -282,6 +282,29 @@ pub enum AwsKeys {
         /// Which file.
         path: String,
     },
+    /// Given to the container that this runs in, for a while.
+    Container {
+        /// Where.
+        url: String,
+        /// What is shown for it; a file is read anew each time.
+        token: Option<Secret>,
+    },
+    /// Given to the instance that this runs on, for a while.
+    Instance {
+        /// Where its metadata service is.
+        url: String,
+    },
+    /// Given to whoever bears the token of another issuer, for a while.
+    WebIdentity {
+        /// Where AWS's token service is.
+        url: String,
+        /// The role's ARN.
+        role: String,
+        /// The name under which AWS's own logs have it.
+        session: String,
+        /// The token's file, read anew each time.
+        file: String,
+    },
 }
 
 /// Where a secret is. Its value is read by the caller, at start and on reload.

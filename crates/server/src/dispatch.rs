@@ -13,7 +13,8 @@ use dialect::{
 use domain::{Endpoint, ErrorClass, LossReport, RateHint, UnixMicros};
 use http::header::ACCEPT;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
-use upstream::sigv4::{self, Scope, Signable};
+use upstream::sigv4::{self, AwsKeys, Scope, Signable};
+use upstream::tokens::TokenError;
 use upstream::{Outgoing, Target};
 
 use crate::admit;
@@ -21,7 +22,7 @@ use crate::errors::Failure;
 use crate::listen::headers as allowed;
 use crate::read::{Ask, Canonical, HeaderView, bad_field};
 use crate::resolve::Resolved;
-use crate::snapshot::{Offer, Signing};
+use crate::snapshot::{self, Offer, Signing, SigningKeys};
 use crate::source::{DemoBody, Source};
 use crate::trace::TraceParent;
 use crate::worker::Worker;
@@ -63,8 +64,20 @@ pub struct Reply {
     pub headers: HeaderMap,
     /// Its body, still coming.
     pub source: Source,
-    /// Which of the provider's keys it was asked with.
-    pub key: Option<usize>,
+    /// With what the provider was asked.
+    pub shown: Shown,
+}
+
+/// The credential that a request bears.
+pub enum Shown {
+    /// None, or one that stays whatever becomes of it.
+    Nothing,
+    /// Of the provider's keys the one at this place.
+    Key(usize),
+    /// A token.
+    Token(Arc<upstream::Secret>),
+    /// A key pair that was given out for a while.
+    Pair(Arc<AwsKeys>),
 }
 
 /// An attempt that brought no usable answer.
@@ -262,13 +275,12 @@ pub async fn send(worker: &Worker, call: &Call) -> Result<Reply, Fault> {
             http(worker, call).await?
         }
     };
-    let key = reply.key;
     if !reply.status.is_success() {
-        let fault = Box::pin(error_answer(call, reply)).await;
-        judge(call, key, fault.fault.class != ErrorClass::Auth);
+        let (shown, fault) = Box::pin(error_answer(call, reply)).await;
+        judge(call, &shown, fault.fault.class != ErrorClass::Auth);
         return Err(fault);
     }
-    judge(call, key, true);
+    judge(call, &reply.shown, true);
     let coded = reply.headers.get(http::header::CONTENT_ENCODING);
     if coded.is_some_and(|it| !it.as_bytes().eq_ignore_ascii_case(b"identity")) {
         return Err(Fault::silent(
@@ -281,14 +293,22 @@ pub async fn send(worker: &Worker, call: &Call) -> Result<Reply, Fault> {
 }
 
 /// A key that was refused rests for a while. What a refusal is, the dialect knows: not every vendor says it by the status.
-fn judge(call: &Call, key: Option<usize>, accepted: bool) {
-    let keys = &call.offer.provider.keys;
-    match key {
-        Some(index) if accepted => keys.accepted(index),
-        Some(index) => {
-            keys.refused(index, Instant::now());
+fn judge(call: &Call, shown: &Shown, accepted: bool) {
+    let provider = &call.offer.provider;
+    match shown {
+        Shown::Key(index) if accepted => provider.keys.accepted(*index),
+        Shown::Key(index) => {
+            provider.keys.refused(*index, Instant::now());
         }
-        None => {}
+        Shown::Token(token) if !accepted => {
+            provider.tokens.iter().for_each(|it| it.refused(token));
+        }
+        Shown::Pair(pair) if !accepted => {
+            if let Some(SigningKeys::Issued(pairs)) = provider.signing.as_ref().map(|it| &it.keys) {
+                pairs.refused(pair);
+            }
+        }
+        Shown::Token(_) | Shown::Pair(_) | Shown::Nothing => {}
     }
 }
 
@@ -298,14 +318,7 @@ async fn http(worker: &Worker, call: &Call) -> Result<Reply, Fault> {
         return Err(Fault::silent(ErrorClass::Internal, false, "the provider has no address"));
     };
     let mut headers = call.headers.clone();
-    let key = credential(&mut headers, call)?;
-    if let Some(signing) = &provider.signing {
-        let now = worker.gateway.now();
-        for (name, value) in signature(signing, &Method::POST, target, &call.path, &call.body, now)
-        {
-            secret(&mut headers, name, &value)?;
-        }
-    }
+    let shown = credential(&mut headers, worker, call, target).await?;
     trace(&mut headers, worker);
     let outgoing =
         Outgoing { method: Method::POST, path: &call.path, headers, body: call.body.clone() };
@@ -314,18 +327,54 @@ async fn http(worker: &Worker, call: &Call) -> Result<Reply, Fault> {
             status: incoming.status,
             headers: incoming.headers,
             source: Source::Http(incoming.body),
-            key,
+            shown,
         }),
         Err(error) => Err(Fault::silent(error.class, error.sent, error.message)),
     }
 }
 
-/// Adds the provider's credential; `Ok(None)` where it needs none.
-fn credential(headers: &mut HeaderMap, call: &Call) -> Result<Option<usize>, Fault> {
+/// Adds the provider's credential: a key, a token or a signature. Waits only where one has to be asked for first.
+async fn credential(
+    headers: &mut HeaderMap,
+    worker: &Worker,
+    call: &Call,
+    target: &Target,
+) -> Result<Shown, Fault> {
     let provider = &call.offer.provider;
-    if provider.keys.is_empty() {
-        return Ok(None);
+    let not_had = |error: TokenError| Fault::silent(error.class, false, error.message);
+    if !provider.keys.is_empty() {
+        return key(headers, call);
     }
+    if let Some(tokens) = &provider.tokens {
+        let token = tokens.get(&worker.pool).await.map_err(not_had)?;
+        let (name, text) = snapshot::bearer(&token);
+        secret(headers, name, &text)?;
+        return Ok(Shown::Token(token));
+    }
+    let Some(signing) = &provider.signing else { return Ok(Shown::Nothing) };
+    let (shown, issued);
+    let pair = match &signing.keys {
+        SigningKeys::Fixed(pair) => {
+            shown = Shown::Nothing;
+            pair
+        }
+        SigningKeys::Issued(pairs) => {
+            issued = pairs.get(&worker.pool).await.map_err(not_had)?;
+            shown = Shown::Pair(Arc::clone(&issued));
+            &issued
+        }
+    };
+    let now = worker.gateway.now();
+    let signed = signature(signing, pair, &Method::POST, target, &call.path, &call.body, now);
+    for (name, value) in signed {
+        secret(headers, name, &value)?;
+    }
+    Ok(shown)
+}
+
+/// Adds one of the provider's keys.
+fn key(headers: &mut HeaderMap, call: &Call) -> Result<Shown, Fault> {
+    let provider = &call.offer.provider;
     let Ok(picked) = provider.keys.pick(Instant::now()) else {
         return Err(Fault::silent(
             ErrorClass::Auth,
@@ -335,7 +384,7 @@ fn credential(headers: &mut HeaderMap, call: &Call) -> Result<Option<usize>, Fau
     };
     let (name, text) = provider.auth.header(picked.secret.reveal());
     secret(headers, name, &text)?;
-    Ok(Some(picked.index))
+    Ok(Shown::Key(picked.index))
 }
 
 /// Sets a header that no log may show.
@@ -352,6 +401,7 @@ fn secret(headers: &mut HeaderMap, name: &'static str, text: &str) -> Result<(),
 /// The headers that sign a request as it will be on the wire. What is not signed may be added beside them.
 pub fn signature(
     signing: &Signing,
+    pair: &AwsKeys,
     method: &Method,
     target: &Target,
     path: &str,
@@ -365,7 +415,7 @@ pub fn signature(
     let headers = if body.is_empty() { &with_body[..1] } else { &with_body[..] };
     let request = Signable { method: method.as_str(), path, query, headers, body: Some(body) };
     let scope = Scope { region: &signing.region, service: &signing.service };
-    sigv4::sign(&request, &signing.keys, scope, now)
+    sigv4::sign(&request, pair, scope, now)
 }
 
 fn trace(headers: &mut HeaderMap, worker: &Worker) {
@@ -404,13 +454,13 @@ async fn demo(worker: &Worker, call: &Call) -> Result<Reply, Fault> {
     if let Source::Demo(body) = &mut source {
         body.first_delay().await;
     }
-    Ok(Reply { status, headers: map, source, key: None })
+    Ok(Reply { status, headers: map, source, shown: Shown::Nothing })
 }
 
 /// Most bytes of an error answer that are read.
 pub const ERROR_BYTES_MAX: usize = 64 * 1024;
 
-async fn error_answer(call: &Call, mut reply: Reply) -> Fault {
+async fn error_answer(call: &Call, mut reply: Reply) -> (Shown, Fault) {
     let mut body = Vec::new();
     let reading = async {
         while let Some(Ok(chunk)) = reply.source.data().await {
@@ -425,5 +475,6 @@ async fn error_answer(call: &Call, mut reply: Reply) -> Fault {
     let _whole = tokio::time::timeout(call.offer.provider.idle, reading).await.is_ok();
     let status = reply.status.as_u16();
     let fault = call.dialect.classify(status, &HeaderView(&reply.headers), &body);
-    Fault { fault, sent: true, status, raw: Some((reply.headers, body.into())) }
+    let raw = Some((reply.headers, body.into()));
+    (reply.shown, Fault { fault, sent: true, status, raw })
 }

@@ -15,7 +15,7 @@ use crate::gateway::Gateway;
 use crate::identify::Caller;
 use crate::read::{Ask, Canonical};
 use crate::resolve::{self, Resolved};
-use crate::snapshot::Offer;
+use crate::snapshot::{Offer, SigningKeys};
 use crate::worker::Worker;
 use crate::{admit, dispatch};
 
@@ -121,13 +121,17 @@ pub fn candidates(plan: &Plan, resolved: &Resolved) -> Vec<Candidate> {
         .collect()
 }
 
-/// Whether every credential of the offer's provider was refused and rests.
+/// Whether every credential of the offer's provider was refused and rests, or none could be had and that is not tried
+/// again yet.
 pub fn credentials(offer: &Offer, now: UnixMicros) -> Option<Availability> {
-    let keys = &offer.provider.keys;
-    if keys.is_empty() {
-        return None;
-    }
-    let wait = keys.wait(Instant::now())?;
+    let provider = &offer.provider;
+    let issued = || match &provider.signing.as_ref()?.keys {
+        SigningKeys::Issued(pairs) => pairs.wait(),
+        SigningKeys::Fixed(_) => None,
+    };
+    // A provider has one of the three.
+    let tokens = || provider.tokens.as_ref()?.wait();
+    let wait = provider.keys.wait(Instant::now()).or_else(tokens).or_else(issued)?;
     let micros = i64::try_from(wait.as_micros()).unwrap_or(i64::MAX);
     Some(Availability::NoCredential { until: Some(now.plus_micros(micros)) })
 }

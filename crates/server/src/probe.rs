@@ -7,12 +7,14 @@ use config::{ProviderKind, Secret};
 use domain::{Endpoint, ErrorClass, UnixMicros};
 use http::header::ACCEPT;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
-use upstream::{Deadlines, Incoming, Outgoing, Pool, PoolOptions};
+use upstream::sigv4::AwsKeys;
+use upstream::tokens::TokenError;
+use upstream::{Deadlines, Incoming, Outgoing, Pool, PoolOptions, Target};
 
 use crate::dispatch::{self, ERROR_BYTES_MAX};
 use crate::read::HeaderView;
 use crate::secrets;
-use crate::snapshot::{self, Provider};
+use crate::snapshot::{self, Provider, SigningKeys};
 
 /// Patience with a provider that may be far away, whatever its own deadlines are.
 const PATIENCE: Deadlines =
@@ -104,9 +106,10 @@ async fn ask(
     let version = dialect.version_header(&provider.anthropic_version);
     let mut said: Vec<(&str, String)> =
         version.into_iter().map(|(name, value)| (name, value.to_owned())).collect();
-    said.extend(secret.map(|secret| provider.auth.header(secret)));
-    if let Some(signing) = &provider.signing {
-        said.extend(dispatch::signature(signing, &Method::GET, target, &path, b"", now));
+    let pool = Pool::new(PoolOptions::default());
+    match shown(provider, &pool, secret, target, &path, now).await {
+        Ok(headers) => said.extend(headers),
+        Err(error) => return Outcome::new(key, Verdict::KeyRefused, error.message),
     }
     if !add(&mut headers, said) {
         let why = "its key holds characters that no header can have";
@@ -115,7 +118,7 @@ async fn ask(
     let outgoing =
         Outgoing { method: Method::GET, path: &path, headers, body: bytes::Bytes::new() };
     let began = Instant::now();
-    match Pool::new(PoolOptions::default()).send(target, outgoing, &PATIENCE).await {
+    match pool.send(target, outgoing, &PATIENCE).await {
         Ok(mut incoming) => {
             let took = Some(began.elapsed());
             let status = incoming.status.as_u16();
@@ -130,6 +133,30 @@ async fn ask(
             Outcome { took, ..Outcome::new(key, verdict, said) }
         }
         Err(error) => Outcome::new(key, Verdict::Bad, error.message),
+    }
+}
+
+/// The headers that show who asks.
+async fn shown(
+    provider: &Provider,
+    pool: &Pool,
+    secret: Option<&str>,
+    target: &Target,
+    path: &str,
+    now: UnixMicros,
+) -> Result<Vec<(&'static str, String)>, TokenError> {
+    if let Some(secret) = secret {
+        return Ok(vec![provider.auth.header(secret)]);
+    }
+    if let Some(tokens) = &provider.tokens {
+        return Ok(vec![snapshot::bearer(&*tokens.get(pool).await?)]);
+    }
+    let Some(signing) = &provider.signing else { return Ok(Vec::new()) };
+    let sign =
+        |pair: &AwsKeys| dispatch::signature(signing, pair, &Method::GET, target, path, b"", now);
+    match &signing.keys {
+        SigningKeys::Fixed(pair) => Ok(sign(pair)),
+        SigningKeys::Issued(pairs) => Ok(sign(&*pairs.get(pool).await?)),
     }
 }
 

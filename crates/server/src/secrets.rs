@@ -1,8 +1,18 @@
 //! Reading secrets from where the configuration says they are.
 
-use config::{AwsKeys as AwsReference, Secret as Reference};
+use std::sync::Arc;
+
+use config::{
+    AwsKeys as AwsReference, AzureProof as ProofReference, GoogleLogin as GoogleReference,
+    Secret as Reference, TokenSource,
+};
 use upstream::Secret;
 use upstream::sigv4::AwsKeys;
+use upstream::tokens::{
+    AwsLogin, AzureLogin, AzureProof, ContainerToken, GoogleKeyError, GoogleLogin, Login, Tokens,
+};
+
+use crate::snapshot::SigningKeys;
 
 /// Why a secret can't be had.
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +37,12 @@ pub enum SecretError {
         /// Which profile.
         name: String,
     },
+    /// A log-in of Google's can't be used.
+    #[error("no tokens can be had of Google")]
+    Google(#[from] GoogleKeyError),
+    /// The address where credentials are given out can't be used.
+    #[error("the address where its credentials are given out can't be used")]
+    Desk(#[from] upstream::TargetError),
     /// The file is empty.
     #[error("file {0} is empty")]
     Empty(String),
@@ -49,20 +65,59 @@ pub fn read(reference: &Reference) -> Result<Secret, SecretError> {
     }
 }
 
-/// Reads a key pair of AWS.
-pub fn aws(reference: &AwsReference) -> Result<AwsKeys, SecretError> {
+/// Reads a key pair of AWS, or who asks for one.
+pub fn aws(reference: &AwsReference) -> Result<SigningKeys, SecretError> {
     match reference {
-        AwsReference::Pair { access_key_id, secret_access_key, session_token } => Ok(AwsKeys {
-            access_key_id: read(access_key_id)?.reveal().to_owned(),
-            secret: read(secret_access_key)?,
-            session_token: session_token.as_ref().map(read).transpose()?,
-        }),
+        AwsReference::Pair { access_key_id, secret_access_key, session_token } => {
+            Ok(SigningKeys::Fixed(AwsKeys {
+                access_key_id: read(access_key_id)?.reveal().to_owned(),
+                secret: read(secret_access_key)?,
+                session_token: session_token.as_ref().map(read).transpose()?,
+            }))
+        }
         AwsReference::Profile { name, path } => {
             let text = String::from_utf8_lossy(&read_file(path)?).into_owned();
             profile(&text, name)
+                .map(SigningKeys::Fixed)
                 .ok_or_else(|| SecretError::Profile { path: path.clone(), name: name.clone() })
         }
+        AwsReference::Container { url, token } => {
+            let token = token.as_ref().map(|token| match token {
+                Reference::File(path) => Ok(ContainerToken::File(path.clone())),
+                other => read(other).map(ContainerToken::Text),
+            });
+            let login = AwsLogin::container(url, token.transpose()?)?;
+            Ok(SigningKeys::Issued(Tokens::new(login)))
+        }
+        AwsReference::Instance { url } => {
+            Ok(SigningKeys::Issued(Tokens::new(AwsLogin::instance(url)?)))
+        }
+        AwsReference::WebIdentity { url, role, session, file } => {
+            let login = AwsLogin::web_identity(url, role, session, file)?;
+            Ok(SigningKeys::Issued(Tokens::new(login)))
+        }
     }
+}
+
+/// Reads who asks for tokens.
+pub fn tokens(reference: &config::Tokens) -> Result<Arc<Tokens<Login>>, SecretError> {
+    let config::Tokens { scope, from } = reference;
+    let login = match from {
+        TokenSource::Google(GoogleReference::Key(key)) => {
+            Login::Google(GoogleLogin::from_json(read(key)?.reveal(), scope)?)
+        }
+        TokenSource::Google(GoogleReference::Metadata { host }) => {
+            Login::Google(GoogleLogin::metadata(host, scope)?)
+        }
+        TokenSource::Azure(config::AzureLogin { authority, tenant, client_id, proof }) => {
+            let proof = match proof {
+                ProofReference::Secret(secret) => AzureProof::Secret(read(secret)?),
+                ProofReference::File(path) => AzureProof::File(path.clone()),
+            };
+            Login::Azure(AzureLogin::new(authority, tenant, client_id, scope, proof)?)
+        }
+    };
+    Ok(Tokens::new(login))
 }
 
 /// The key pair of a profile in the file that AWS's own tools keep:

@@ -17,6 +17,7 @@ use policy::{HealthConfig, OfferIx};
 use smallvec::SmallVec;
 use telemetry::metrics::{Metrics, OfferMetrics};
 use upstream::sigv4::AwsKeys;
+use upstream::tokens::{AwsLogin, Login, Tokens};
 use upstream::{Deadlines, KeyRing, Target, TargetOptions};
 
 use crate::imported::CatalogInForce;
@@ -56,6 +57,8 @@ pub struct Provider {
     pub auth: AuthStyle,
     /// How requests are signed, where there is no key to send.
     pub signing: Option<Signing>,
+    /// Whose tokens are sent, where there is no key.
+    pub tokens: Option<Arc<Tokens<Login>>>,
     /// Headers added to every request.
     pub headers: HeaderMap,
     /// Connect and first byte.
@@ -81,7 +84,15 @@ pub struct Signing {
     /// `bedrock`.
     pub service: String,
     /// With what.
-    pub keys: AwsKeys,
+    pub keys: SigningKeys,
+}
+
+/// Key pairs to sign with.
+pub enum SigningKeys {
+    /// One that stays.
+    Fixed(AwsKeys),
+    /// One after another.
+    Issued(Arc<Tokens<AwsLogin>>),
 }
 
 /// A model at a provider.
@@ -420,6 +431,9 @@ pub fn provider(from: &config::Provider, catalog: &Catalog) -> Result<Provider, 
     let signing = from.aws.as_ref().map(signing).transpose();
     let signing =
         signing.map_err(|source| SnapshotError::Secret { provider: name.clone(), source })?;
+    let tokens = from.tokens.as_ref().map(secrets::tokens).transpose();
+    let tokens =
+        tokens.map_err(|source| SnapshotError::Secret { provider: name.clone(), source })?;
     let ca_pem = from.tls_ca.as_deref().map(secrets::read_file).transpose();
     let ca_pem =
         ca_pem.map_err(|source| SnapshotError::Secret { provider: name.clone(), source })?;
@@ -453,12 +467,18 @@ pub fn provider(from: &config::Provider, catalog: &Catalog) -> Result<Provider, 
         models: from.models.clone(),
         dialects,
         signing,
+        tokens,
     })
 }
 
 fn signing(from: &config::Aws) -> Result<Signing, secrets::SecretError> {
     let config::Aws { region, service, keys } = from;
     Ok(Signing { region: region.clone(), service: service.clone(), keys: secrets::aws(keys)? })
+}
+
+/// The header of a token that was given out for a while, whatever header the provider's keys are sent in.
+pub fn bearer(token: &upstream::Secret) -> (&'static str, String) {
+    AuthStyle::Bearer.header(token.reveal())
 }
 
 fn same_place(left: &Target, right: &Target) -> bool {

@@ -66,11 +66,14 @@ async fn dial(
     };
     let mut why = String::new();
     for (index, address) in addresses.iter().enumerate() {
-        if let Err(kind) = guard::check(address.ip(), target.allow_private) {
-            why = format!(
-                "{} is {kind}; `allow_private_address: true` would be needed",
-                address.ip()
-            );
+        if let Err(kind) = guard::check(address.ip(), target.reach) {
+            why = match (target.reach, guard::judge(address.ip())) {
+                (guard::Reach::Public, guard::Verdict::Private(_)) => format!(
+                    "{} is {kind}; `allow_private_address: true` would be needed",
+                    address.ip()
+                ),
+                _ => format!("{} is {kind}", address.ip()),
+            };
             continue;
         }
         // One dead address must not eat the time of the next.

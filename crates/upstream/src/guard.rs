@@ -12,9 +12,24 @@ pub enum Verdict {
     Allowed,
     /// Needs `allow_private_address: true`; the word says what it is.
     Private(&'static str),
-    /// Never dialled: no server of ours can be there, and cloud credentials may.
+    /// Gives out credentials to whoever asks: dialled for these alone, and never as a provider.
+    Metadata,
+    /// Never dialled: no server of ours can be there.
     Never(&'static str),
 }
+
+/// How far a target may reach.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// Public addresses and loopback: what a provider may have by default.
+    Public,
+    /// Inner ones too: `allow_private_address: true`.
+    Private,
+    /// A cloud's metadata service, or loopback, and nothing else: where a credential of the machine's own is asked for.
+    Metadata,
+}
+
+const METADATA: &str = "a cloud metadata service";
 
 /// Judges an address by itself.
 pub fn judge(address: IpAddr) -> Verdict {
@@ -28,11 +43,14 @@ pub fn judge(address: IpAddr) -> Verdict {
 ///
 /// # Errors
 /// The word for what it is.
-pub fn check(address: IpAddr, allow_private: bool) -> Result<(), &'static str> {
-    match judge(address) {
-        Verdict::Allowed => Ok(()),
-        Verdict::Private(_) if allow_private => Ok(()),
-        Verdict::Private(kind) | Verdict::Never(kind) => Err(kind),
+pub fn check(address: IpAddr, reach: Reach) -> Result<(), &'static str> {
+    match (judge(address), reach) {
+        (Verdict::Metadata, Reach::Metadata) => Ok(()),
+        (Verdict::Metadata, _) => Err(METADATA),
+        (_, Reach::Metadata) if address.is_loopback() => Ok(()),
+        (_, Reach::Metadata) => Err("no metadata service"),
+        (Verdict::Allowed, _) | (Verdict::Private(_), Reach::Private) => Ok(()),
+        (Verdict::Private(kind) | Verdict::Never(kind), _) => Err(kind),
     }
 }
 
@@ -43,7 +61,7 @@ fn judge_v4(address: Ipv4Addr) -> Verdict {
         [169, 254, 169, 254 | 253 | 123]
         | [169, 254, 170, 2 | 23]
         | [192, 0, 0, 192]
-        | [100, 100, 100, 200] => Verdict::Never("a cloud metadata service"),
+        | [100, 100, 100, 200] => Verdict::Metadata,
         [0, ..] => Verdict::Never("unspecified"),
         [224..=239, ..] => Verdict::Never("multicast"),
         [255, 255, 255, 255] => Verdict::Never("broadcast"),
@@ -67,13 +85,14 @@ fn judge_v6(address: Ipv6Addr) -> Verdict {
         // An IPv4 address in IPv6 clothing is how filters are passed by; only worth a switch for what the switch
         // would allow in plain form too.
         return match judge_v4(inner) {
+            Verdict::Metadata => Verdict::Never(METADATA),
             Verdict::Never(kind) => Verdict::Never(kind),
             Verdict::Allowed | Verdict::Private(_) => Verdict::Private(form),
         };
     }
     let segments = address.segments();
-    if segments == [0xfd00, 0x0ec2, 0, 0, 0, 0, 0, 0x0254] {
-        return Verdict::Never("a cloud metadata service");
+    if matches!(segments, [0xfd00, 0x0ec2, 0, 0, 0, 0, 0, 0x0254 | 0x0023]) {
+        return Verdict::Metadata;
     }
     if address.is_loopback() {
         return Verdict::Allowed;
@@ -116,10 +135,11 @@ fn embedded_v4(address: Ipv6Addr) -> Option<(Ipv4Addr, &'static str)> {
 
 #[cfg(test)]
 mod tests {
-    use super::check;
+    use super::{METADATA, Reach, check};
 
     fn ask(address: &str, allow: bool) -> Result<(), &'static str> {
-        check(address.parse().unwrap(), allow)
+        let reach = if allow { Reach::Private } else { Reach::Public };
+        check(address.parse().unwrap(), reach)
     }
 
     #[test]
@@ -177,5 +197,27 @@ mod tests {
         ] {
             assert!(ask(address, true).is_err(), "{address}");
         }
+    }
+
+    #[test]
+    fn a_question_for_the_machines_credentials_reaches_a_metadata_service_and_nothing_else() {
+        let ask = |address: &str| check(address.parse().unwrap(), Reach::Metadata);
+        for address in [
+            "169.254.169.254",
+            "169.254.170.2",
+            "169.254.170.23",
+            "fd00:ec2::254",
+            "fd00:ec2::23",
+            "127.0.0.1",
+            "::1",
+        ] {
+            assert_eq!(ask(address), Ok(()), "{address}");
+        }
+        for address in ["1.1.1.1", "10.0.0.1", "169.254.1.1", "2606:4700::1111", "fd12::1"] {
+            assert_eq!(ask(address), Err("no metadata service"), "{address}");
+        }
+        assert_eq!(super::check("169.254.170.23".parse().unwrap(), Reach::Private), Err(METADATA));
+        assert!(ask("::ffff:169.254.169.254").is_err());
+        assert!(ask("0.0.0.0").is_err());
     }
 }

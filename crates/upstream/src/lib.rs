@@ -22,6 +22,7 @@ pub mod sigv4;
 mod stream;
 mod target;
 mod tls;
+pub mod tokens;
 
 pub use body::Body;
 pub use error::{BodyError, SendError, Stage, TargetError};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use http::HeaderValue;
 
 use crate::error::TargetError;
-use crate::guard;
+use crate::guard::{self, Reach};
 use crate::tls::{self, ClientTls};
 
 /// How a target is spoken to.
@@ -53,7 +53,7 @@ pub(crate) struct Inner {
     pub(crate) authority: String,
     pub(crate) host_header: HeaderValue,
     pub(crate) base_path: String,
-    pub(crate) allow_private: bool,
+    pub(crate) reach: Reach,
     pub(crate) tls: Option<ClientTls>,
 }
 
@@ -85,9 +85,19 @@ impl Target {
     /// # Errors
     /// See [`TargetError`].
     pub fn new(base_url: &str, options: &TargetOptions) -> Result<Self, TargetError> {
+        let reach = if options.allow_private_address { Reach::Private } else { Reach::Public };
+        Self::within(base_url, options, reach)
+    }
+
+    /// A cloud's metadata service: the only targets that may have the address of one.
+    pub(crate) fn metadata(base_url: &str) -> Result<Self, TargetError> {
+        Self::within(base_url, &TargetOptions::default(), Reach::Metadata)
+    }
+
+    fn within(base_url: &str, options: &TargetOptions, reach: Reach) -> Result<Self, TargetError> {
         let parts = split(base_url).map_err(TargetError::Url)?;
         if let Host::Address(address, text) = &parts.host {
-            guard::check(*address, options.allow_private_address)
+            guard::check(*address, reach)
                 .map_err(|kind| TargetError::Address { address: text.clone(), kind })?;
         }
         let default_port = match parts.scheme {
@@ -113,7 +123,7 @@ impl Target {
             authority,
             host_header,
             base_path: parts.path,
-            allow_private: options.allow_private_address,
+            reach,
             tls,
         })))
     }

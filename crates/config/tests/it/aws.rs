@@ -83,3 +83,35 @@ fn what_is_missing_or_does_nothing_is_said() {
     let idle = said(idle, &[("K", "x")]);
     assert!(idle.contains("not asked with signed requests"), "{idle}");
 }
+
+#[test]
+fn a_platform_that_hands_out_pairs_is_found_by_its_variables() {
+    let region = ("AWS_REGION", "eu-west-1");
+    let keys = |text: &str, vars: &[(&str, &str)]| {
+        let env = Fake { no_files: true, ..Fake::with(vars) };
+        load_with(text, &env).unwrap().aws.unwrap().keys
+    };
+    let text = "providers: {bedrock: {}}";
+    let relative = ("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "/v2/credentials/x");
+    let url = "http://169.254.170.2/v2/credentials/x".to_owned();
+    assert_eq!(keys(text, &[region, relative]), AwsKeys::Container { url, token: None });
+    let full = ("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://169.254.170.23/v1/credentials");
+    let file = ("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", "/var/token");
+    let token = Some(Secret::File("/var/token".into()));
+    let pod = AwsKeys::Container { url: full.1.into(), token };
+    assert_eq!(keys(text, &[region, full, file]), pod);
+    let role = [("AWS_ROLE_ARN", "arn:aws:iam::1:role/r"), ("AWS_WEB_IDENTITY_TOKEN_FILE", "/t")];
+    let web = AwsKeys::WebIdentity {
+        url: "https://sts.eu-west-1.amazonaws.com".into(),
+        role: role[0].1.into(),
+        session: "outrigger".into(),
+        file: "/t".into(),
+    };
+    assert_eq!(keys(text, &[region, role[0], role[1], full]), web);
+    // A pair that is set goes before what a platform hands out.
+    let own = keys(text, &[PAIR[0], PAIR[1], region, full]);
+    assert_eq!(own, pair(PAIR[0].0, PAIR[1].0, None));
+    let instance = "providers: {bedrock: {aws: {credentials: instance}}}";
+    let url = "http://169.254.169.254".to_owned();
+    assert_eq!(keys(instance, &[region]), AwsKeys::Instance { url });
+}
