@@ -125,6 +125,6 @@ pub(crate) fn reply(pieces: &[(Duration, &str)], cut: bool) -> Reply {
         status: StatusCode::OK,
         headers: HeaderMap::new(),
         source: Source::Demo(DemoBody::new(body)),
-        key: None,
+        shown: crate::dispatch::Shown::Nothing,
     }
 }

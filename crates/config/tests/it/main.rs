@@ -10,6 +10,7 @@ mod facts;
 mod origins;
 #[cfg(test)]
 mod surroundings;
+#[cfg(test)]
 mod tokens;
 #[cfg(test)]
 mod typos;

@@ -5,7 +5,11 @@ use domain::DialectId;
 
 use crate::surroundings::Fake;
 
-fn load(text: &str, env: &Fake) -> Result<(Provider, Vec<String>), Vec<(&'static str, String)>> {
+/// Code and message of each.
+type Problems = Vec<(&'static str, String)>;
+
+/// The first provider, and the codes of the warnings.
+fn load(text: &str, env: &Fake) -> Result<(Provider, Vec<String>), Problems> {
     match config::load(text, "outrigger.yaml", env, catalog::builtin()) {
         Ok(loaded) => {
             let warnings = loaded.warnings.iter().map(|it| it.code.to_owned()).collect();
