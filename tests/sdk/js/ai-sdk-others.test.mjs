@@ -8,9 +8,8 @@ import { apiKey, baseURL, gateway, model, provider } from "./common.mjs";
 
 const root = baseURL.replace(/\/v1$/, "");
 
-// A name with a slash is a path for it, so the whole path is given.
 const google = createGoogle({ baseURL: `${root}/v1beta`, apiKey });
-suite("google", (name) => google(`models/${model(name)}`));
+suite("google", (name) => google(model(name)));
 
 const bedrock = createAmazonBedrock({ baseURL: root, apiKey, region: "us-east-1" });
 suite("amazon-bedrock", (name) => bedrock(model(name)));

@@ -109,7 +109,6 @@ class BedrockSuite(Marked):
         answer = self.converse("lorem", user(f"90 {self.mark}"), max_tokens=7)
         self.assertEqual((answer["stopReason"], answer["usage"]["outputTokens"]), ("max_tokens", 7))
 
-    @unless_provider("responses", "Responses has no stop sequences")
     def test_stop_sequence(self):
         answer = self.converse(
             messages=user(f"before STOP after {self.mark}"), inferenceConfig={"stopSequences": ["STOP"]}

@@ -75,7 +75,6 @@ class CohereSuite(Marked):
         answer = self.chat("lorem", user(f"90 {self.mark}"), max_tokens=7)
         self.assertEqual((answer.finish_reason, answer.usage.billed_units.output_tokens), ("MAX_TOKENS", 7))
 
-    @unless_provider("responses", "Responses has no stop sequences")
     def test_stop_sequence(self):
         answer = self.chat(messages=user(f"before STOP after {self.mark}"), stop_sequences=["STOP"])
         self.assertEqual(text_of(answer), "before ")

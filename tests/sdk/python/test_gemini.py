@@ -110,7 +110,6 @@ class GeminiSuite(Marked):
         self.assertEqual(answer.candidates[0].finish_reason, types.FinishReason.MAX_TOKENS)
         self.assertEqual(answer.usage_metadata.candidates_token_count, 7)
 
-    @unless_provider("responses", "Responses has no stop sequences")
     def test_stop_sequence_and_sampling(self):
         more = {"temperature": 0.5, "seed": 7}
         if PROVIDER == "anthropic":

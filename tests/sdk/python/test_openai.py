@@ -65,7 +65,6 @@ class OpenAISuite(Marked):
         self.assertEqual(answer.choices[0].finish_reason, "length")
         self.assertEqual(answer.usage.completion_tokens, 7)
 
-    @unless_provider("responses", "Responses has no stop sequences")
     def test_stop_sequence(self):
         answer = self.create(messages=user(f"before STOP after {self.mark}"), stop=["STOP"])
         self.assertEqual(answer.choices[0].message.content, "before ")

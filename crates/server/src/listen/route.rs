@@ -228,6 +228,9 @@ pub const ROUTES: &[Route] = &[
     get("/v1/models/*", Action::Model, Speaks::ByHeaders, ANY_MODEL),
     google("/v1beta/models/*:generateContent", Action::Chat),
     google_stream("/v1beta/models/*:streamGenerateContent"),
+    // The Vercel AI SDK takes a model's name with a slash for a whole path.
+    google("/v1beta/*:generateContent", Action::Chat),
+    google_stream("/v1beta/*:streamGenerateContent"),
     google("/v1/models/*:generateContent", Action::Chat),
     google_stream("/v1/models/*:streamGenerateContent"),
     google("/v1beta/models/*:countTokens", Action::CountTokens),

@@ -301,6 +301,7 @@ fn the_path_and_the_query_say_what_a_google_client_wants() {
     let model = "mock/gemini-3.6-flash".to_owned();
     for path in [
         "/v1beta/models/mock/gemini-3.6-flash",
+        "/v1beta/mock/gemini-3.6-flash",
         "/v1/models/mock%2Fgemini-3.6-flash",
         "/v1beta1/projects/p/locations/eu/publishers/google/models/mock/gemini-3.6-flash",
         "/v1/publishers/google/models/mock/gemini-3.6-flash",
