@@ -42,11 +42,11 @@ OWN = [
     ("anthropic", True, False),
 ]
 FORMS = OWN + [(d, streamed, False) for d in ["responses", "gemini", "bedrock", "cohere"] for streamed in (False, True)]
-# (provider, what it may be asked in, how it is asked in another dialect than those)
+# (provider, what it may be asked in, how it is asked in another dialect than those, what clients ask it)
 SENT = [
-    ("local", ["openai-chat", "anthropic-messages"], "openai-chat"),
-    ("by-chat", ["openai-chat"], "openai-chat"),
-    ("by-messages", ["anthropic-messages"], "anthropic-messages"),
+    ("local", ["openai-chat", "anthropic-messages"], "openai-chat", FORMS),
+    ("by-chat", ["openai-chat"], "openai-chat", OWN),
+    ("by-messages", ["anthropic-messages"], "anthropic-messages", FORMS),
 ]
 
 
@@ -173,7 +173,8 @@ def forms(check, server):
     text, ended, total = own[0]
     if len(text) < 40 or ended != "limit" or any(it[:2] != (text, ended) for it in own):
         raise SystemExit(f"the server does not answer alike by itself: {own}")
-    for (provider, native, sent), (dialect, stream, more) in itertools.product(SENT, FORMS):
+    cases = [(provider, native, sent, it) for provider, native, sent, asks in SENT for it in asks]
+    for provider, native, sent, (dialect, stream, more) in cases:
         name = f"{dialect} to {provider}{', streamed' if stream else ''}{', with usage' if more else ''}"
         before = server.counters()
         answer = put(check.gateway.port, form(f"{provider}/{server.model}", dialect, stream, more), check.key)
@@ -338,7 +339,7 @@ def main():
     charges = [c for charges in check.charges.values() for c, _ in charges]
     finish(
         check.faults,
-        f"{len(charges)} answers priced, {sum(charges)} pico-USD in all, {3 * len(FORMS)} of them equal: {text[:40]!r}...; {found}",
+        f"{len(charges)} answers priced, {sum(charges)} pico-USD in all, {sum(len(it[3]) for it in SENT)} of them equal: {text[:40]!r}...; {found}",
     )
 
 
