@@ -23,7 +23,8 @@ fn files(name: &str) -> Vec<PathBuf> {
 fn every_example_passes() {
     for path in files("examples") {
         let text = std::fs::read_to_string(&path).unwrap();
-        let loaded = good(&text, &Fake::complete());
+        let loaded = config::load(&text, "outrigger.yaml", &Fake::complete(), catalog::builtin());
+        let loaded = loaded.unwrap_or_else(|problems| panic!("{}: {problems:?}", path.display()));
         assert_eq!(loaded.warnings, vec![], "{}", path.display());
     }
 }

@@ -25,6 +25,8 @@ impl Fake {
             "ANTHROPIC_KEY_A",
             "ANTHROPIC_KEY_B",
             "HOUSE_TOKEN",
+            "GOOGLE_CREDENTIALS",
+            "ENTRA_SECRET",
         ];
         Self::with(&names.map(|name| (name, "x")))
     }

@@ -40,6 +40,10 @@ pub(crate) fn act(shared: &Shared, method: &str, path: &str, body: &Value) -> (u
             shared.clear_rules();
             (200, json!({}))
         }
+        ("POST", "/__mock/issuer") => {
+            shared.arm_issuer(body.clone());
+            (200, json!({}))
+        }
         ("POST", "/__mock/release") => {
             shared.release(body.get("count").and_then(Value::as_u64));
             (200, json!({}))

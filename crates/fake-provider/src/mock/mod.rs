@@ -6,6 +6,7 @@ mod control;
 #[cfg(feature = "h2")]
 mod h2;
 mod http1;
+mod issuer;
 mod send;
 mod serve;
 mod state;
@@ -131,6 +132,11 @@ impl Mock {
     pub fn rule(&self, rule: &Value) -> Result<(), String> {
         let (status, answer) = control::act(&self.shared, "POST", "/__mock/rules", rule);
         if status == 200 { Ok(()) } else { Err(answer.to_string()) }
+    }
+
+    /// Arms the log-in services, as `POST /__mock/issuer` does; what was given out before is good no more.
+    pub fn issuer(&self, setup: Value) {
+        self.shared.arm_issuer(setup);
     }
 
     /// Removes all rules.

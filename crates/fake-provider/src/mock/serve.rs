@@ -97,9 +97,10 @@ impl Server {
         guard: &mut Guard<'_>,
     ) -> Outcome {
         let Some(behaviour) = behaviour else {
-            let reply = known
-                .reply
-                .clone()
+            let reply = self
+                .shared
+                .issuer(request)
+                .or_else(|| known.reply.clone())
                 .unwrap_or_else(|| self.demo.respond(&call(request, &headers(request))));
             return send::reply(conn, &reply, &Behaviour::default(), guard.number).await;
         };
@@ -114,7 +115,9 @@ impl Server {
         }
         let reply = match behaviour.status {
             Some(status) => send::told_error(request, status, &behaviour),
-            None => self.demo.respond_with(&call(request, &headers(request)), &behaviour.tweak),
+            None => self.shared.issuer(request).unwrap_or_else(|| {
+                self.demo.respond_with(&call(request, &headers(request)), &behaviour.tweak)
+            }),
         };
         send::reply(conn, &send::altered(reply, &behaviour), &behaviour, guard.number).await
     }

@@ -12,11 +12,14 @@ use tokio::task::AbortHandle;
 
 use super::behaviour::{Behaviour, Facts, Rule, fault_names};
 use super::http1::Request;
+use super::issuer::Issuer;
+use crate::demo::Reply;
 use crate::lorem;
 
 /// Shared between the serving thread and whoever holds the [`super::Mock`].
 pub(crate) struct Shared {
     inner: Mutex<Inner>,
+    issuer: Mutex<Issuer>,
     /// Tickets up to this number are released.
     released: watch::Sender<u64>,
     accepting: watch::Sender<bool>,
@@ -88,6 +91,7 @@ impl Shared {
     pub(crate) fn new(journal: Option<File>, keep: usize) -> Self {
         Shared {
             inner: Mutex::new(Inner { keep, journal, ..Inner::default() }),
+            issuer: Mutex::default(),
             released: watch::Sender::new(0),
             accepting: watch::Sender::new(true),
         }
@@ -95,6 +99,15 @@ impl Shared {
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn arm_issuer(&self, setup: Value) {
+        self.issuer.lock().unwrap_or_else(PoisonError::into_inner).arm(setup);
+    }
+
+    /// What the log-in services say to a request, where it concerns them.
+    pub(crate) fn issuer(&self, request: &Request) -> Option<Reply> {
+        self.issuer.lock().unwrap_or_else(PoisonError::into_inner).answer(request)
     }
 
     pub(crate) fn accepting(&self) -> watch::Receiver<bool> {

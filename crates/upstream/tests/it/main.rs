@@ -7,4 +7,6 @@ mod reuse;
 #[cfg(test)]
 mod secure;
 #[cfg(test)]
+mod tokens;
+#[cfg(test)]
 mod wire;

@@ -1,0 +1,205 @@
+//! Log-ins against services that verify what they are shown and count who asks.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der};
+use aws_lc_rs::rsa::{KeyPair, KeySize};
+use aws_lc_rs::signature::KeyPair as _;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use domain::ErrorClass;
+use fake_provider::Mock;
+use serde_json::{Value, json};
+use upstream::tokens::{
+    AwsLogin, AzureLogin, AzureProof, ContainerToken, GoogleLogin, Issuer, Login, TokenError,
+    Tokens,
+};
+use upstream::{Pool, PoolOptions, Secret};
+
+const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
+const EMAIL: &str = "svc@ada.iam.gserviceaccount.com";
+
+/// The tokens that a log-in yields, asked for by that many at once.
+fn ask<I: Issuer>(login: I, times: usize) -> Vec<Result<Arc<I::Credential>, TokenError>>
+where
+    I::Credential: 'static,
+{
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    tokio::task::LocalSet::new().block_on(&runtime, async move {
+        let (tokens, pool) = (Tokens::new(login), Pool::new(PoolOptions::default()));
+        let asking: Vec<_> = (0..times)
+            .map(|_| {
+                let (tokens, pool) = (Arc::clone(&tokens), pool.clone());
+                tokio::task::spawn_local(async move { tokens.get(&pool).await })
+            })
+            .collect();
+        let mut answers = Vec::new();
+        for one in asking {
+            answers.push(one.await.unwrap());
+        }
+        answers
+    })
+}
+
+fn one<I: Issuer>(login: I) -> Result<Arc<I::Credential>, TokenError>
+where
+    I::Credential: 'static,
+{
+    ask(login, 1).remove(0)
+}
+
+/// A service account whose tokens the mock gives out: its file, and what the mock is to know of it.
+fn account(mock: &Mock) -> (Value, Value) {
+    let pair = KeyPair::generate(KeySize::Rsa2048).unwrap();
+    let der: Pkcs8V1Der<'_> = pair.as_der().unwrap();
+    let mut pem = "-----BEGIN PRIVATE KEY-----\n".to_owned();
+    for line in STANDARD.encode(der.as_ref()).as_bytes().chunks(64) {
+        writeln!(pem, "{}", String::from_utf8_lossy(line)).unwrap();
+    }
+    pem.push_str("-----END PRIVATE KEY-----\n");
+    let uri = format!("http://{}/google/token", mock.addr());
+    let file = json!({"type": "service_account", "client_email": EMAIL, "private_key_id": "k1",
+        "private_key": pem, "token_uri": uri});
+    let public = STANDARD.encode(pair.public_key().as_ref());
+    (file, json!({"email": EMAIL, "public_key": public, "audience": uri, "scope": SCOPE}))
+}
+
+fn google(file: &Value, scope: &str) -> Login {
+    Login::Google(GoogleLogin::from_json(&file.to_string(), scope).unwrap())
+}
+
+fn count(mock: &Mock, path: &str) -> u64 {
+    mock.stats()["by_path"][path].as_u64().unwrap_or_default()
+}
+
+#[test]
+fn a_service_account_signs_what_google_verifies_once_for_all() {
+    let mock = Mock::start().unwrap();
+    let (file, setup) = account(&mock);
+    mock.issuer(json!({"google": setup}));
+    let tokens = ask(google(&file, SCOPE), 50);
+    let first = tokens[0].as_ref().unwrap();
+    assert!(tokens.iter().all(|it| it.as_ref().unwrap() == first));
+    assert_eq!(count(&mock, "/google/token"), 1);
+}
+
+#[test]
+fn a_refusal_says_who_refused_and_why_and_holds_no_secret() {
+    let mock = Mock::start().unwrap();
+    let (file, setup) = account(&mock);
+    mock.issuer(json!({"google": setup}));
+    let (other, _) = account(&mock);
+    for (login, why) in [
+        (google(&other, SCOPE), "Invalid JWT Signature."),
+        (
+            google(&file, "https://www.googleapis.com/auth/other"),
+            "iss, aud or scope is another one",
+        ),
+    ] {
+        let error = one(login).unwrap_err();
+        let expected = format!(
+            "no credential for the provider: `{}` refused (HTTP 400: invalid_grant: {why}); check the credentials that \
+             the provider is configured with",
+            mock.addr()
+        );
+        assert_eq!(error, TokenError { class: ErrorClass::Auth, message: expected });
+    }
+    // A service that repeats the secret it was shown.
+    let told = json!({"match": {"path": "/tenant/oauth2/v2.0/token"},
+        "do": {"status": 401, "body": "{\"error\": \"you said a-long-secret-canary\"}"}});
+    mock.rule(&told).unwrap();
+    let error = one(entra(&mock, AzureProof::Secret(Secret::new("a-long-secret-canary".into()))));
+    let error = error.unwrap_err().message;
+    assert!(error.contains("you said ***") && !error.contains("canary"), "{error}");
+}
+
+#[test]
+fn a_service_that_is_down_or_talks_nonsense_is_a_fault_of_its_class() {
+    let mock = Mock::start().unwrap();
+    let (file, setup) = account(&mock);
+    mock.issuer(json!({"google": setup}));
+    for (told, class) in [
+        (json!({"status": 500}), ErrorClass::ServerError),
+        (json!({"status": 429}), ErrorClass::RateLimited),
+        (json!({"status": 200, "body": "{}"}), ErrorClass::BadResponse),
+        (json!({"status": 200, "body": "<html>"}), ErrorClass::BadResponse),
+    ] {
+        mock.clear_rules();
+        mock.rule(&json!({"match": {"path": "/google/token"}, "do": told})).unwrap();
+        assert_eq!(one(google(&file, SCOPE)).unwrap_err().class, class, "{told}");
+    }
+    mock.accept(false, true);
+    let error = one(google(&file, SCOPE)).unwrap_err();
+    assert_eq!(error.class, ErrorClass::Unreachable);
+    assert!(error.message.contains("check the network"), "{}", error.message);
+}
+
+#[test]
+fn a_machine_asks_the_metadata_server_of_google() {
+    let mock = Mock::start().unwrap();
+    mock.issuer(json!({"google": {"scope": SCOPE}}));
+    let host = mock.addr().to_string();
+    let token = one(Login::Google(GoogleLogin::metadata(&host, SCOPE).unwrap())).unwrap();
+    assert_eq!(token.reveal(), "token-1");
+    // Another server that happens to answer there.
+    mock.rule(
+        &json!({"do": {"status": 200, "body": "{\"access_token\": \"x\", \"expires_in\": 9}"}}),
+    )
+    .unwrap();
+    let error = one(Login::Google(GoogleLogin::metadata(&host, SCOPE).unwrap())).unwrap_err();
+    assert!(error.message.contains("is no metadata server of Google's"), "{}", error.message);
+    // Nothing else can be reached by that way.
+    assert!(GoogleLogin::metadata("10.0.0.1", SCOPE).is_err());
+    assert!(GoogleLogin::metadata("1.1.1.1", SCOPE).is_err());
+}
+
+fn entra(mock: &Mock, proof: AzureProof) -> Login {
+    let authority = format!("http://{}", mock.addr());
+    Login::Azure(AzureLogin::new(&authority, "tenant", "app", "api/.default", proof).unwrap())
+}
+
+#[test]
+fn an_application_shows_entra_its_secret_or_a_token_it_trusts() {
+    let mock = Mock::start().unwrap();
+    let folder = std::env::temp_dir().join(format!("outrigger-tokens-{}", std::process::id()));
+    std::fs::write(&folder, "header.claims.signature\n").unwrap();
+    let path = folder.display().to_string();
+    mock.issuer(json!({"azure": {"client_id": "app", "scope": "api/.default", "secret": "s&=+ %/",
+        "assertion": "header.claims.signature"}}));
+    let secret = |text: &str| AzureProof::Secret(Secret::new(text.to_owned()));
+    assert_eq!(one(entra(&mock, secret("s&=+ %/"))).unwrap().reveal(), "token-1");
+    assert_eq!(one(entra(&mock, AzureProof::File(path))).unwrap().reveal(), "token-2");
+    let error = one(entra(&mock, secret("other"))).unwrap_err();
+    assert!(error.message.contains("AADSTS7000215"), "{}", error.message);
+    std::fs::remove_file(&folder).unwrap();
+    let gone = AzureProof::File(folder.display().to_string());
+    let error = one(entra(&mock, gone)).unwrap_err();
+    assert_eq!(error.class, ErrorClass::Auth);
+    assert!(error.message.contains("can't be read"), "{}", error.message);
+    // A secret is not sent in the clear.
+    let plain = AzureLogin::new("http://login.example", "tenant", "app", "s", secret("s"));
+    assert!(plain.is_err());
+}
+
+#[test]
+fn aws_hands_a_pair_to_containers_and_instances() {
+    let mock = Mock::start().unwrap();
+    mock.issuer(json!({"aws": {"role": "gateway", "token": "shown"}}));
+    let url = format!("http://{}/v2/credentials", mock.addr());
+    let token = |text: &str| Some(ContainerToken::Text(Secret::new(text.to_owned())));
+    let pair = one(AwsLogin::container(&url, token("shown")).unwrap()).unwrap();
+    assert_eq!(pair.secret.reveal(), "secret/of+it");
+    assert!(pair.session_token.as_ref().unwrap().reveal().starts_with("session-token-"));
+    let error = one(AwsLogin::container(&url, token("other")).unwrap()).unwrap_err();
+    assert_eq!(error.class, ErrorClass::Auth);
+    let base = format!("http://{}", mock.addr());
+    let pair = one(AwsLogin::instance(&base).unwrap()).unwrap();
+    assert!(pair.access_key_id.starts_with("ASIA"));
+    assert_eq!(count(&mock, "/latest/api/token"), 1);
+    assert!(AwsLogin::container("http://10.0.0.1/x", None).is_err());
+    assert!(AwsLogin::instance("http://1.1.1.1").is_err());
+    for fine in ["http://169.254.170.2/x", "http://169.254.170.23/x", "https://creds.example/x"] {
+        assert!(AwsLogin::container(fine, None).is_ok(), "{fine}");
+    }
+}
