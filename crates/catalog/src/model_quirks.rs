@@ -20,12 +20,20 @@ mod tests {
 
     #[test]
     fn the_longest_fitting_prefix_counts() {
-        assert_eq!(words("gpt-5-mini"), ["no_sampling", "no_stop"]);
-        assert_eq!(words("gpt-5-chat-latest"), [""; 0]);
-        assert_eq!(words("openai/gpt-5.6"), ["no_sampling", "no_stop", "cache_breakpoints"]);
+        assert_eq!(words("gpt-5-mini"), ["no_sampling", "no_stop", "completion_limit"]);
+        assert_eq!(words("gpt-5-chat-latest"), ["completion_limit"]);
+        assert_eq!(
+            words("openai/gpt-5.6"),
+            ["no_sampling", "no_stop", "cache_breakpoints", "completion_limit"]
+        );
+        assert_eq!(words("openai.gpt-oss-120b"), ["completion_limit"]);
+        assert_eq!(words("cohere.command-a-03-2025"), ["cohere_request"]);
         assert_eq!(words("us.anthropic.claude-sonnet-4-5-20250929-v1:0"), ["thinking_budget"]);
         assert_eq!(words("claude-opus-4-6"), [""; 0]);
         assert_eq!(words("llama-4"), [""; 0]);
-        assert_eq!(words("ft:o4-mini-2025-04-16:org::id"), ["no_sampling", "no_stop"]);
+        assert_eq!(
+            words("ft:o4-mini-2025-04-16:org::id"),
+            ["no_sampling", "no_stop", "completion_limit"]
+        );
     }
 }

@@ -51,6 +51,13 @@ pub enum EffortForm {
 pub struct Quirks {
     /// `max_completion_tokens`: the chat host takes that name (OpenAI); others take `max_tokens`.
     pub max_completion_tokens: bool,
+    /// `completion_limit`: the model's limit covers what it thinks, and is named so where the host has two names for it
+    /// (GPT models at Oracle).
+    pub completion_limit: bool,
+    /// `cohere_request`: the model takes Cohere's request where the host has two (Oracle).
+    pub cohere_request: bool,
+    /// `top_k`: the chat host knows it.
+    pub top_k: bool,
     /// `no_sampling`: temperature, top_p, top_k and penalties are refused (reasoning models).
     pub no_sampling: bool,
     /// `no_penalties`: frequency and presence penalty are refused.
@@ -138,6 +145,8 @@ impl Quirks {
     /// Every word that changes what is written, sorted.
     pub const WORDS: &'static [&'static str] = &[
         "cache_breakpoints",
+        "cohere_request",
+        "completion_limit",
         "developer_role",
         "max_completion_tokens",
         "mid_system",
@@ -171,6 +180,7 @@ impl Quirks {
         "tool_choice_any",
         "tool_id_nine_alphanumeric",
         "tools_exclude_response_format",
+        "top_k",
     ];
 
     /// Words that are known and change nothing here: other crates act on them, or the readers cope with every
@@ -190,6 +200,9 @@ impl Quirks {
     /// Sets one by its word; `false` when there is no such word.
     pub fn set(&mut self, word: &str) -> bool {
         let flag = match word {
+            "completion_limit" => &mut self.completion_limit,
+            "cohere_request" => &mut self.cohere_request,
+            "top_k" => &mut self.top_k,
             "max_completion_tokens" => &mut self.max_completion_tokens,
             "no_sampling" => &mut self.no_sampling,
             "no_penalties" => &mut self.no_penalties,

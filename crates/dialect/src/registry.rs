@@ -14,8 +14,8 @@ use crate::wire::{
     ModelRow, Peek, Seen, StreamForm, Target, TeeOptions, UpstreamFault, UpstreamRequest,
 };
 use crate::{
-    anthropic_messages, bedrock_converse, cohere_chat, count_tokens, gemini, openai_chat,
-    openai_responses,
+    anthropic_messages, bedrock_converse, cohere_chat, count_tokens, gemini, oci_chat, openai_chat,
+    openai_responses, provider_only,
 };
 
 /// The dialect of that id.
@@ -27,6 +27,7 @@ pub fn dialect(id: DialectId) -> &'static dyn Dialect {
         DialectId::Gemini => &gemini::Gemini,
         DialectId::BedrockConverse => &bedrock_converse::BedrockConverse,
         DialectId::CohereChat => &cohere_chat::CohereChat,
+        DialectId::OciChat => &oci_chat::OciChat,
     }
 }
 
@@ -40,7 +41,8 @@ pub fn converts(endpoint: Endpoint, client: DialectId, provider: DialectId) -> b
     }
 }
 
-/// One wire format, from both sides.
+/// One wire format, from both sides; of one that clients don't speak ([`DialectId::CLIENTS`]), the provider's alone. The
+/// bodies that are given here for the client's side are such a dialect's: nothing leads a client to them, and they refuse.
 pub trait Dialect: Sync + Send {
     /// Which one.
     fn id(&self) -> DialectId;
@@ -85,23 +87,33 @@ pub trait Dialect: Sync + Send {
     }
 
     /// Types the few fields that we act on, without a tree. Runs after [`crate::gate::scan`] has passed.
-    fn peek(&self, endpoint: Endpoint, request: &Incoming<'_>) -> Result<Peek, FieldError>;
+    fn peek(&self, _endpoint: Endpoint, _request: &Incoming<'_>) -> Result<Peek, FieldError> {
+        Err(provider_only::refused(self.id()))
+    }
 
     /// The most input tokens that a provider of this dialect adds by itself to a request with these features.
     fn added_input(&self, features: Features) -> u64;
 
     /// The body for a provider of the same dialect: the client's bytes with the edits spliced in, what we gave the client
     /// to carry for another dialect's vendor cut out, and nothing else changed. Without a change it is the same `Bytes`.
-    fn forward(&self, body: &Bytes, peek: &Peek, edits: &Edits<'_>) -> Bytes;
+    fn forward(&self, body: &Bytes, _peek: &Peek, _edits: &Edits<'_>) -> Bytes {
+        body.clone()
+    }
 
     /// A reader of the answer that passes.
-    fn tee(&self, endpoint: Endpoint, options: TeeOptions) -> Box<dyn Tee>;
+    fn tee(&self, _endpoint: Endpoint, _options: TeeOptions) -> Box<dyn Tee> {
+        Box::new(provider_only::Unread)
+    }
 
     /// The body of an error that we make, in the shape this dialect's clients expect.
-    fn render_error(&self, error: &ClientError<'_>) -> Vec<u8>;
+    fn render_error(&self, error: &ClientError<'_>) -> Vec<u8> {
+        provider_only::render_error(error)
+    }
 
     /// The same as an event within a stream that has begun.
-    fn render_error_event(&self, error: &ClientError<'_>) -> Vec<u8>;
+    fn render_error_event(&self, error: &ClientError<'_>) -> Vec<u8> {
+        provider_only::render_error(error)
+    }
 
     /// The status that an error of ours travels with.
     fn error_status(&self, error: &ClientError<'_>) -> u16 {
@@ -126,10 +138,14 @@ pub trait Dialect: Sync + Send {
     }
 
     /// The field that a client of this dialect finds a corner of the loss table under.
-    fn spell(&self, corner: Corner) -> &'static str;
+    fn spell(&self, corner: Corner) -> &'static str {
+        provider_only::spell(corner)
+    }
 
     /// A client's request as the canonical exchange. Never panics on any bytes.
-    fn read_request(&self, request: &Incoming<'_>) -> Result<Exchange, FieldError>;
+    fn read_request(&self, _request: &Incoming<'_>) -> Result<Exchange, FieldError> {
+        Err(provider_only::refused(self.id()))
+    }
 
     /// The exchange as a request to a provider of this dialect; notes in `loss` what isn't carried natively.
     /// Fails where dropping would falsify the request: input that the provider could never see.
@@ -155,7 +171,9 @@ pub trait Dialect: Sync + Send {
     fn read_answer(&self, body: &[u8]) -> Result<Answer, BadAnswer>;
 
     /// The answer as this dialect's clients expect it.
-    fn write_answer(&self, answer: &Answer, context: &AnswerContext<'_>) -> Vec<u8>;
+    fn write_answer(&self, _answer: &Answer, _context: &AnswerContext<'_>) -> Vec<u8> {
+        Vec::new()
+    }
 
     /// The dialect's embedding endpoint, where it has one.
     fn embeddings(&self) -> Option<&'static dyn EmbeddingDialect> {
@@ -166,13 +184,19 @@ pub trait Dialect: Sync + Send {
     fn stream_reader(&self) -> Box<dyn StreamReader>;
 
     /// Writes a client's stream.
-    fn stream_writer(&self, context: &AnswerContext<'_>) -> Box<dyn StreamWriter>;
+    fn stream_writer(&self, _context: &AnswerContext<'_>) -> Box<dyn StreamWriter> {
+        Box::new(provider_only::Unwritten)
+    }
 
     /// The list of models.
-    fn write_models(&self, rows: &[ModelRow]) -> Vec<u8>;
+    fn write_models(&self, _rows: &[ModelRow]) -> Vec<u8> {
+        Vec::new()
+    }
 
     /// One model.
-    fn write_model(&self, row: &ModelRow) -> Vec<u8>;
+    fn write_model(&self, _row: &ModelRow) -> Vec<u8> {
+        Vec::new()
+    }
 
     /// The answer that says a request holds so many tokens.
     fn write_token_count(&self, tokens: u64) -> Vec<u8> {

@@ -321,6 +321,8 @@ pub struct Target<'a> {
     pub quirks: &'a Quirks,
     /// The `anthropic-version` to speak.
     pub anthropic_version: &'a str,
+    /// Where an account is divided, the part that pays (Oracle's compartment).
+    pub compartment: Option<&'a str>,
     /// Ask for usage in a stream, whatever the client asked.
     pub ask_usage: bool,
 }

@@ -16,6 +16,8 @@ pub enum DialectId {
     BedrockConverse = 4,
     /// Cohere's v2 chat.
     CohereChat = 5,
+    /// Oracle's native chat. Only providers speak it.
+    OciChat = 6,
 }
 
 impl DialectId {
@@ -27,7 +29,11 @@ impl DialectId {
         Self::Gemini,
         Self::BedrockConverse,
         Self::CohereChat,
+        Self::OciChat,
     ];
+
+    /// Those that clients speak too.
+    pub const CLIENTS: &'static [Self] = Self::ALL.split_at(6).0;
 
     /// Their words, in the same order.
     pub const WORDS: &'static [&'static str] = &[
@@ -37,6 +43,7 @@ impl DialectId {
         "gemini",
         "bedrock-converse",
         "cohere-chat",
+        "oci-chat",
     ];
 
     /// The word used in config, rows and metrics.
@@ -48,6 +55,7 @@ impl DialectId {
             Self::Gemini => "gemini",
             Self::BedrockConverse => "bedrock-converse",
             Self::CohereChat => "cohere-chat",
+            Self::OciChat => "oci-chat",
         }
     }
 
@@ -74,5 +82,6 @@ mod tests {
             assert_eq!(DialectId::from_code(*id as u8), Some(*id));
         }
         assert_eq!(DialectId::ALL.len(), DialectId::WORDS.len());
+        assert!(!DialectId::CLIENTS.contains(&DialectId::OciChat));
     }
 }

@@ -15,8 +15,8 @@ pub use targets::{
     peek_gemini, peek_openai_chat, peek_openai_responses, retry_after, sse_bytes, sse_rechunk,
     translate_chat_to_messages, translate_converse, translate_from_cohere, translate_from_gemini,
     translate_messages_to_chat, translate_responses, translate_to_cohere, translate_to_gemini,
-    translate_to_responses, usage_anthropic_messages, usage_bedrock_converse, usage_cohere_chat,
-    usage_gemini, usage_openai_chat, usage_openai_responses,
+    translate_to_oci, translate_to_responses, usage_anthropic_messages, usage_bedrock_converse,
+    usage_cohere_chat, usage_gemini, usage_openai_chat, usage_openai_responses,
 };
 
 /// A target: its name, its body, and words that mutation puts in.
@@ -317,6 +317,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "usage_cohere_chat", run: usage_cohere_chat, words: STREAM },
     Target { name: "translate_from_cohere", run: translate_from_cohere, words: JSON },
     Target { name: "translate_to_cohere", run: translate_to_cohere, words: JSON },
+    Target { name: "translate_to_oci", run: translate_to_oci, words: JSON },
     Target { name: "translate_chat_to_messages", run: translate_chat_to_messages, words: JSON },
     Target { name: "translate_messages_to_chat", run: translate_messages_to_chat, words: JSON },
     Target { name: "translate_responses", run: translate_responses, words: JSON },

@@ -209,6 +209,7 @@ fn translate(
         max_output: call.max_output,
         quirks: &call.offer.quirks,
         anthropic_version: &provider.anthropic_version,
+        compartment: None,
         ask_usage: !call.offer.quirks.no_stream_options,
     };
     let written = if let Some(exchange) = &canonical.chat {

@@ -15,6 +15,7 @@ pub mod guard;
 mod h1;
 mod h2;
 mod keyring;
+pub mod oci;
 mod pool;
 mod rsa;
 mod secret;

@@ -34,7 +34,7 @@ mod tee;
 pub mod usage;
 mod write_answer;
 mod write_messages;
-mod write_request;
+pub(crate) mod write_request;
 
 /// The dialect.
 #[derive(Clone, Copy, Debug)]

@@ -28,10 +28,20 @@ pub(super) fn write(
     target: &Target<'_>,
     loss: &mut LossReport,
 ) -> Result<UpstreamRequest, FieldError> {
+    let (body, cut_at) = object(exchange, target, loss)?;
+    Ok(UpstreamRequest { body: body.into_bytes(), headers: Vec::new(), cut_at })
+}
+
+/// The body's fields, and where the answer is to be cut.
+pub(crate) fn object(
+    exchange: &Exchange,
+    target: &Target<'_>,
+    loss: &mut LossReport,
+) -> Result<(Object, Vec<String>), FieldError> {
     let mut writer = Writer { exchange, target, loss, body: Object::default() };
     writer.write()?;
     let cut_at = exchange.stops_if(target.quirks.no_stop);
-    Ok(UpstreamRequest { body: writer.body.into_bytes(), headers: Vec::new(), cut_at })
+    Ok((writer.body, cut_at))
 }
 
 struct Writer<'a, 'l> {

@@ -19,19 +19,19 @@ mod embeddings;
 pub(crate) mod errors;
 pub(crate) mod models;
 mod peek;
-mod read_answer;
+pub(crate) mod read_answer;
 pub(crate) mod read_messages;
 pub(crate) mod read_request;
 mod reasoning_fields;
 mod spelling;
-mod stream_in;
+pub(crate) mod stream_in;
 mod stream_out;
 pub(crate) mod strict_schema;
 mod tee;
 pub mod usage;
 mod write_answer;
 mod write_messages;
-mod write_request;
+pub(crate) mod write_request;
 
 /// The dialect.
 #[derive(Clone, Copy, Debug)]

@@ -13,7 +13,12 @@ use crate::wire::{BadAnswer, FinishReason, UpstreamFault};
 pub(super) fn read(body: &[u8]) -> Result<Answer, BadAnswer> {
     let answer: Value = serde_json::from_slice(body)
         .map_err(|error| BadAnswer::Malformed(format!("the answer is not JSON: {error}")))?;
-    if let Some(error) = error_of(&answer) {
+    read_value(&answer)
+}
+
+/// The same of JSON that has been read.
+pub(crate) fn read_value(answer: &Value) -> Result<Answer, BadAnswer> {
+    if let Some(error) = error_of(answer) {
         return Err(BadAnswer::Fault(classify_object(&to_bytes(error))));
     }
     let choices = answer
@@ -21,16 +26,16 @@ pub(super) fn read(body: &[u8]) -> Result<Answer, BadAnswer> {
         .and_then(Value::as_array)
         .filter(|choices| !choices.is_empty())
         .ok_or_else(|| BadAnswer::Malformed("the answer has no choices".to_owned()))?;
-    let id = text_at(&answer, "id");
+    let id = text_at(answer, "id");
     let seed = id.as_deref().unwrap_or_default();
     Ok(Answer {
         choices: choices
             .iter()
             .map(|choice| read_choice(choice, seed))
             .collect::<Result<_, _>>()?,
-        model: text_at(&answer, "model"),
+        model: text_at(answer, "model"),
         usage: answer.get("usage").and_then(read_usage),
-        fingerprint: text_at(&answer, "system_fingerprint"),
+        fingerprint: text_at(answer, "system_fingerprint"),
         id,
     })
 }

@@ -40,10 +40,10 @@ impl StreamReader for Reader {
 }
 
 #[derive(Debug, Default)]
-struct State {
+pub(crate) struct State {
     started: bool,
-    /// After `[DONE]` or an error: nothing more is read.
-    over: bool,
+    /// After the end or an error: nothing more is read.
+    pub(crate) over: bool,
     id: String,
     choices: BTreeMap<u32, ChoiceState>,
 }
@@ -72,7 +72,16 @@ impl State {
         }
         let chunk: Value = serde_json::from_slice(data)
             .map_err(|error| BadAnswer::Malformed(format!("an event is not JSON: {error}")))?;
-        if let Some(error) = error_of(&chunk) {
+        self.chunk(&chunk, out)
+    }
+
+    /// Takes the next chunk.
+    pub(crate) fn chunk(
+        &mut self,
+        chunk: &Value,
+        out: &mut Vec<StreamEvent>,
+    ) -> Result<(), BadAnswer> {
+        if let Some(error) = error_of(chunk) {
             self.over = true;
             out.push(StreamEvent::Error(classify_object(&to_bytes(error))));
             return Ok(());
@@ -86,10 +95,10 @@ impl State {
         // Azure's first chunk names neither model nor choices: the answer begins with the next.
         if !self.started && (!choices.is_empty() || usage.is_some()) {
             self.started = true;
-            self.id = text_at(&chunk, "id").unwrap_or_default();
+            self.id = text_at(chunk, "id").unwrap_or_default();
             out.push(StreamEvent::Start {
-                id: text_at(&chunk, "id"),
-                model: text_at(&chunk, "model"),
+                id: text_at(chunk, "id"),
+                model: text_at(chunk, "model"),
                 usage: None,
             });
         }
@@ -100,7 +109,8 @@ impl State {
         Ok(())
     }
 
-    fn done(&mut self, out: &mut Vec<StreamEvent>) -> Result<(), BadAnswer> {
+    /// At the end that the protocol marks.
+    pub(crate) fn done(&mut self, out: &mut Vec<StreamEvent>) -> Result<(), BadAnswer> {
         if self.choices.is_empty() || self.choices.values().any(|choice| !choice.finished) {
             return Err(BadAnswer::Cut);
         }

@@ -37,10 +37,20 @@ pub(super) fn write(
     target: &Target<'_>,
     loss: &mut LossReport,
 ) -> Result<UpstreamRequest, FieldError> {
+    let (body, cut_at) = object(exchange, target, loss)?;
+    Ok(UpstreamRequest { body: body.into_bytes(), headers: Vec::new(), cut_at })
+}
+
+/// The body's fields, and where the answer is to be cut.
+pub(crate) fn object(
+    exchange: &Exchange,
+    target: &Target<'_>,
+    loss: &mut LossReport,
+) -> Result<(Object, Vec<String>), FieldError> {
     let mut writer = Writer { exchange, target, loss, body: Object::default() };
     writer.write()?;
     let cut_at = exchange.stops_if(writer.takes_no_stop());
-    Ok(UpstreamRequest { body: writer.body.into_bytes(), headers: Vec::new(), cut_at })
+    Ok((writer.body, cut_at))
 }
 
 struct Writer<'a, 'l> {
@@ -299,7 +309,7 @@ impl Writer<'_, '_> {
         for (name, value, corner, taken) in numbers {
             self.put_or_note(name, value, corner, taken);
         }
-        let takes_top_k = self.is_same() && !quirks.no_sampling;
+        let takes_top_k = (self.is_same() || quirks.top_k) && !quirks.no_sampling;
         self.put_or_note("top_k", sampling.top_k, Corner::TopK, takes_top_k);
         let seed = if quirks.random_seed { "random_seed" } else { "seed" };
         self.body.put_some(seed, sampling.seed);

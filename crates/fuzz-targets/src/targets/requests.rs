@@ -88,7 +88,7 @@ pub fn peek_bedrock_converse(data: &[u8]) {
 
 /// A Converse request as each other dialect's, and theirs as Converse requests.
 pub fn translate_converse(data: &[u8]) {
-    for other in DialectId::ALL.iter().filter(|id| **id != DialectId::BedrockConverse) {
+    for other in DialectId::CLIENTS.iter().filter(|id| **id != DialectId::BedrockConverse) {
         translate(DialectId::BedrockConverse, *other, data);
         translate(*other, DialectId::BedrockConverse, data);
     }
@@ -160,6 +160,7 @@ fn embeddings(id: DialectId, data: &[u8]) {
             max_output: None,
             quirks: &Quirks::default(),
             anthropic_version: "2023-06-01",
+            compartment: None,
             ask_usage: false,
         };
         for other in others() {
@@ -314,6 +315,42 @@ pub fn translate_to_cohere(data: &[u8]) {
     translate(DialectId::OpenaiResponses, DialectId::CohereChat, data);
 }
 
+/// A request of every other dialect as Oracle's, in either of its formats. Nothing here reads those.
+pub fn translate_to_oci(data: &[u8]) {
+    if scan(data, GateLimits::default()).is_err() {
+        return;
+    }
+    for from in DialectId::CLIENTS {
+        let Ok(exchange) = dialect(*from).read_request(&incoming(*from, data, true)) else {
+            continue;
+        };
+        for words in [&[][..], &["cohere_request"][..]] {
+            let Ok(quirks) = Quirks::from_words(words.iter().copied()) else { return };
+            let target = target(&quirks, "2023-06-01");
+            let mut loss = LossReport::default();
+            let oci = dialect(DialectId::OciChat);
+            let Ok(request) = oci.write_request(&exchange, &target, &mut loss) else { continue };
+            let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
+            assert_eq!(body["servingMode"]["modelId"], "provider-model");
+            let chat = &body["chatRequest"];
+            assert!(chat["messages"].as_array().is_some_and(|all| !all.is_empty()));
+            assert!(chat["maxTokens"].is_u64());
+            assert_eq!(chat["isStream"].as_bool().unwrap_or(false), exchange.stream);
+        }
+    }
+}
+
+fn target<'a>(quirks: &'a Quirks, version: &'a str) -> Target<'a> {
+    Target {
+        model: "provider-model",
+        max_output: Some(4_096),
+        quirks,
+        anthropic_version: version,
+        compartment: Some("ocid1.compartment.oc1..a"),
+        ask_usage: true,
+    }
+}
+
 fn translate(from: DialectId, to: DialectId, data: &[u8]) {
     if scan(data, GateLimits::default()).is_err() {
         return;
@@ -329,13 +366,7 @@ fn translate(from: DialectId, to: DialectId, data: &[u8]) {
 /// What is written is JSON that the dialect's own readers take.
 fn written(to: DialectId, exchange: &Exchange, version: &str) {
     let quirks = Quirks::default();
-    let target = Target {
-        model: "provider-model",
-        max_output: Some(4_096),
-        quirks: &quirks,
-        anthropic_version: version,
-        ask_usage: true,
-    };
+    let target = target(&quirks, version);
     let mut loss = LossReport::default();
     let Ok(request) = dialect(to).write_request(exchange, &target, &mut loss) else { return };
     // Translation may nest deeper and name more than the client did.
