@@ -62,8 +62,9 @@ def until(condition, seconds=10, every=0.01):
 class Partner:
     """The fake partner, a process of its own with a journal of its own."""
 
-    def __init__(self, journal=None, *more):
-        command = [FAKE, "--key", KEY, *more] + (["--journal", journal] if journal else [])
+    def __init__(self, journal=None, *more, plain=False):
+        """`plain`: it takes any key, or none."""
+        command = [FAKE, *([] if plain else ["--key", KEY]), *more] + (["--journal", journal] if journal else [])
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         ready = json.loads(self.process.stdout.readline())
         self.base_url, self.control_url = ready["base_url"], ready["control_url"]

@@ -27,6 +27,7 @@ const STEPS: [&str; 29] = [
     "slow_reader",
     "upstream_faults",
     "failover",
+    "logins",
     "answers",
     "reload",
     "prices",

@@ -1,0 +1,99 @@
+"""A provider that wants tokens: many requests ask for one, it is renewed in time, and a dead log-in service is no outage."""
+
+import asyncio
+
+from client import ask, chat
+from gateway import Gateway, Partner, finish
+
+PATH = "/computeMetadata/v1/instance/service-accounts/default/token"
+SCOPE = "https://www.googleapis.com/auth/cloud-platform"
+LIFE = 4
+CONFIG = """prices: {{unpriced: allow}}
+providers:
+  vertex:
+    google: {{credentials: metadata}}
+    base_url: "{root}/v1/projects/ada/locations/europe-west4"
+    models: [echo]
+  second: {{type: openai, base_url: "{second}", key: env:PARTNER_KEY, models: [echo]}}
+capabilities:
+  use: [vertex/echo, second/echo]
+routing:
+  circuit: {{probe_after: 1s}}
+"""
+
+
+async def main():
+    faults = []
+    issuer, second = Partner(plain=True), Partner()
+    root = issuer.base_url.removesuffix("/v1")
+    host = root.removeprefix("http://")
+    arm = lambda life: issuer.control("POST", "/issuer", {"life_seconds": life, "google": {"scope": SCOPE}})
+    arm(3600)
+    asked = lambda: issuer.stats()["by_path"].get(PATH, 0)
+    refused = lambda: issuer.stats()["by_status"].get("401", 0)
+    gateway = Gateway(CONFIG.format(root=root, second=second.base_url), env={"GCE_METADATA_HOST": host})
+    gateway.start()
+
+    async def serve(text):
+        answer = await ask(gateway.port, chat("use", text))
+        if answer.status != 200:
+            faults.append(f"{text}: HTTP {answer.status}: {answer.body[:300]}")
+        return answer.headers.get("x-outrigger-offer")
+
+    # Many at once, on several threads: one question.
+    served = await asyncio.gather(*(serve(f"burst {n}") for n in range(60)))
+    if set(served) != {"vertex/echo"} or asked() != 1:
+        faults.append(f"60 at once asked {asked()} times and were served by {set(served)}")
+
+    # A short life: renewed while requests go on, and none of them is refused.
+    gateway.kill()
+    arm(LIFE)
+    gateway.start()
+    before, loops = asked(), 0
+    while asked() < before + 3 and loops < 3_000:
+        loops += 1
+        offer = await serve(f"steady {loops}")
+        if offer != "vertex/echo":
+            faults.append(f"steady {loops}: served by {offer}")
+            break
+    if refused():
+        faults.append(f"{refused()} requests came with a token that was over")
+    if asked() < before + 3:
+        faults.append(f"not renewed within {loops} requests")
+
+    # The service dies: the old token serves to its end, then the other offer does, and nobody sees a failure.
+    issuer.control("POST", "/rules", {"match": {"path": PATH}, "do": {"status": 500}})
+    over = False
+    for n in range(3_000):
+        over = await serve(f"dead {n}") == "second/echo"
+        if over:
+            break
+    if not over:
+        faults.append("the other offer never served")
+    dead = asked()
+    served = await asyncio.gather(*(serve(f"paused {n}") for n in range(60)))
+    if set(served) != {"second/echo"} or asked() > dead + 4:
+        faults.append(f"in a pause {asked() - dead} questions were asked; served by {set(served)}")
+
+    # And comes back.
+    issuer.control("DELETE", "/rules")
+    back = False
+    for n in range(6_000):
+        back = await serve(f"back {n}") == "vertex/echo"
+        if back:
+            break
+        await asyncio.sleep(0.01)
+    if not back:
+        faults.append("the provider did not come back")
+    log = gateway.logged(100_000)
+    if "token-" in log:
+        faults.append("a token is in the log")
+    if "no credential for a provider" not in log:
+        faults.append("the failure is not in the log")
+    gateway.kill()
+    issuer.stop()
+    second.stop()
+    finish(faults, f"60 at once asked once; {loops} requests over three renewals; failed over and back")
+
+
+asyncio.run(main())
