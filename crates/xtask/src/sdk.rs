@@ -12,7 +12,7 @@ use crate::gateway::{self, Gateway, PARTNER_KEY, Partner};
 use crate::matrix::{self, Cells, Count};
 use crate::report::{Outcome, Tally};
 use crate::suites::{PROVIDERS, Packages, SUITES, Suite};
-use crate::{install, tools};
+use crate::{cargo, install, tools};
 
 /// Suites at a time: a suite mostly waits for its interpreter to start, or for an answer.
 const LANES: usize = 2;
@@ -73,7 +73,22 @@ pub(crate) fn all(long: bool, tally: &mut Tally) {
     };
     let lanes: Vec<Lane> = (0..LANES).map(lane).collect();
     run_all(&installed, &partner, &lanes, SUITES.iter().map(straight).collect(), tally);
+    tally.step("sdk: test_logins", || logins(&installed));
     through_gateway(&installed, &partner, long, tally);
+}
+
+/// What vendors' SDKs and the gateway show to log-in services, with a partner and a gateway of its own.
+fn logins(installed: &Installed) -> Result<Outcome> {
+    let mut command = Command::new(&installed.python);
+    command
+        .args(["-m", "unittest", "test_logins"])
+        .current_dir(source("python"))
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .env("OUTRIGGER_BIN", cargo::release_binary("cli", "outrigger")?)
+        .env("FAKE_PROVIDER_BIN", cargo::release_binary("fake-provider", "fake-provider")?);
+    let (_, err) = tools::both_outputs(&mut command)?;
+    let Count { passed, .. } = matrix::of_unittest(&err).context("it told no figures")?;
+    Ok(Outcome::Pass(format!("{passed} passed")))
 }
 
 fn through_gateway(installed: &Installed, partner: &Partner, long: bool, tally: &mut Tally) {

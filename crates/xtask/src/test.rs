@@ -5,7 +5,7 @@ use anyhow::{Result, bail};
 use crate::report::Tally;
 use crate::{cargo, fuzz, readme, sdk, system, tidy};
 
-const STEPS: [&str; 29] = [
+const STEPS: [&str; 30] = [
     "fmt",
     "clippy",
     "tidy",
