@@ -73,7 +73,7 @@ pub(crate) fn all(long: bool, tally: &mut Tally) {
     };
     let lanes: Vec<Lane> = (0..LANES).map(lane).collect();
     run_all(&installed, &partner, &lanes, SUITES.iter().map(straight).collect(), tally);
-    tally.step("sdk: test_logins", || logins(&installed));
+    tally.step("sdk: logins", || logins(&installed));
     through_gateway(&installed, &partner, long, tally);
 }
 
@@ -81,7 +81,7 @@ pub(crate) fn all(long: bool, tally: &mut Tally) {
 fn logins(installed: &Installed) -> Result<Outcome> {
     let mut command = Command::new(&installed.python);
     command
-        .args(["-m", "unittest", "test_logins"])
+        .args(["-m", "unittest", "logins"])
         .current_dir(source("python"))
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .env("OUTRIGGER_BIN", cargo::release_binary("cli", "outrigger")?)
