@@ -1,10 +1,13 @@
 //! Answers that pass, watched: what the dialects' tees share. The bytes go on as they came; a reader looks at
 //! each event, or at the whole body at its end.
 
+use std::ops::Range;
+
 use bytes::Bytes;
 use domain::{ErrorClass, RateHint};
 use smallvec::SmallVec;
 
+use crate::cursor::Cursor;
 use crate::fault;
 use crate::gate;
 use crate::registry::Tee;
@@ -26,6 +29,8 @@ pub(crate) enum Step {
     Data,
     /// Nothing but usage.
     UsageOnly,
+    /// Part of the answer, and a place for usage that holds none: what each chunk has where usage is asked for.
+    NullUsage,
 }
 
 /// Reads what the ledger needs. Nothing here may trust its bytes.
@@ -135,6 +140,17 @@ impl Holding {
         self.length = 0;
     }
 
+    /// The event that these bytes end.
+    fn whole(&mut self, end: Bytes) -> Bytes {
+        if self.held.is_empty() {
+            return end;
+        }
+        self.held.push(end);
+        let whole = Bytes::from(self.held.concat());
+        self.discard();
+        whole
+    }
+
     /// The unfinished rest of a piece.
     fn hold(&mut self, rest: Bytes, out: &mut SmallVec<[Bytes; 2]>) {
         if rest.is_empty() {
@@ -159,6 +175,43 @@ impl Holding {
     }
 }
 
+/// Passes an event without the member `"usage": null` of its object. Data of several lines passes as it is: no host
+/// writes its chunks so.
+fn without_null_usage(event: Bytes, out: &mut SmallVec<[Bytes; 2]>) {
+    match null_usage(&event) {
+        Some(cut) => {
+            out.push(event.slice(..cut.start));
+            out.push(event.slice(cut.end..));
+        }
+        None => out.push(event),
+    }
+}
+
+/// Where the member stands, with one of the commas beside it.
+fn null_usage(event: &[u8]) -> Option<Range<usize>> {
+    let begin = memchr::memchr(b'{', event)?;
+    let mut cursor = Cursor::new(event.get(begin..)?);
+    let mut object = cursor.object();
+    let mut before = None;
+    loop {
+        let key = cursor.key(&mut object)?;
+        if key.is("usage") && cursor.is_null() {
+            break;
+        }
+        cursor.skip();
+        before = Some(begin + cursor.place_passed());
+    }
+    cursor.skip();
+    let end = begin + cursor.place_passed();
+    if let Some(before) = before {
+        return Some(before..end);
+    }
+    let rest = event.get(end..)?;
+    let comma = rest.iter().position(|byte| !byte.is_ascii_whitespace());
+    let comma = comma.filter(|at| rest.get(*at) == Some(&b','));
+    Some(begin + 1..end + comma.map_or(0, |at| at + 1))
+}
+
 impl<R: Reader> Streamed<R> {
     fn read(reader: &mut R, seen: &mut Seen, first: &mut FirstEvent, event: SseEvent<'_>) -> Step {
         if event.data.is_empty() {
@@ -174,7 +227,7 @@ impl<R: Reader> Streamed<R> {
         step
     }
 
-    /// Passes the piece without its usage chunks.
+    /// Passes the piece without its usage chunks, and without the places for usage in the others.
     fn cut(&mut self, chunk: &Bytes, mut holding: Holding, out: &mut SmallVec<[Bytes; 2]>) {
         let Self { parser, reader, seen, first, .. } = self;
         // What stands before `kept` is gone or passed; what stands between is to be passed.
@@ -189,6 +242,12 @@ impl<R: Reader> Streamed<R> {
                     out.push(chunk.slice(from..kept));
                 }
                 holding.discard();
+                from = block.end;
+            } else if step == Step::NullUsage && !holding.passing {
+                if kept > from {
+                    out.push(chunk.slice(from..kept));
+                }
+                without_null_usage(holding.whole(chunk.slice(kept..block.end)), out);
                 from = block.end;
             } else {
                 holding.release(out);

@@ -96,7 +96,7 @@ pub struct TeeOptions {
     pub streamed: bool,
     /// How the stream is put together.
     pub form: StreamForm,
-    /// Hold the usage chunk back: we asked for it, the client did not.
+    /// Hold the usage chunk back, and cut the place for usage out of the others: we asked for it, the client did not.
     pub strip_usage_chunk: bool,
 }
 

@@ -34,6 +34,7 @@ struct Object {
     has_choices: bool,
     choices: u32,
     has_usage: bool,
+    has_null_usage: bool,
 }
 
 impl watch::Reader for Reader {
@@ -55,6 +56,8 @@ impl watch::Reader for Reader {
         }
         if object.has_usage && object.has_choices && object.choices == 0 && seen.error.is_none() {
             Step::UsageOnly
+        } else if object.has_null_usage {
+            Step::NullUsage
         } else {
             Step::Data
         }
@@ -83,7 +86,10 @@ impl Reader {
         while let Some(key) = cursor.key(&mut top) {
             match &*key.bytes() {
                 b"choices" => self.choices(&mut cursor, &mut object, seen),
-                b"usage" => object.has_usage |= self.usage(cursor.raw()),
+                b"usage" => {
+                    object.has_null_usage |= cursor.is_null();
+                    object.has_usage |= self.usage(cursor.raw());
+                }
                 b"error" => {
                     let raw = cursor.raw();
                     if watch::is_error(raw) {

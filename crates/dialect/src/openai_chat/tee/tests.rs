@@ -126,12 +126,17 @@ fn errors_in_a_stream_are_seen_and_the_first_event_decides() {
     assert_eq!(run(options, &[harmless]).2, FirstEvent::Good);
 }
 
+/// A chunk as it is for a client that did not ask for usage.
+fn untold(chunk: &str) -> String {
+    chunk.replace(",\"usage\":null", "")
+}
+
 #[test]
 fn only_the_usage_chunk_is_cut_out_in_any_chunking() {
     let options = TeeOptions { streamed: true, strip_usage_chunk: true, ..TeeOptions::default() };
     let filter = "data: {\"choices\":[],\"prompt_filter_results\":[]}\n\n";
     let text = [filter, HELLO, ": ping\n\n", STOP, USAGE, DONE].concat();
-    let expected = [filter, HELLO, ": ping\n\n", STOP, DONE].concat();
+    let expected = [filter, &untold(HELLO), ": ping\n\n", STOP, DONE].concat();
     let bytes = text.as_bytes();
     for size in 1..bytes.len() {
         let mut tee = tee(options);
@@ -146,20 +151,58 @@ fn only_the_usage_chunk_is_cut_out_in_any_chunking() {
 }
 
 #[test]
+fn a_place_for_usage_that_nobody_asked_for_is_cut_out_in_any_chunking() {
+    let options = TeeOptions { streamed: true, strip_usage_chunk: true, ..TeeOptions::default() };
+    // Where it may stand: last, alone before others, between, and as text of the answer, where it stays.
+    let text = [
+        "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"\\\"usage\\\":null\"}}],\"usage\":null}\n\n",
+        "data: { \"usage\" : null , \"choices\":[{\"index\":0,\"delta\":{\"usage\":null}}]}\n\n",
+        ": ping\n\n",
+        "data: {\"id\":\"c\", \"usage\":null, \"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n",
+        USAGE,
+        DONE,
+    ]
+    .concat();
+    let expected = [
+        "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"\\\"usage\\\":null\"}}]}\n\n",
+        "data: { \"choices\":[{\"index\":0,\"delta\":{\"usage\":null}}]}\n\n",
+        ": ping\n\n",
+        "data: {\"id\":\"c\", \"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n",
+        DONE,
+    ]
+    .concat();
+    for size in 1..=text.len() {
+        let pieces: Vec<&str> =
+            text.as_bytes().chunks(size).map(|it| std::str::from_utf8(it).unwrap()).collect();
+        let (out, seen, _) = run(options, &pieces);
+        assert_eq!(out, expected, "{size}");
+        assert_eq!(seen.usage.unwrap().total(), 14, "{size}");
+    }
+    // Asked for, it stays.
+    let options = TeeOptions { strip_usage_chunk: false, ..options };
+    assert_eq!(run(options, &[&text]).0, text);
+    // Data over several lines passes as it is.
+    let options = TeeOptions { strip_usage_chunk: true, ..options };
+    let lines = "data: {\"choices\":[],\ndata: \"usage\":null}\n\n";
+    assert_eq!(run(options, &[lines]).0, lines);
+}
+
+#[test]
 fn cutting_keeps_what_has_no_end_and_uncut_events_of_other_shapes() {
     let options = TeeOptions { streamed: true, strip_usage_chunk: true, ..TeeOptions::default() };
     // No blank line follows the terminator.
+    let hello = untold(HELLO);
     let (out, ..) = run(options, &[HELLO, USAGE, "data", ": [DO", "NE]\n"]);
-    assert_eq!(out, [HELLO, "data: [DONE]\n"].concat());
+    assert_eq!(out, [&hello, "data: [DONE]\n"].concat());
     let (out, ..) = run(options, &[HELLO, USAGE, "data: [DONE]\n"]);
-    assert_eq!(out, [HELLO, "data: [DONE]\n"].concat());
+    assert_eq!(out, [&hello, "data: [DONE]\n"].concat());
     let last = STOP.replace("]}", "],\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":1}}");
     let (out, seen, _) = run(options, &[HELLO, &last, DONE]);
-    assert_eq!(out, [HELLO, &last, DONE].concat());
+    assert_eq!(out, [&hello, last.as_str(), DONE].concat());
     assert_eq!(seen.usage.unwrap().total(), 2);
     let crlf = [HELLO, STOP, USAGE, DONE].concat().replace('\n', "\r\n");
     let (out, ..) = run(options, &[&crlf]);
-    assert_eq!(out, [HELLO, STOP, DONE].concat().replace('\n', "\r\n"));
+    assert_eq!(out, [&hello, STOP, DONE].concat().replace('\n', "\r\n"));
 }
 
 #[test]
@@ -181,7 +224,7 @@ fn pieces_pass_without_a_copy() {
         let mut tee =
             tee(TeeOptions { streamed: true, strip_usage_chunk, ..TeeOptions::default() });
         let mut out: SmallVec<[Bytes; 2]> = SmallVec::new();
-        let piece = Bytes::from([HELLO, HELLO].concat());
+        let piece = Bytes::from(untold(HELLO).repeat(2));
         tee.feed(piece.clone(), &mut out);
         assert_eq!(out.len(), 1);
         assert_eq!((out[0].as_ptr(), out[0].len()), (piece.as_ptr(), piece.len()));
