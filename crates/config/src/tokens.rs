@@ -110,6 +110,10 @@ pub(crate) fn missing(name: &str) -> Option<(&'static str, &'static str)> {
             "a location",
             "write `google: {location: europe-west4}` (or `eu`, `us`, `global`), or set GOOGLE_CLOUD_LOCATION",
         ),
+        "resource" => (
+            "a `base_url`",
+            "write `azure: {resource: my-resource}`, or the whole address as `base_url`, or set AZURE_RESOURCE_NAME",
+        ),
         _ => return None,
     })
 }

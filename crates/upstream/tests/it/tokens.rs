@@ -203,3 +203,38 @@ fn aws_hands_a_pair_to_containers_and_instances() {
         assert!(AwsLogin::container(fine, None).is_ok(), "{fine}");
     }
 }
+
+#[test]
+fn a_web_identity_is_exchanged_for_a_pair() {
+    let mock = Mock::start().unwrap();
+    let path = std::env::temp_dir().join(format!("outrigger-web-identity-{}", std::process::id()));
+    std::fs::write(&path, "a.web.identity\n").unwrap();
+    // As AWS documents the answer of AssumeRoleWithWebIdentity.
+    let answer = "<AssumeRoleWithWebIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\">\n\
+        <AssumeRoleWithWebIdentityResult><Credentials>\n<SessionToken>AQoDYXdzEE0a8ANXXX</SessionToken>\n\
+        <SecretAccessKey>wJalrXUt/nFEMI</SecretAccessKey>\n<Expiration>2099-10-24T23:00:23Z</Expiration>\n\
+        <AccessKeyId>ASgeIAIOSFODNN7EXAMPLE</AccessKeyId></Credentials>\n\
+        </AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>";
+    mock.rule(&json!({"do": {"status": 200, "body": answer}})).unwrap();
+    let url = format!("http://{}", mock.addr());
+    let login = || {
+        let file = path.display().to_string();
+        AwsLogin::web_identity(&url, "arn:aws:iam::1:role/r", "outrigger", &file).unwrap()
+    };
+    let pair = one(login()).unwrap();
+    assert_eq!(pair.access_key_id, "ASgeIAIOSFODNN7EXAMPLE");
+    assert_eq!(pair.secret.reveal(), "wJalrXUt/nFEMI");
+    assert_eq!(pair.session_token.as_ref().unwrap().reveal(), "AQoDYXdzEE0a8ANXXX");
+    let sent = "Action=AssumeRoleWithWebIdentity&Version=2011-06-15&RoleArn=arn%3Aaws%3Aiam%3A%3A1%3Arole%2Fr\
+                &RoleSessionName=outrigger&WebIdentityToken=a.web.identity";
+    assert_eq!(mock.requests()[0]["body"], sent);
+    let refusal = "<ErrorResponse><Error><Type>Sender</Type><Code>ExpiredTokenException</Code>\
+                   <Message>Token expired</Message></Error></ErrorResponse>";
+    mock.clear_rules();
+    mock.rule(&json!({"do": {"status": 400, "body": refusal}})).unwrap();
+    let error = one(login()).unwrap_err();
+    assert_eq!(error.class, ErrorClass::Auth);
+    let why = "refused (HTTP 400: ExpiredTokenException: Token expired)";
+    assert!(error.message.contains(why), "{}", error.message);
+    std::fs::remove_file(&path).unwrap();
+}
