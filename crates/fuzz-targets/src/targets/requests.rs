@@ -107,7 +107,7 @@ fn without_foreign(body: &mut Value) -> bool {
     });
     let mut has_thought = false;
     for id in items.iter_mut().filter_map(|item| item.get_mut("call_id")) {
-        if let Some((bare, _)) = id.as_str().and_then(|text| text.split_once("__thought__")) {
+        if let Some((bare, _)) = id.as_str().and_then(|text| text.split_once("__orthought__")) {
             has_thought = true;
             *id = bare.into();
         }

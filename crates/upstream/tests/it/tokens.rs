@@ -1,7 +1,9 @@
 //! Log-ins against services that verify what they are shown and count who asks.
 
 use std::fmt::Write as _;
+use std::net::TcpStream;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der};
 use aws_lc_rs::rsa::{KeyPair, KeySize};
@@ -17,6 +19,8 @@ use upstream::tokens::{
 };
 use upstream::{Pool, PoolOptions, Secret};
 
+/// How long another thread may take.
+const PATIENCE: Duration = Duration::from_secs(10);
 const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
 const EMAIL: &str = "svc@ada.iam.gserviceaccount.com";
 
@@ -130,6 +134,11 @@ fn a_service_that_is_down_or_talks_nonsense_is_a_fault_of_its_class() {
         assert_eq!(one(google(&file, SCOPE)).unwrap_err().class, class, "{told}");
     }
     mock.accept(false, true);
+    // Closing is another thread's work: wait for the fact.
+    let until = Instant::now() + PATIENCE;
+    while TcpStream::connect(mock.addr()).is_ok() {
+        assert!(Instant::now() < until, "still open");
+    }
     let error = one(google(&file, SCOPE)).unwrap_err();
     assert_eq!(error.class, ErrorClass::Unreachable);
     assert!(error.message.contains("check the network"), "{}", error.message);
