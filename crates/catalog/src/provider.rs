@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use domain::{DialectId, Layer};
+use domain::{DialectId, Envelope, Layer};
 
 use crate::Fact;
 
@@ -73,9 +73,13 @@ pub struct Preset {
     pub tokens: Option<Tokens>,
     /// Dialects it speaks, best first.
     pub dialects: Vec<DialectId>,
-    /// Dialects that it speaks with some of its models only: how the model's name begins (`*/`: it names a vendor),
-    /// and those. The first that fits counts; what fits none is spoken with in all of them.
+    /// Dialects that it speaks with some of its models only: how the model's name begins, or what it holds after a `*`
+    /// (`*/`: it names a vendor), and those. The first that fits counts; what fits none is spoken with in all of them.
     pub spoken: Vec<(Text, Vec<DialectId>)>,
+    /// What is put around the requests of a dialect.
+    pub envelopes: Vec<(DialectId, Envelope)>,
+    /// What requests to AWS are signed for; empty where none are signed.
+    pub aws_service: Text,
     /// Environment variables that hold its key, in the order they are looked at.
     pub key_env: Vec<Text>,
     /// Environment variable that holds its base URL or address; else empty.
@@ -122,9 +126,9 @@ impl Issuer {
 impl Preset {
     /// The dialects in which a model may be asked for; none where they are all of the preset's.
     pub fn spoken_with(&self, model: &str) -> Option<&[DialectId]> {
-        let fits = |pattern: &str| match pattern {
-            "*/" => model.contains('/'),
-            beginning => model.starts_with(beginning),
+        let fits = |pattern: &str| match pattern.strip_prefix('*') {
+            Some(held) => model.contains(held),
+            None => model.starts_with(pattern),
         };
         self.spoken.iter().find(|(pattern, _)| fits(pattern)).map(|(_, dialects)| &**dialects)
     }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use domain::{DialectId, Layer};
+use domain::{DialectId, Envelope, Layer};
 use serde::Deserialize;
 
 use crate::{
@@ -37,6 +37,10 @@ struct PresetRow {
     /// Beginning of a model's name, dialects.
     #[serde(default)]
     spoken: Vec<(String, Vec<String>)>,
+    #[serde(default)]
+    envelopes: BTreeMap<String, String>,
+    #[serde(default)]
+    aws_service: String,
     key_env: Vec<String>,
     #[serde(default)]
     url_env: String,
@@ -135,6 +139,12 @@ fn read_preset(row: PresetRow, equity: &[Equity]) -> Option<(Preset, ProviderFac
             .into_iter()
             .map(|(pattern, dialects)| Some((text(pattern), read_dialects(&dialects)?)))
             .collect::<Option<_>>()?,
+        envelopes: row
+            .envelopes
+            .into_iter()
+            .map(|(dialect, word)| Some((DialectId::parse(&dialect)?, Envelope::parse(&word)?)))
+            .collect::<Option<_>>()?,
+        aws_service: text(row.aws_service),
         key_env: texts(row.key_env),
         url_env: text(row.url_env),
         probe_ports: row.probe_ports,

@@ -50,9 +50,9 @@ pub(crate) fn read(
     keyless: bool,
     cx: &mut Context<'_>,
 ) -> Option<Aws> {
-    if !facts.aws || !keyless {
+    let Some(service) = facts.aws.as_ref().filter(|_| keyless) else {
         if let Some(node) = section.get("aws") {
-            let (message, help) = if facts.aws {
+            let (message, help) = if facts.aws.is_some() {
                 ("has both a key and `aws`", "leave one of them out")
             } else {
                 ("is not asked with signed requests", "leave `aws` out, or say `type: bedrock`")
@@ -61,7 +61,7 @@ pub(crate) fn read(
             cx.problems.error(&node.place, problem.help(help));
         }
         return None;
-    }
+    };
     let Some(region) = region(section, Some(base_url), cx) else {
         let help = "write `region: us-east-1`, or set AWS_REGION";
         let message = format!("provider `{name}` needs a region to sign requests for");
@@ -69,7 +69,7 @@ pub(crate) fn read(
         return None;
     };
     let keys = keys(name, place, section, &region, cx)?;
-    Some(Aws { region, service: "bedrock".into(), keys })
+    Some(Aws { region, service: service.clone(), keys })
 }
 
 fn keys(

@@ -78,8 +78,8 @@ pub struct PresetFacts {
     pub key_variables: Vec<String>,
     /// Whether it answers nobody without a key.
     pub key_required: bool,
-    /// Whether it takes requests signed with a key pair of AWS.
-    pub aws: bool,
+    /// What requests signed with a key pair of AWS are signed for; none where they are not taken.
+    pub aws: Option<String>,
     /// Whose tokens it takes in a key's place.
     pub tokens: Option<catalog::Tokens>,
 }

@@ -31,7 +31,7 @@ fn of(preset: &Preset) -> PresetFacts {
         key_variables: preset.key_env.iter().map(ToString::to_string).collect(),
         key_required: !matches!(preset.auth, AuthStyle::None | AuthStyle::Aws)
             && !preset.key_env.is_empty(),
-        aws: preset.auth == AuthStyle::Aws,
+        aws: (preset.auth == AuthStyle::Aws).then(|| preset.aws_service.to_string()),
         tokens: preset.tokens.clone(),
     }
 }

@@ -163,7 +163,7 @@ fn one(name: &str, place: &Place, node: &Node, cx: &mut Context<'_>) -> Option<P
     }
     let timeouts = section.section("timeouts", TIMEOUTS);
     // What the file says goes before what the environment has.
-    let has_pair = facts.aws && section.get("aws").is_some();
+    let has_pair = facts.aws.is_some() && section.get("aws").is_some();
     let logs_in = facts.tokens.is_some()
         && (section.section("azure", tokens::AZURE).get("client_id").is_some()
             || section.section("google", tokens::GOOGLE).get("credentials").is_some());

@@ -28,7 +28,7 @@ impl Context<'_> {
             dialects,
             key_variables: Vec::new(),
             key_required: false,
-            aws: false,
+            aws: None,
             tokens: None,
         };
         let all = DialectId::ALL.to_vec();

@@ -20,6 +20,7 @@ pub mod cohere_chat;
 mod count_tokens;
 mod cursor;
 pub mod embedding;
+pub mod envelope;
 pub mod event_stream;
 pub mod exchange;
 mod fault;

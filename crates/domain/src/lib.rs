@@ -9,6 +9,7 @@
 
 mod calls;
 mod dialect_id;
+mod envelope;
 mod feature;
 mod ids;
 mod layer;
@@ -21,6 +22,7 @@ mod usage;
 
 pub use calls::{Endpoint, RateHint, RequestLimits, WorstCase};
 pub use dialect_id::DialectId;
+pub use envelope::Envelope;
 pub use feature::{Feature, Features};
 pub use ids::{
     AppName, CapabilityName, IdError, KeyPublicId, MakerName, ModelName, OfferId, ProviderName,

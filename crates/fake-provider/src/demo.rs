@@ -137,8 +137,14 @@ impl Demo {
             ("POST", "/v1/embeddings") => crate::openai::embeddings(self, call, tweak),
             ("POST", "/v2/chat") => crate::cohere::chat(self, call, tweak),
             ("POST", "/v2/embed") => crate::cohere::embed(self, call, tweak),
-            ("POST", "/v1/messages") => crate::anthropic::messages(self, call, tweak),
-            ("POST", "/v1/messages/count_tokens") => {
+            ("POST", "/v1/messages" | "/anthropic/v1/messages") => {
+                crate::anthropic::messages(self, call, tweak)
+            }
+            ("POST", p) if p.contains("/publishers/anthropic/models/") => {
+                let rest = p.split("/publishers/anthropic/models/").nth(1).unwrap_or_default();
+                crate::anthropic::vertex(self, call, rest, tweak)
+            }
+            ("POST", "/v1/messages/count_tokens" | "/anthropic/v1/messages/count_tokens") => {
                 crate::anthropic::count_tokens(self, call, tweak)
             }
             ("GET", p) if p == "/v1/models" || p.starts_with("/v1/models/") => {

@@ -2,7 +2,8 @@
 //!
 //! It speaks OpenAI chat completions, responses, embeddings and models, Anthropic messages, token counting and models
 //! in both API versions (2023-06-01 and 2026-10-21), Gemini's generateContent, streams, token counting, embeddings and
-//! models, Bedrock Converse, whole and streamed (with bearers or signatures), and Cohere's v2 chat and embed, and refuses
+//! models, Bedrock Converse and InvokeModel (Claude), whole and streamed (with bearers or signatures), Claude as Vertex AI
+//! has it, and Cohere's v2 chat and embed, and refuses
 //! what the real ones refuse. It shares no code with the gateway's own dialects: it is the oracle they are held against.
 //!
 //! # Models

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use config::Disconnect;
+use dialect::envelope;
 use dialect::{AnswerContext, Dialect, DialectId, EmbeddingContext, FirstEvent, TeeOptions};
-use domain::{Endpoint, ErrorClass, RequestId, UnixMicros};
+use domain::{Endpoint, Envelope, ErrorClass, RequestId, UnixMicros};
 use flow::{Action, Attempt, Ended, Event, Flow, GiveUp};
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
@@ -21,6 +22,7 @@ use crate::admit::{self, Bound};
 use crate::body::RespBody;
 use crate::dispatch::{self, Call, Fault, Reply};
 use crate::ensemble::{self, Ensemble};
+use crate::enveloped;
 use crate::errors::{self, Failure};
 use crate::identify::{Caller, identify};
 use crate::listen::headers as allowed;
@@ -55,8 +57,10 @@ pub struct Cx {
     pub since: Instant,
     /// The configuration it runs under.
     pub snapshot: Arc<Snapshot>,
-    /// The dialect that errors are rendered in.
+    /// The client's dialect.
     pub client: &'static dyn Dialect,
+    /// What is around the client's request and its answer.
+    pub envelope: Envelope,
     /// What is called.
     pub endpoint: Endpoint,
     /// Who calls, once known.
@@ -130,6 +134,7 @@ async fn answer(worker: Rc<Worker>, request: Request<ReqBody>) -> Response<RespB
         since: Instant::now(),
         snapshot,
         client: dialect::dialect(client),
+        envelope: found.as_ref().map_or(Envelope::None, |found| found.route.envelope),
         endpoint: found.as_ref().map_or(Endpoint::Models, |found| endpoint(found.route.action)),
         caller: None,
         model: None,
@@ -199,7 +204,9 @@ async fn serve(
     let body =
         read_body(body, limit, Pace::default()).await.map_err(|fault| body_fault(fault, limit))?;
     planted::panic_at("read", headers);
-    let ask = read::read(cx.client, cx.endpoint, body, headers, found.path_facts())?;
+    let opened = enveloped::open(cx, body, headers, found.path_facts())?;
+    let headers: &HeaderMap = &opened.headers;
+    let ask = read::read(cx.client, cx.endpoint, opened.body, headers, opened.path)?;
     cx.model = Some(ask.peek.model.clone());
     let resolved = resolve::resolve(&cx.snapshot, cx.caller.as_ref(), &ask.peek.model)?;
     let mut canonical = Canonical::default();
@@ -258,7 +265,8 @@ struct Last {
     fault: Fault,
     claim: Claim,
     provider: String,
-    dialect: DialectId,
+    /// The dialect that the provider said it in.
+    said_in: DialectId,
 }
 
 async fn attempts(
@@ -308,7 +316,8 @@ async fn attempts(
                         run.admission = admission;
                         let (class, hint) = (fault.fault.class, fault.fault.hint);
                         let provider = call.offer.provider.name.to_string();
-                        last = Some(Last { fault, claim, provider, dialect: call.dialect.id() });
+                        let said_in = envelope::errors(call.envelope, call.dialect.id());
+                        last = Some(Last { fault, claim, provider, said_in });
                         flow.on(Event::Failed { class, hint }, |failure| {
                             let now = worker.gateway.now();
                             worker.gateway.health().after_failure(
@@ -509,6 +518,9 @@ async fn whole(
     };
     let body = match translated_answer(cx, run, call, &pieces) {
         Ok(Some(body)) => RespBody::one(body),
+        Ok(None) if run.ask.endpoint == Endpoint::CountTokens => {
+            RespBody::one(enveloped::count(cx, pieces.concat()))
+        }
         Ok(None) => RespBody::Whole(pieces),
         Err(why) => {
             flight.broke_off(seen);
@@ -598,7 +610,7 @@ async fn streamed(
         };
         Translation::new(call.stream_reader(), cx.client.stream_writer(&context), cx.since)
     });
-    let mut pipe = Pipe::new(tee, translation);
+    let mut pipe = Pipe::new(tee, translation).into_envelope(cx.envelope);
     let mut ready: VecDeque<Bytes> = VecDeque::new();
     let mut held = 0;
     let fault = loop {
@@ -630,10 +642,11 @@ async fn streamed(
                     FirstEvent::Pending => continue,
                 }
                 let limits = RelayLimits { idle: provider.idle, total_at };
-                let headers = answer_headers(cx, call, &reply.headers, stream_type(cx, run));
+                let mut headers = answer_headers(cx, call, &reply.headers, stream_type(cx, run));
+                enveloped::stream_head(cx, &mut headers);
                 let linger = cx.snapshot.on_client_disconnect();
-                let relay =
-                    Relay::new(reply.source, pipe, ready, limits, flight, cx.client, linger);
+                let client = enveloped::errors(cx);
+                let relay = Relay::new(reply.source, pipe, ready, limits, flight, client, linger);
                 return Ok(respond(reply.status, headers, RespBody::Stream(Box::new(relay))));
             }
             Ok(Some(Err(error))) => break Fault::silent(error.class, true, error.message),
@@ -746,7 +759,8 @@ fn give_up(
 fn own_words(cx: &Cx, last: &Last) -> Option<Response<RespBody>> {
     let (headers, body) = last.fault.raw.as_ref()?;
     let ours = matches!(last.fault.fault.class, ErrorClass::Auth | ErrorClass::Quota);
-    if last.dialect != cx.client.id() || ours || !cx.client.is_own_error(body) {
+    let client = enveloped::errors(cx);
+    if last.said_in != client.id() || ours || !client.is_own_error(body) {
         return None;
     }
     let status = StatusCode::from_u16(last.fault.status).ok()?;
@@ -777,11 +791,12 @@ fn refuse(worker: &Worker, cx: &Cx, failure: &Failure) -> Response<RespBody> {
 fn refuse_attempted(cx: &Cx, failure: &Failure) -> Response<RespBody> {
     let request_id = cx.id.to_string();
     let error = failure.as_client_error(&request_id);
-    let body = cx.client.render_error(&error);
-    let status = cx.client.error_status(&error);
+    let client = enveloped::errors(cx);
+    let body = client.render_error(&error);
+    let status = client.error_status(&error);
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, JSON);
-    for (name, value) in cx.client.error_headers(&error) {
+    for (name, value) in client.error_headers(&error) {
         insert(&mut headers, name, &value);
     }
     insert(&mut headers, "x-should-retry", if failure.kind.retry { "true" } else { "false" });

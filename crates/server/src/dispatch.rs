@@ -6,12 +6,13 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use config::ProviderKind;
+use dialect::envelope;
 use dialect::{
     Answer, BadAnswer, Dialect, DialectId, Edits, StopCut, StreamForm, StreamReader,
     Target as DialectTarget, UpstreamFault,
 };
-use domain::{Endpoint, ErrorClass, LossReport, RateHint, UnixMicros};
-use http::header::ACCEPT;
+use domain::{Endpoint, Envelope, ErrorClass, LossReport, RateHint, UnixMicros};
+use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use upstream::sigv4::{self, AwsKeys, Scope, Signable};
 use upstream::tokens::TokenError;
@@ -23,7 +24,7 @@ use crate::listen::headers as allowed;
 use crate::read::{Ask, Canonical, HeaderView, bad_field};
 use crate::resolve::Resolved;
 use crate::snapshot::{self, Offer, Signing, SigningKeys};
-use crate::source::{DemoBody, Source};
+use crate::source::{DemoBody, Opener, Source};
 use crate::trace::TraceParent;
 use crate::worker::Worker;
 
@@ -38,6 +39,10 @@ pub struct Call {
     pub offer: Arc<Offer>,
     /// The dialect it is written in.
     pub dialect: &'static dyn Dialect,
+    /// What is around it on the way.
+    pub envelope: Envelope,
+    endpoint: Endpoint,
+    streams: bool,
     target: Option<Target>,
     body: Bytes,
     headers: HeaderMap,
@@ -128,7 +133,7 @@ pub fn asked_in(ask: &Ask, offer: &Offer) -> DialectId {
 
 /// The dialect in which the offer is asked.
 pub fn written_in(ask: &Ask, offer: &Offer) -> Option<DialectId> {
-    offer.dialect_for(ask.endpoint, asked_in(ask, offer)).map(|(id, _)| id)
+    offer.dialect_for(ask.endpoint, asked_in(ask, offer)).map(|it| it.dialect)
 }
 
 /// Writes the request for an offer, in the client's own dialect where the provider speaks it.
@@ -140,18 +145,23 @@ pub fn prepare(
     resolved: &Resolved,
 ) -> Result<Box<Call>, Failure> {
     let provider = &offer.provider;
-    let (id, target) = offer.dialect_for(ask.endpoint, asked_in(ask, offer)).ok_or_else(|| {
+    let model = offer.id.model().as_str();
+    let spoken = offer.dialect_for(ask.endpoint, asked_in(ask, offer)).ok_or_else(|| {
         let why = format!("{} has no {}", provider.name, ask.endpoint.as_str());
         Failure::new(&crate::errors::NO_CANDIDATE, why)
     })?;
+    let id = spoken.dialect;
     let dialect = dialect::dialect(id);
     let mut call = Box::new(Call {
         offer: Arc::clone(offer),
         dialect,
-        target: target.cloned(),
+        envelope: spoken.envelope,
+        endpoint: ask.endpoint,
+        streams: ask.peek.stream,
+        target: spoken.target.clone(),
         body: Bytes::new(),
         headers: HeaderMap::new(),
-        path: path(ask, dialect, offer.id.model().as_str()),
+        path: path(ask, spoken.envelope, dialect, model),
         translated: id != ask.client.id(),
         strip_usage: false,
         losses: LossReport::default(),
@@ -164,11 +174,37 @@ pub fn prepare(
     } else {
         forward(&mut call, ask, client_headers);
     }
+    pack(&mut call);
     own_headers(&mut call, ask, client_headers);
     Ok(call)
 }
 
-fn path(ask: &Ask, dialect: &'static dyn Dialect, model: &str) -> Cow<'static, str> {
+/// Puts the request into the provider's envelope: what that holds is not in the headers any more.
+fn pack(call: &mut Call) {
+    if call.envelope == Envelope::None {
+        return;
+    }
+    let taken = |headers: &mut HeaderMap, name| {
+        let value = headers.remove(name);
+        value.and_then(|it| it.to_str().ok().map(str::to_owned)).unwrap_or_default()
+    };
+    let version = taken(&mut call.headers, "anthropic-version");
+    let betas = match call.envelope {
+        Envelope::BedrockInvoke => taken(&mut call.headers, "anthropic-beta"),
+        Envelope::None | Envelope::VertexRawPredict => String::new(),
+    };
+    call.body = envelope::pack(call.envelope, call.endpoint, &call.body, &version, &betas);
+}
+
+fn path(
+    ask: &Ask,
+    envelope: Envelope,
+    dialect: &'static dyn Dialect,
+    model: &str,
+) -> Cow<'static, str> {
+    if let Some(path) = envelope::path(envelope, ask.endpoint, model, ask.peek.stream) {
+        return Cow::Owned(path);
+    }
     if dialect.id() == ask.client.id() {
         return dialect.forward_path(ask.endpoint, model, &ask.peek);
     }
@@ -242,7 +278,8 @@ fn own_headers(call: &mut Call, ask: &Ask, client_headers: &HeaderMap) {
         call.headers.insert(name.clone(), value.clone());
     }
     let accept = if ask.peek.stream {
-        let media = call.dialect.stream_media_type(form(ask, call.dialect.id()));
+        let usual = || call.dialect.stream_media_type(form(ask, call.dialect.id()));
+        let media = envelope::stream_media_type(call.envelope).unwrap_or_else(usual);
         HeaderValue::from_static(media.split(';').next().unwrap_or(media))
     } else {
         JSON
@@ -290,7 +327,20 @@ pub async fn send(worker: &Worker, call: &Call) -> Result<Reply, Fault> {
             "a compressed answer, which was not asked for",
         ));
     }
-    Ok(reply)
+    Ok(unpack(call, reply))
+}
+
+/// Takes an answer out of the provider's envelope, so that what follows sees the dialect only.
+fn unpack(call: &Call, mut reply: Reply) -> Reply {
+    let Some(opener) = Opener::of(call.envelope, call.endpoint, call.streams) else {
+        return reply;
+    };
+    if call.streams {
+        let media = call.dialect.stream_media_type(StreamForm::Events);
+        reply.headers.insert(CONTENT_TYPE, HeaderValue::from_static(media));
+    }
+    reply.source = Source::Enveloped(Box::new(reply.source), opener);
+    reply
 }
 
 /// A key that was refused rests for a while. What a refusal is, the dialect knows: not every vendor says it by the status.
@@ -475,7 +525,8 @@ async fn error_answer(call: &Call, mut reply: Reply) -> (Shown, Fault) {
     // Whatever arrived in time is enough to tell what the error is.
     let _whole = tokio::time::timeout(call.offer.provider.idle, reading).await.is_ok();
     let status = reply.status.as_u16();
-    let fault = call.dialect.classify(status, &HeaderView(&reply.headers), &body);
+    let headers = HeaderView(&reply.headers);
+    let fault = envelope::classify(call.envelope, call.dialect.id(), status, &headers, &body);
     let raw = Some((reply.headers, body.into()));
     (reply.shown, Fault { fault, sent: true, status, raw })
 }

@@ -152,7 +152,7 @@ fn plan_json(name: &str, resolved: &Resolved, views: &[OfferView], plan: &policy
                 "reason": candidate.verdict.sentence(&text),
                 "available": availability_word(view.availability),
                 "priced": view.priced,
-                "dialects": offer.provider.dialects.iter().map(|(id, _)| id.as_str()).collect::<Vec<_>>(),
+                "dialects": offer.provider.dialects.iter().map(|it| it.dialect.as_str()).collect::<Vec<_>>(),
                 "max_input": offer.max_input,
                 "max_output": offer.max_output,
                 "shutdown": offer.shutdown,

@@ -15,6 +15,7 @@ pub mod clock;
 pub mod discover;
 pub mod dispatch;
 pub mod ensemble;
+pub mod enveloped;
 pub mod errors;
 pub mod explain;
 pub mod gateway;

@@ -11,6 +11,7 @@ use policy::Plan;
 use crate::accept::{Cx, own_headers, respond};
 use crate::admit;
 use crate::body::RespBody;
+use crate::enveloped;
 use crate::errors::{self, Failure};
 use crate::explain;
 use crate::listen::route::{Action, Match};
@@ -165,7 +166,7 @@ fn request(worker: &Worker, cx: &Cx, id: &str) -> Result<Response<RespBody>, Fai
 /// An estimate where the offer's provider does not count: an upper bound would mislead a client that plans with it.
 pub fn count_tokens(cx: &Cx, ask: &Ask) -> Response<RespBody> {
     let tokens = flow::estimate_tokens(ask.peek.text_bytes);
-    json(cx, cx.client.write_token_count(tokens))
+    json(cx, enveloped::count(cx, cx.client.write_token_count(tokens)))
 }
 
 /// What would be done with the request and what it could cost at most; nobody is called and nothing reserved.

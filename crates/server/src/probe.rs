@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use catalog::Catalog;
 use config::{ProviderKind, Secret};
+use dialect::envelope;
 use domain::{Endpoint, ErrorClass, UnixMicros};
 use http::header::ACCEPT;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
@@ -96,10 +97,12 @@ async fn ask(
     secret: Option<&str>,
     now: UnixMicros,
 ) -> Outcome {
-    let Some((dialect, Some(target))) = provider.dialects.first() else {
+    let Some((spoken, target)) =
+        provider.dialects.first().and_then(|it| Some((it, it.target.as_ref()?)))
+    else {
         return Outcome::new(key, Verdict::Bad, "it has no address");
     };
-    let dialect = dialect::dialect(*dialect);
+    let dialect = dialect::dialect(spoken.dialect);
     let path = dialect.path(Endpoint::Models, "", None);
     let mut headers = provider.headers.clone();
     headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
@@ -127,7 +130,8 @@ async fn ask(
                 ErrorClass::None
             } else {
                 let body = body(&mut incoming).await;
-                dialect.classify(status, &HeaderView(&incoming.headers), &body).class
+                let headers = HeaderView(&incoming.headers);
+                envelope::classify(spoken.envelope, spoken.dialect, status, &headers, &body).class
             };
             let (verdict, said) = judged(status, class);
             Outcome { took, ..Outcome::new(key, verdict, said) }

@@ -90,7 +90,8 @@ impl Ask {
     }
 }
 
-fn refused(error: &gate::GateError) -> Failure {
+/// A body that is not usable JSON.
+pub fn refused(error: &gate::GateError) -> Failure {
     let place = error.offset;
     match &error.kind {
         GateErrorKind::DuplicateField(name) => Failure::new(

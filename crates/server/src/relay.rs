@@ -13,11 +13,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use config::Disconnect;
+use dialect::envelope::Framer;
 use dialect::{
     ClientError, Dialect, FirstEvent, Seen, StreamEvent, StreamReader, StreamWriter, Tee,
     UpstreamFault,
 };
-use domain::ErrorClass;
+use domain::{Envelope, ErrorClass};
 use flow::Ended;
 use smallvec::SmallVec;
 use tokio::time::{Instant, Sleep, sleep_until};
@@ -82,13 +83,21 @@ impl Translation {
 pub struct Pipe {
     tee: Box<dyn Tee>,
     translation: Option<Translation>,
+    /// Where the client wants its events in frames.
+    framer: Option<Framer>,
     scratch: SmallVec<[Bytes; 2]>,
 }
 
 impl Pipe {
     /// Forwards, or converts where a translation is given.
     pub fn new(tee: Box<dyn Tee>, translation: Option<Translation>) -> Self {
-        Self { tee, translation, scratch: SmallVec::new() }
+        Self { tee, translation, framer: None, scratch: SmallVec::new() }
+    }
+
+    /// The same into the client's envelope.
+    pub fn into_envelope(self, envelope: Envelope) -> Self {
+        let framer = dialect::envelope::stream_media_type(envelope).map(|_| Framer::default());
+        Self { framer, ..self }
     }
 
     /// Takes a piece; pushes what the client gets.
@@ -105,8 +114,32 @@ impl Pipe {
                 translation.feed(&chunk, &mut pieces)
             }
         };
-        out.extend(pieces);
-        result
+        self.push(pieces, out).and(result)
+    }
+
+    /// What the client gets of what is written.
+    fn push(
+        &mut self,
+        pieces: SmallVec<[Bytes; 2]>,
+        out: &mut VecDeque<Bytes>,
+    ) -> Result<(), String> {
+        let Some(framer) = &mut self.framer else {
+            out.extend(pieces);
+            return Ok(());
+        };
+        let mut frames = Vec::new();
+        let fed = pieces.iter().try_for_each(|piece| framer.feed(piece, &mut frames));
+        if !frames.is_empty() {
+            out.push_back(frames.into());
+        }
+        fed.map_err(|error| error.to_string())
+    }
+
+    /// What a provider still sends after its terminator; of a translated answer that is nothing.
+    fn trail(&mut self, bytes: Bytes, out: &mut VecDeque<Bytes>) {
+        if self.translation.is_none() && self.push(SmallVec::from_iter([bytes]), out).is_err() {
+            tracing::debug!("what came after the end of an answer is not framed");
+        }
     }
 
     /// The provider's body ended in order.
@@ -114,13 +147,13 @@ impl Pipe {
         let Some(translation) = &mut self.translation else { return Ok(()) };
         let mut pieces = SmallVec::new();
         let result = translation.end(&mut pieces);
-        out.extend(pieces);
-        result
+        self.push(pieces, out).and(result)
     }
 
     /// The error event that ends what the client got, in the client's dialect.
     pub fn error_event(&self, client: &dyn Dialect, error: &ClientError<'_>) -> Vec<u8> {
         let own = match &self.translation {
+            _ if self.framer.is_some() => None,
             Some(translation) => translation.writer.error_event(error),
             None => self.tee.error_event(error),
         };
@@ -176,6 +209,7 @@ pub struct Relay {
     last_data: Instant,
     alarm: Pin<Box<Sleep>>,
     flight: Option<Box<Flight>>,
+    /// In which the client reads errors.
     client: &'static dyn Dialect,
     linger: Disconnect,
 }
@@ -337,9 +371,7 @@ impl Relay {
         };
         match source.poll_data(context) {
             Poll::Ready(Some(Ok(bytes))) => {
-                if self.pipe.translation.is_none() {
-                    self.ready.push_back(bytes);
-                }
+                self.pipe.trail(bytes, &mut self.ready);
                 self.last_data = Instant::now();
             }
             Poll::Ready(Some(Err(_)) | None) => self.source = None,

@@ -8,7 +8,7 @@ use catalog::{AuthStyle, Catalog, Mode, Preset, PriceSheet, PriceTimeline, Rates
 use config::{Capability, Config, Disconnect, ProviderKind, Unpriced};
 use dialect::{DialectId, Quirks};
 use domain::{
-    CapabilityName, Endpoint, ModelName, OfferId, OnLoss, ProviderName, Role, UnixMicros,
+    CapabilityName, Endpoint, Envelope, ModelName, OfferId, OnLoss, ProviderName, Role, UnixMicros,
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
 use policy::breaker::BreakerConfig;
@@ -49,8 +49,8 @@ pub struct Provider {
     pub name: ProviderName,
     /// How it is spoken to.
     pub kind: ProviderKind,
-    /// The formats it speaks and where, the preferred one first.
-    pub dialects: SmallVec<[(DialectId, Option<Target>); 2]>,
+    /// The formats it speaks, the preferred one first.
+    pub dialects: SmallVec<[Spoken; 2]>,
     /// Its credentials.
     pub keys: KeyRing,
     /// How a credential is sent.
@@ -75,6 +75,16 @@ pub struct Provider {
     pub models: Vec<ModelName>,
     /// The catalog's id for its prices; empty for none.
     pub catalog_host: String,
+}
+
+/// A format that a provider speaks.
+pub struct Spoken {
+    /// Which.
+    pub dialect: DialectId,
+    /// Where; nothing for the demo.
+    pub target: Option<Target>,
+    /// What is put around its requests.
+    pub envelope: Envelope,
 }
 
 /// Signing for AWS.
@@ -152,15 +162,10 @@ impl OfferNumbers {
 impl Offer {
     /// Where and in which dialect a request of `client` is best sent: its own if the provider speaks it, else the first
     /// into which it can be translated.
-    pub fn dialect_for(
-        &self,
-        endpoint: Endpoint,
-        client: DialectId,
-    ) -> Option<(DialectId, Option<&Target>)> {
+    pub fn dialect_for(&self, endpoint: Endpoint, client: DialectId) -> Option<&Spoken> {
         let other = || self.dialects.iter().find(|it| dialect::converts(endpoint, client, **it));
         let id = if self.speaks(client) { client } else { *other()? };
-        let (_, target) = self.provider.dialects.iter().find(|(other, _)| *other == id)?;
-        Some((id, target.as_ref()))
+        self.provider.dialects.iter().find(|it| it.dialect == id)
     }
 
     /// Whether it can be asked in that dialect.
@@ -329,7 +334,7 @@ impl Snapshot {
 
     /// The provider's dialects, as far as it speaks them with this model.
     fn spoken(&self, provider: &Provider, model: &str) -> SmallVec<[DialectId; 2]> {
-        let all = provider.dialects.iter().map(|(id, _)| *id);
+        let all = provider.dialects.iter().map(|it| it.dialect);
         let from = self.config.providers.iter().find(|it| it.name == provider.name);
         let preset = from.and_then(|it| self.catalog.preset(it.preset.as_deref()?));
         let Some(some) = preset.and_then(|preset| preset.spoken_with(model)) else {
@@ -437,14 +442,14 @@ pub fn provider(from: &config::Provider, catalog: &Catalog) -> Result<Provider, 
     let ca_pem = from.tls_ca.as_deref().map(secrets::read_file).transpose();
     let ca_pem =
         ca_pem.map_err(|source| SnapshotError::Secret { provider: name.clone(), source })?;
-    let mut dialects: SmallVec<[(DialectId, Option<Target>); 2]> = SmallVec::new();
+    let mut dialects: SmallVec<[Spoken; 2]> = SmallVec::new();
     for dialect in &from.dialects {
         let id = *dialect;
         let target = target(from, id, ca_pem.as_deref(), &name)?;
         // Connections are pooled by target: two dialects at one address share them.
         let same = |other: &&Target| target.as_ref().is_some_and(|it| same_place(it, other));
-        let shared = dialects.iter().filter_map(|(_, other)| other.as_ref()).find(same).cloned();
-        dialects.push((id, shared.or(target)));
+        let shared = dialects.iter().filter_map(|it| it.target.as_ref()).find(same).cloned();
+        dialects.push(spoken(preset, id, shared.or(target)));
     }
     Ok(Provider {
         headers: headers(from, preset, &name)?,
@@ -479,6 +484,13 @@ fn signing(from: &config::Aws) -> Result<Signing, secrets::SecretError> {
 /// The header of a token that was given out for a while, whatever header the provider's keys are sent in.
 pub fn bearer(token: &upstream::Secret) -> (&'static str, String) {
     AuthStyle::Bearer.header(token.reveal())
+}
+
+/// How the preset has the dialect spoken.
+fn spoken(preset: Option<&Preset>, dialect: DialectId, target: Option<Target>) -> Spoken {
+    let envelopes = preset.map(|it| it.envelopes.as_slice()).unwrap_or_default();
+    let envelope = envelopes.iter().find(|(id, _)| *id == dialect).map(|(_, it)| *it);
+    Spoken { dialect, target, envelope: envelope.unwrap_or_default() }
 }
 
 fn same_place(left: &Target, right: &Target) -> bool {

@@ -49,6 +49,7 @@ impl Trial {
             since: tokio::time::Instant::now(),
             snapshot: world.gateway.snapshot.load_full(),
             client: dialect::dialect(client),
+            envelope: domain::Envelope::None,
             endpoint: Endpoint::Chat,
             caller: Some(Caller { key: None }),
             model: None,

@@ -49,7 +49,7 @@ const fn suite(
 use Packages::{Cohere, Frameworks, Js, Python};
 
 #[rustfmt::skip]
-pub(crate) const SUITES: [Suite; 20] = [
+pub(crate) const SUITES: [Suite; 21] = [
     suite("test_openai", "openai", Python, "OpenAI for Python: Chat Completions"),
     suite("openai.test.mjs", "openai", Js, "OpenAI for JavaScript: Chat Completions"),
     suite("ai-sdk-openai.test.mjs", "openai", Js, "Vercel AI SDK: openai.chat and openai-compatible"),
@@ -60,6 +60,7 @@ pub(crate) const SUITES: [Suite; 20] = [
     suite("responses.test.mjs", "responses", Js, "OpenAI for JavaScript: Responses"),
     suite("ai-sdk-responses.test.mjs", "responses", Js, "Vercel AI SDK: openai"),
     suite("test_anthropic", "anthropic", Python, "Anthropic for Python"),
+    suite("test_claude_clouds", "anthropic", Python, "Anthropic for Python: AnthropicBedrock and AnthropicVertex"),
     suite("anthropic.test.mjs", "anthropic", Js, "Anthropic for JavaScript"),
     suite("ai-sdk-anthropic.test.mjs", "anthropic", Js, "Vercel AI SDK: anthropic"),
     suite("test_gemini", "gemini", Python, "Google Gen AI for Python"),

@@ -252,6 +252,65 @@ class BedrockSuite(Marked):
         input = {"converse": {"messages": user(f"hello {self.mark}")}}
         self.assertEqual(self.client.count_tokens(modelId=model("echo"), input=input)["inputTokens"], 11)
 
+    @needs_provider("anthropic")
+    def test_count_tokens_of_a_claude_body(self):
+        input = {"invokeModel": {"body": json.dumps(self.claude(max_tokens=500))}}
+        self.assertEqual(self.client.count_tokens(modelId=model("echo"), input=input)["inputTokens"], 11)
+
+    # -- Claude bodies
+
+    def claude(self, text="hello {}", **more):
+        messages = [{"role": "user", "content": text.format(self.mark)}]
+        return {"anthropic_version": "bedrock-2023-05-31", "max_tokens": 500, "messages": messages, **more}
+
+    def invoke(self, name="echo", body=None, client=None):
+        body = json.dumps(body or self.claude())
+        answer = (client or self.client).invoke_model(modelId=model(name), body=body)
+        self.assertEqual(answer["contentType"], "application/json")
+        return json.load(answer["body"])
+
+    def invoked_stream(self, name="echo", body=None):
+        answer = self.client.invoke_model_with_response_stream(modelId=model(name), body=json.dumps(body or self.claude()))
+        self.assertEqual(answer["contentType"], "application/json")
+        return (json.loads(event["chunk"]["bytes"]) for event in answer["body"])
+
+    def test_a_claude_body(self):
+        answer = self.invoke()
+        self.assertEqual(answer["content"][0]["text"], f"hello {self.mark}")
+        self.assertEqual((answer["stop_reason"], answer["usage"]["input_tokens"]), ("end_turn", 11))
+
+    def test_a_claude_body_streamed(self):
+        events = list(self.invoked_stream())
+        kinds = [kind for kind in dict.fromkeys(event["type"] for event in events) if kind != "ping"]
+        self.assertEqual(kinds, ["message_start", "content_block_start", "content_block_delta",
+                                 "content_block_stop", "message_delta", "message_stop"])
+        deltas = (event["delta"] for event in events if event["type"] == "content_block_delta")
+        self.assertEqual("".join(delta["text"] for delta in deltas), f"hello {self.mark}")
+
+    def test_a_claude_body_with_a_forced_tool(self):
+        tools = [{"name": "clock", "description": "Local time", "input_schema": CLOCK}]
+        answer = self.invoke(body=self.claude(tools=tools, tool_choice={"type": "tool", "name": "clock"}))
+        self.assertEqual((answer["stop_reason"], answer["content"][0]["input"]), ("tool_use", {"zone": "some zone"}))
+
+    def test_bodies_that_are_not_claudes(self):
+        named = {**self.claude(), "model": model("echo")}
+        for body in ({"inputText": "hello"}, {"messages": []}, named, self.claude(anthropic_beta="x", stream=True)):
+            with self.subTest(body), self.assertRaises(ClientError) as caught:
+                self.invoke(body=body)
+            self.assertEqual(caught.exception.response["Error"]["Code"], "ValidationException")
+
+    def test_an_error_in_a_stream_of_frames(self):
+        self.rule({"error_after": 5})
+        got = []
+        with self.assertRaises(EventStreamError):
+            got.extend(self.invoked_stream())
+
+    @gateway_only
+    def test_a_cut_stream_of_frames_is_an_error(self):
+        self.rule({"fault": "cut", "at": 1500})
+        with self.assertRaises(Exception):
+            list(self.invoked_stream("lorem", self.claude("50 {}")))
+
     # -- keys
 
     @unittest.skipIf(GATEWAY, "the partner's own pair")

@@ -100,9 +100,11 @@ fn presets_are_whole_and_their_hosts_exist() {
     let names: Vec<&str> = builtin().presets().map(|preset| &*preset.name).collect();
     let expected = [
         "anthropic",
+        "aws-claude",
         "azure-claude",
         "azure-openai",
         "bedrock",
+        "bedrock-mantle-claude",
         "cloudflare-workers-ai",
         "cohere",
         "coreweave",

@@ -82,7 +82,7 @@ impl Presets for FewPresets {
             dialects,
             key_variables: vec![variable.into()],
             key_required: true,
-            aws: false,
+            aws: None,
             tokens: None,
         })
     }

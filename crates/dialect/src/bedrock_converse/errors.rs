@@ -90,7 +90,7 @@ pub(super) fn classify(status: u16, headers: &dyn Headers, body: &[u8]) -> Upstr
 }
 
 /// What an exception within a stream means.
-pub(super) fn of_exception(name: &[u8], message: &[u8], payload: &[u8]) -> UpstreamFault {
+pub(crate) fn of_exception(name: &[u8], message: &[u8], payload: &[u8]) -> UpstreamFault {
     let mut fault = fault::of_object(payload);
     if fault.message.is_empty() {
         fault.message = fault::clean(&String::from_utf8_lossy(message));

@@ -17,7 +17,7 @@ use crate::wire::{
 
 mod blob;
 mod count_tokens;
-mod errors;
+pub(crate) mod errors;
 mod media_words;
 mod models;
 mod peek;
@@ -166,7 +166,7 @@ impl Dialect for BedrockConverse {
 }
 
 /// As the AWS SDKs write a path segment: everything but unreserved characters as `%XX`.
-fn encoded(model: &str) -> String {
+pub(crate) fn encoded(model: &str) -> String {
     let mut out = String::with_capacity(model.len() + 8);
     for byte in model.bytes() {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {

@@ -5,7 +5,6 @@ use serde_json::{Map, Value};
 
 use super::Version;
 use crate::ask::Refused;
-use crate::demo::Call;
 use crate::schema;
 
 const FIELDS: [&str; 22] = [
@@ -38,17 +37,11 @@ const BETA_FIELDS: [&str; 5] =
 const SAMPLING: [&str; 3] = ["temperature", "top_p", "top_k"];
 const EFFORTS: [&str; 5] = ["low", "medium", "high", "xhigh", "max"];
 
-/// Everything above the messages. `answer`: the request wants an answer (not only a count).
-pub(super) fn top(
-    body: &Value,
-    version: Version,
-    call: &Call<'_>,
-    answer: bool,
-) -> Result<(), Refused> {
+/// Everything above the messages. `beta`: it asks for some. `answer`: it wants an answer (not only a count).
+pub(super) fn top(body: &Value, version: Version, beta: bool, answer: bool) -> Result<(), Refused> {
     let Value::Object(map) = body else {
         return Err(bad("The request body must be a JSON object"));
     };
-    let beta = call.header("anthropic-beta").is_some();
     let known = |k: &str| FIELDS.contains(&k) || beta && BETA_FIELDS.contains(&k);
     if let Some(unknown) = map.keys().find(|k| !known(k)) {
         return Err(bad(format!("{unknown}: Extra inputs are not permitted")));

@@ -2,10 +2,12 @@
 
 mod blocks;
 mod check;
+mod clouds;
 mod read;
 mod write;
 
 pub(crate) use blocks::signature;
+pub(crate) use clouds::{counted, invoke, vertex};
 
 use bytes::Bytes;
 use serde_json::{Value, json};
@@ -32,11 +34,23 @@ fn messages_or_refuse(demo: &Demo, call: &Call<'_>, tweak: &Tweak) -> Result<Rep
     let version = version(call)?;
     let body = json_body(call)?;
     let named = required_model(&body)?;
+    answer(demo, &body, version, call.header("anthropic-beta").is_some(), &named, tweak)
+}
+
+/// The answer to a body, wherever its model and its version were said. `beta`: some were asked for.
+fn answer(
+    demo: &Demo,
+    body: &Value,
+    version: Version,
+    beta: bool,
+    named: &str,
+    tweak: &Tweak,
+) -> Result<Reply, Refused> {
     if !tweak.lax {
-        check::top(&body, version, call, true)?;
+        check::top(body, version, beta, true)?;
     }
-    let model = demo.resolve(&named).ok_or_else(|| Refused::new(404, format!("model: {named}")))?;
-    let mut ask = read::ask(&body, version)?;
+    let model = demo.resolve(named).ok_or_else(|| Refused::new(404, format!("model: {named}")))?;
+    let mut ask = read::ask(body, version)?;
     model.clone_into(&mut ask.model);
     let total = ask.input.total();
     if total > model::CONTEXT {
@@ -50,26 +64,38 @@ fn messages_or_refuse(demo: &Demo, call: &Call<'_>, tweak: &Tweak) -> Result<Rep
         Fate::Cut => true,
         Fate::Answer => false,
     };
-    Ok(write::reply(demo, &ask, &body, &named, tweak, cut))
+    Ok(write::reply(demo, &ask, body, named, tweak, cut))
 }
 
 /// `POST /v1/messages/count_tokens`.
 pub(crate) fn count_tokens(demo: &Demo, call: &Call<'_>, tweak: &Tweak) -> Reply {
-    let count = || -> Result<Reply, Refused> {
+    let answer = || -> Result<Reply, Refused> {
         authenticate(demo, call)?;
         let version = version(call)?;
         let body = json_body(call)?;
         let named = required_model(&body)?;
-        check::top(&body, version, call, false)?;
-        let model =
-            demo.resolve(&named).ok_or_else(|| Refused::new(404, format!("model: {named}")))?;
-        if let Fate::Fail(refused) = demo.fate(model) {
-            return Err(refused);
-        }
-        let total = read::ask(&body, version)?.input.total();
-        Ok(ok(&json!({"input_tokens": tweak.usage.input.unwrap_or(total)})))
+        let beta = call.header("anthropic-beta").is_some();
+        let tokens = count(demo, &body, version, beta, &named, tweak)?;
+        Ok(ok(&json!({"input_tokens": tokens})))
     };
-    count().unwrap_or_else(|refused| error(&refused))
+    answer().unwrap_or_else(|refused| error(&refused))
+}
+
+fn count(
+    demo: &Demo,
+    body: &Value,
+    version: Version,
+    beta: bool,
+    named: &str,
+    tweak: &Tweak,
+) -> Result<u64, Refused> {
+    check::top(body, version, beta, false)?;
+    let model = demo.resolve(named).ok_or_else(|| Refused::new(404, format!("model: {named}")))?;
+    if let Fate::Fail(refused) = demo.fate(model) {
+        return Err(refused);
+    }
+    let total = read::ask(body, version)?.input.total();
+    Ok(tweak.usage.input.unwrap_or(total))
 }
 
 /// `GET /v1/models` and `/v1/models/{id}`.
@@ -94,8 +120,20 @@ pub(crate) fn models(demo: &Demo, call: &Call<'_>, id: Option<&str>) -> Reply {
     }
 }
 
-/// Either header is right in both versions: new SDKs send a bearer, old ones `x-api-key`.
+/// Either header is right in both versions: new SDKs send a bearer, old ones `x-api-key`. On AWS a signature will do,
+/// which is for one of two services, by the path.
 fn authenticate(demo: &Demo, call: &Call<'_>) -> Result<(), Refused> {
+    let service = if call.path.starts_with("/anthropic/") {
+        "bedrock-mantle"
+    } else {
+        "aws-external-anthropic"
+    };
+    if crate::bedrock::sign::is_good(call, &demo.options.keys, service) {
+        let in_workspace =
+            service == "bedrock-mantle" || call.header("anthropic-workspace-id").is_some();
+        let missing = || Refused::new(400, "anthropic-workspace-id: header is required");
+        return in_workspace.then_some(()).ok_or_else(missing);
+    }
     let bearer = call.header("authorization").and_then(|v| v.strip_prefix("Bearer "));
     let presented = call.header("x-api-key").or(bearer);
     if demo.key_is_good(presented) {

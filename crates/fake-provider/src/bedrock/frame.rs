@@ -4,7 +4,7 @@ use bytes::Bytes;
 use serde_json::Value;
 
 /// An event of a stream. Real ones carry padding of varying length under `p`.
-pub(super) fn event(name: &str, payload: &Value) -> Bytes {
+pub(crate) fn event(name: &str, payload: &Value) -> Bytes {
     let mut payload = payload.clone();
     payload["p"] = "abcdefghijklmnop".into();
     frame(
@@ -14,7 +14,7 @@ pub(super) fn event(name: &str, payload: &Value) -> Bytes {
 }
 
 /// An exception: the stream's end.
-pub(super) fn exception(name: &str, message: &str) -> Bytes {
+pub(crate) fn exception(name: &str, message: &str) -> Bytes {
     let headers = [
         (":exception-type", name),
         (":content-type", "application/json"),

@@ -1,10 +1,10 @@
-//! Amazon Bedrock's side: Converse, ConverseStream, token counting; keys as bearers or as signatures.
+//! Amazon Bedrock's side: Converse, ConverseStream, InvokeModel with Claude bodies, token counting; keys as bearers or as signatures.
 
 mod blocks;
 mod check;
-mod frame;
+pub(crate) mod frame;
 mod read;
-mod sign;
+pub(crate) mod sign;
 mod write;
 
 use bytes::Bytes;
@@ -26,6 +26,8 @@ pub(crate) fn call(demo: &Demo, call: &Call<'_>, path: &str, tweak: &Tweak) -> R
         match action {
             "converse" => converse(demo, call, &named, tweak, false),
             "converse-stream" => converse(demo, call, &named, tweak, true),
+            "invoke" => invoke(demo, call, &named, tweak, false),
+            "invoke-with-response-stream" => invoke(demo, call, &named, tweak, true),
             "count-tokens" => count_tokens(demo, call, &named, tweak),
             _ => Err(Refused::new(404, "No such operation")),
         }
@@ -59,6 +61,19 @@ fn converse(
     Ok(write::reply(demo, &ask, &body, tweak, cut))
 }
 
+/// A body of the model's own: the fake models are Claude's here.
+fn invoke(
+    demo: &Demo,
+    call: &Call<'_>,
+    named: &str,
+    tweak: &Tweak,
+    stream: bool,
+) -> Result<Reply, Refused> {
+    let body = json_body(call.body)?;
+    resolve(demo, named)?;
+    crate::anthropic::invoke(demo, &body, named, tweak, stream)
+}
+
 fn count_tokens(
     demo: &Demo,
     call: &Call<'_>,
@@ -67,8 +82,12 @@ fn count_tokens(
 ) -> Result<Reply, Refused> {
     let body = json_body(call.body)?;
     let model = resolve(demo, named)?;
+    if let Some(encoded) = body.pointer("/input/invokeModel/body") {
+        let tokens = crate::anthropic::counted(demo, encoded, named, tweak)?;
+        return Ok(ok(&json!({"inputTokens": tokens})));
+    }
     let Some(inner) = body.pointer("/input/converse").filter(|inner| inner.is_object()) else {
-        return Err(check::bad("The input must hold a Converse request."));
+        return Err(check::bad("The input must hold a request to Converse or InvokeModel."));
     };
     check::top(inner)?;
     if let Fate::Fail(refused) = demo.fate(model) {
@@ -86,7 +105,7 @@ fn resolve<'m>(demo: &'m Demo, named: &'m str) -> Result<&'m str, Refused> {
 /// A bearer, or a signature of the pair that is configured as `ID:SECRET`.
 fn authenticate(demo: &Demo, call: &Call<'_>) -> Result<(), Refused> {
     let bearer = call.header("authorization").and_then(|value| value.strip_prefix("Bearer "));
-    if demo.key_is_good(bearer) || sign::is_good(call, &demo.options.keys) {
+    if demo.key_is_good(bearer) || sign::is_good(call, &demo.options.keys, "bedrock") {
         return Ok(());
     }
     let message = "The security token included in the request is invalid.";

@@ -6,8 +6,8 @@ use sha2::{Digest, Sha256};
 
 use crate::demo::Call;
 
-/// Whether the call is signed with one of these pairs, `ID:SECRET` each.
-pub(super) fn is_good(call: &Call<'_>, pairs: &[String]) -> bool {
+/// Whether the call is signed with one of these pairs, `ID:SECRET` each, for that service.
+pub(crate) fn is_good(call: &Call<'_>, pairs: &[String], service: &str) -> bool {
     let Some(header) = call.header("authorization") else { return false };
     let Some(rest) = header.strip_prefix("AWS4-HMAC-SHA256 ") else { return false };
     let part = |name: &str| {
@@ -18,7 +18,10 @@ pub(super) fn is_good(call: &Call<'_>, pairs: &[String]) -> bool {
     let secret = pairs.iter().find_map(|pair| pair.strip_prefix(id)?.strip_prefix(':'));
     let Some(secret) = secret else { return false };
     let steps: Vec<&str> = scope.split('/').collect();
-    let [day, _, "bedrock", "aws4_request"] = steps.as_slice() else { return false };
+    let [day, _, signed_for, "aws4_request"] = steps.as_slice() else { return false };
+    if *signed_for != service {
+        return false;
+    }
     let date = call.header("x-amz-date").unwrap_or_default();
     let names = part("SignedHeaders");
     let covers = |name: &str| names.split(';').any(|it| it == name);
@@ -89,11 +92,10 @@ mod tests {
             body: b"{\"messages\":[]}",
         };
         let pair = |secret: &str| vec![format!("AKIDEXAMPLE:{secret}")];
-        assert!(is_good(&call, &pair("wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY")));
-        assert!(!is_good(&call, &pair("another")));
-        assert!(!is_good(
-            &Call { body: b"{}", ..call },
-            &pair("wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY")
-        ));
+        let good = pair("wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY");
+        assert!(is_good(&call, &good, "bedrock"));
+        assert!(!is_good(&call, &good, "bedrock-mantle"));
+        assert!(!is_good(&call, &pair("another"), "bedrock"));
+        assert!(!is_good(&Call { body: b"{}", ..call }, &good, "bedrock"));
     }
 }

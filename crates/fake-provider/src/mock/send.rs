@@ -33,8 +33,9 @@ impl Outcome {
 /// An error with a status that a test asked for, in the shape of the route's dialect unless a body is given.
 pub(crate) fn told_error(request: &Request, status: u16, b: &Behaviour) -> Reply {
     let bedrock = request.path().starts_with("/model/");
-    let anthropic =
-        request.path().starts_with("/v1/messages") || request.header("anthropic-version").is_some();
+    let anthropic = request.path().starts_with("/v1/messages")
+        || request.path().contains("/publishers/anthropic/")
+        || request.header("anthropic-version").is_some();
     let refused = Refused::new(status, format!("status {status}, as told"));
     let headers = headers(request);
     let call = call(request, &headers);

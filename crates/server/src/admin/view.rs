@@ -147,7 +147,7 @@ pub(super) async fn providers(api: State) -> Json<Value> {
             "name": provider.name.as_str(),
             "type": preset.unwrap_or(provider.kind.as_str()),
             "base_url": config.map(|it| it.base_url.as_str()).filter(|url| !url.is_empty()),
-            "dialects": provider.dialects.iter().map(|(id, _)| id.as_str()).collect::<Vec<_>>(),
+            "dialects": provider.dialects.iter().map(|it| it.dialect.as_str()).collect::<Vec<_>>(),
             "models": snapshot.models_of(provider).len(),
             "credentials": credentials(provider),
             "offers": offers.remove(provider.name.as_str()).unwrap_or_default(),

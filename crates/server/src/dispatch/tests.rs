@@ -67,3 +67,44 @@ providers:
     let told = sent["max_tokens"].as_u64();
     assert_eq!((trial.bound().tokens.output, told), (Some(4_096), Some(4_096)));
 }
+
+const CLOUD: &str = "
+providers:
+  bedrock: {base_url: 'http://127.0.0.1:1', key: plain}
+  invoke: {type: bedrock, base_url: 'http://127.0.0.1:1', key: plain, dialects: [anthropic-messages]}
+  vertex: {base_url: 'http://127.0.0.1:1/publishers/anthropic', key: plain}
+";
+
+fn sent(client: DialectId, body: &'static str) -> (String, String) {
+    let call = Trial::new(CLOUD, client, body).call;
+    (call.path.into_owned(), String::from_utf8(call.body.to_vec()).unwrap())
+}
+
+/// Bedrock has Claude's own API beside Converse, and other makers' models that don't speak it.
+#[test]
+fn bedrock_is_asked_for_claude_as_claude_and_for_others_by_converse() {
+    let messages = DialectId::AnthropicMessages;
+    let body = r#"{"model":"bedrock/us.anthropic.claude-x","max_tokens":5,"messages":[{"role":"user","content":"hi"}]}"#;
+    let (path, claude) = sent(messages, body);
+    assert_eq!(path, "/model/us.anthropic.claude-x/invoke");
+    let rest = r#""max_tokens":5,"messages":[{"role":"user","content":"hi"}]}"#;
+    assert_eq!(claude, format!(r#"{{"anthropic_version":"bedrock-2023-05-31",{rest}"#));
+    let other = r#"{"model":"bedrock/amazon.nova-x","max_tokens":5,"messages":[{"role":"user","content":"hi"}]}"#;
+    assert_eq!(sent(messages, other).0, "/model/amazon.nova-x/converse");
+    let chat =
+        r#"{"model":"bedrock/us.anthropic.claude-x","messages":[{"role":"user","content":"hi"}]}"#;
+    assert_eq!(sent(DialectId::OpenaiChat, chat).0, "/model/us.anthropic.claude-x/converse");
+    // An inference profile of one's own does not say whose model it is: the user does.
+    let named = r#"{"model":"invoke/my-profile","max_tokens":5,"messages":[{"role":"user","content":"hi"}]}"#;
+    assert_eq!(sent(messages, named).0, "/model/my-profile/invoke");
+}
+
+#[test]
+fn a_translated_request_goes_into_the_envelope_too() {
+    let body = r#"{"model":"vertex/claude-x@20260101","stream":true,"messages":[{"role":"user","content":"hi"}]}"#;
+    let (path, body) = sent(DialectId::OpenaiChat, body);
+    assert_eq!(path, "/models/claude-x@20260101:streamRawPredict");
+    let body: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!(body["anthropic_version"], "vertex-2023-10-16");
+    assert_eq!((body.get("model"), &body["stream"]), (None, &Value::Bool(true)));
+}

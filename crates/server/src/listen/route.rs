@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 
 use dialect::{DialectId, PathFacts, StreamForm};
+use domain::Envelope;
 use http::{HeaderMap, HeaderValue, Method, header};
 
 /// Whose shape a route's requests and answers have, errors above all.
@@ -97,6 +98,8 @@ pub struct Route {
     pub action: Action,
     /// Whose shape it has.
     pub speaks: Speaks,
+    /// What is around its requests and answers.
+    pub envelope: Envelope,
     /// That the path asks for a stream, and in which form if the query says nothing.
     pub stream: Option<StreamForm>,
     /// Who may call it.
@@ -130,6 +133,7 @@ impl Verb {
     }
 }
 
+const NO_ENVELOPE: Envelope = Envelope::None;
 const OPENAI: Speaks = Speaks::One(DialectId::OpenaiChat);
 const RESPONSES: Speaks = Speaks::One(DialectId::OpenaiResponses);
 const ANTHROPIC: Speaks = Speaks::One(DialectId::AnthropicMessages);
@@ -145,6 +149,8 @@ const GOOGLE_PAGE: &[&str] = &["alt", "key", "pageSize", "pageToken", "queryBase
 const VERSION: &[&str] = &["api-version"];
 /// Anthropic's SDK marks its beta methods so.
 const BETA: &[&str] = &["beta"];
+/// Vertex takes what is Google's and what is Anthropic's.
+const GOOGLE_BETA: &[&str] = &["alt", "key", "beta"];
 /// Paging, as Anthropic's SDK asks for it.
 const PAGE: &[&str] = &["beta", "limit", "after_id", "before_id"];
 /// Paging as anybody asks for it.
@@ -173,7 +179,8 @@ const fn get(
     speaks: Speaks,
     queries: &'static [&'static str],
 ) -> Route {
-    Route { path, method: Verb::Get, action, speaks, stream: None, access: Access::Key, queries }
+    let (access, envelope) = (Access::Key, NO_ENVELOPE);
+    Route { path, method: Verb::Get, action, speaks, envelope, stream: None, access, queries }
 }
 
 const fn post(
@@ -182,7 +189,8 @@ const fn post(
     speaks: Speaks,
     queries: &'static [&'static str],
 ) -> Route {
-    Route { path, method: Verb::Post, action, speaks, stream: None, access: Access::Key, queries }
+    let (access, envelope) = (Access::Key, NO_ENVELOPE);
+    Route { path, method: Verb::Post, action, speaks, envelope, stream: None, access, queries }
 }
 
 /// A verb of Google's on a model, that answers at once.
@@ -199,7 +207,21 @@ const fn google_stream(path: &'static str) -> Route {
 /// The same where the path asks for a stream.
 const fn stream(path: &'static str, action: Action, speaks: Speaks) -> Route {
     let stream = Some(StreamForm::Events);
-    Route { path, method: Verb::Post, action, speaks, stream, access: Access::Key, queries: NONE }
+    Route { stream, ..post(path, action, speaks, NONE) }
+}
+
+/// A Claude body in a cloud's envelope.
+const fn claude(path: &'static str, envelope: Envelope, action: Action) -> Route {
+    let queries = match envelope {
+        Envelope::VertexRawPredict => GOOGLE_BETA,
+        Envelope::None | Envelope::BedrockInvoke => NONE,
+    };
+    Route { envelope, ..post(path, action, ANTHROPIC, queries) }
+}
+
+/// The same where the path asks for a stream.
+const fn claude_stream(path: &'static str, envelope: Envelope) -> Route {
+    Route { stream: Some(StreamForm::Events), ..claude(path, envelope, Action::Chat) }
 }
 
 const fn open(path: &'static str, action: Action) -> Route {
@@ -208,6 +230,7 @@ const fn open(path: &'static str, action: Action) -> Route {
         method: Verb::Get,
         action,
         speaks: OPENAI,
+        envelope: NO_ENVELOPE,
         stream: None,
         access: Access::Open,
         queries: NONE,
@@ -274,7 +297,24 @@ pub const ROUTES: &[Route] = &[
     post("/anthropic/v1/messages/count_tokens", Action::CountTokens, ANTHROPIC, BETA),
     post("/model/*/converse", Action::Chat, CONVERSE, NONE),
     stream("/model/*/converse-stream", Action::Chat, CONVERSE),
+    claude("/model/*/invoke", Envelope::BedrockInvoke, Action::Chat),
+    claude_stream("/model/*/invoke-with-response-stream", Envelope::BedrockInvoke),
+    // Of either: the body says which.
     post("/model/*/count-tokens", Action::CountTokens, CONVERSE, NONE),
+    claude(
+        "/v1/projects/*/locations/*/publishers/anthropic/models/*:rawPredict",
+        Envelope::VertexRawPredict,
+        Action::Chat,
+    ),
+    claude_stream(
+        "/v1/projects/*/locations/*/publishers/anthropic/models/*:streamRawPredict",
+        Envelope::VertexRawPredict,
+    ),
+    claude(
+        "/v1/projects/*/locations/*/publishers/anthropic/models/count-tokens:rawPredict",
+        Envelope::VertexRawPredict,
+        Action::CountTokens,
+    ),
     post("/openai/deployments/*/chat/completions", Action::Chat, OPENAI, VERSION),
     post("/openai/deployments/*/embeddings", Action::Embeddings, OPENAI, VERSION),
     post("/openai/responses", Action::Chat, RESPONSES, VERSION),
@@ -454,7 +494,10 @@ fn query_ok(query: &str, allowed: &[&str]) -> bool {
 
 /// Whose shape the refusal of a path has that no route serves.
 pub fn likely(path: &str) -> Speaks {
-    if path.contains("/messages") || path.starts_with("/anthropic") {
+    if path.contains("/messages")
+        || path.starts_with("/anthropic")
+        || path.contains("/publishers/anthropic/")
+    {
         ANTHROPIC
     } else if path.starts_with("/v1beta") || path.contains("/models/") && path.contains(':') {
         GEMINI

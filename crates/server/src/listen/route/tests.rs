@@ -1,6 +1,7 @@
 //! The table of paths (T-H5) and the keyless guard (U19).
 
 use dialect::{DialectId, StreamForm};
+use domain::Envelope;
 use http::{HeaderMap, HeaderValue, Method};
 
 use super::{Access, Action, NoRoute, ROUTES, Speaks, find, keyless_allowed};
@@ -70,6 +71,61 @@ fn ids_may_hold_slashes_and_are_decoded_once() {
     ] {
         assert!(seek(path).is_err(), "{path}");
     }
+}
+
+/// What boto3, AnthropicBedrock and AnthropicVertex (Python SDK 2.12) ask for.
+#[test]
+fn claude_is_found_in_the_clouds_envelopes() {
+    let vertex = "/v1/projects/p/locations/europe-west1/publishers/anthropic/models";
+    for (path, envelope, action, id, streams) in [
+        (
+            "/model/us.anthropic.x-v1%3A0/invoke",
+            Envelope::BedrockInvoke,
+            Action::Chat,
+            "us.anthropic.x-v1:0",
+            false,
+        ),
+        (
+            "/model/bedrock%2Fx/invoke-with-response-stream",
+            Envelope::BedrockInvoke,
+            Action::Chat,
+            "bedrock/x",
+            true,
+        ),
+        (
+            &format!("{vertex}/claude-x@20260101:rawPredict"),
+            Envelope::VertexRawPredict,
+            Action::Chat,
+            "claude-x@20260101",
+            false,
+        ),
+        (
+            &format!("{vertex}/claude-x%4020260101:streamRawPredict"),
+            Envelope::VertexRawPredict,
+            Action::Chat,
+            "claude-x@20260101",
+            true,
+        ),
+        (
+            &format!("{vertex}/count-tokens:rawPredict"),
+            Envelope::VertexRawPredict,
+            Action::CountTokens,
+            "europe-west1",
+            false,
+        ),
+    ] {
+        let found = find(&Method::POST, path, None).unwrap();
+        assert_eq!((found.route.envelope, found.route.action), (envelope, action), "{path}");
+        assert_eq!(found.route.speaks, Speaks::One(DialectId::AnthropicMessages), "{path}");
+        assert_eq!(
+            (found.id.as_deref(), found.route.stream.is_some()),
+            (Some(id), streams),
+            "{path}"
+        );
+    }
+    // A signature in the query would be in every log.
+    let signed = "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Signature=00";
+    assert_eq!(find(&Method::POST, "/model/m/invoke", Some(signed)), Err(NoRoute::Query));
 }
 
 /// Ways to write a character or a path so that somebody might take it for another.
@@ -178,10 +234,12 @@ fn no_disguise_of_a_path_reaches_a_route() {
             count += 1;
             match seek(&disguised) {
                 Err(_) => {}
-                // The one thing that is alike on purpose: `/v1/models/` and an id.
+                // What is alike on purpose: `/v1/models/` and an id, or `.../models/`, an id and a verb.
                 Ok((route, Some(id))) => {
+                    let is_model = ["models/*", "models/*:rawPredict"];
                     assert!(
-                        route.ends_with("models/*") && !id.contains("..") && !id.contains("//"),
+                        is_model.iter().any(|it| route.ends_with(it))
+                            && id.split('/').all(|it| !["", ".", ".."].contains(&it)),
                         "{disguised:?} gave {route} {id}"
                     );
                 }

@@ -1,0 +1,33 @@
+//! How the requests of a dialect travel where they do not stand alone. What that means on the wire is the `dialect`
+//! crate's; the catalog needs the words.
+
+/// What is put around a Messages request and its answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Envelope {
+    /// Nothing: model and stream in the body, version and betas in headers, as Anthropic itself has it.
+    #[default]
+    None,
+    /// Amazon Bedrock's InvokeModel: model and stream in the path, version and betas in the body, streams as frames,
+    /// errors as AWS says them.
+    BedrockInvoke,
+    /// Google Vertex AI's `rawPredict`: model and stream in the path, the version in the body.
+    VertexRawPredict,
+}
+
+impl Envelope {
+    const ALL: [Self; 3] = [Self::None, Self::BedrockInvoke, Self::VertexRawPredict];
+
+    /// The word in data files.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::BedrockInvoke => "bedrock-invoke",
+            Self::VertexRawPredict => "vertex-raw-predict",
+        }
+    }
+
+    /// The envelope of that word.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|it| it.as_str() == word)
+    }
+}
