@@ -17,6 +17,8 @@ pub enum AuthStyle {
     Header(&'static str),
     /// A key as a bearer, or else requests signed with a key pair (Signature Version 4).
     Aws,
+    /// A key as a bearer, or else requests signed with a user's signing key of Oracle Cloud.
+    Oci,
     /// No key; one that is configured is sent as a bearer.
     None,
 }
@@ -31,6 +33,7 @@ impl AuthStyle {
             Self::Bearer => "bearer",
             Self::Header(name) => name,
             Self::Aws => "aws",
+            Self::Oci => "oci",
             Self::None => "none",
         }
     }
@@ -40,6 +43,7 @@ impl AuthStyle {
         match word {
             "bearer" => Some(Self::Bearer),
             "aws" => Some(Self::Aws),
+            "oci" => Some(Self::Oci),
             "none" => Some(Self::None),
             name => Self::HEADERS.into_iter().find(|it| *it == name).map(Self::Header),
         }
@@ -49,7 +53,9 @@ impl AuthStyle {
     pub fn header(self, key: &str) -> (&'static str, String) {
         match self {
             Self::Header(name) => (name, key.to_owned()),
-            Self::Bearer | Self::Aws | Self::None => ("authorization", format!("Bearer {key}")),
+            Self::Bearer | Self::Aws | Self::Oci | Self::None => {
+                ("authorization", format!("Bearer {key}"))
+            }
         }
     }
 }

@@ -16,6 +16,7 @@ mod explain;
 mod ledger;
 mod load;
 mod model;
+mod oci;
 mod origin;
 mod overrides;
 mod presets;
@@ -44,9 +45,9 @@ pub use explain::{Explained, codes, data_plane, explain};
 pub use load::{Loaded, load};
 pub use model::{
     Auth, Aws, AwsKeys, AzureLogin, AzureProof, Capability, Circuit, Config, Content, Disconnect,
-    Durability, GoogleLogin, KeyPolicy, Ledger, LogFormat, Network, PriceOverride, Prices,
-    Provider, ProviderKind, RateLimit, Retries, RoledOffer, Routing, Secret, Server, ServerLimits,
-    Team, Telemetry, Timeouts, Tls, TokenSource, Tokens, Unpriced,
+    Durability, GoogleLogin, KeyPolicy, Ledger, LogFormat, Network, Oci, OciKey, PriceOverride,
+    Prices, Provider, ProviderKind, RateLimit, Retries, RoledOffer, Routing, Secret, Server,
+    ServerLimits, Team, Telemetry, Timeouts, Tls, TokenSource, Tokens, Unpriced,
 };
 pub use origin::{Leaf, Origin};
 pub use render::{render, to_json};
@@ -80,6 +81,8 @@ pub struct PresetFacts {
     pub key_required: bool,
     /// What requests signed with a key pair of AWS are signed for; none where they are not taken.
     pub aws: Option<String>,
+    /// Whether it takes requests signed as Oracle Cloud wants it.
+    pub oci: bool,
     /// Whose tokens it takes in a key's place.
     pub tokens: Option<catalog::Tokens>,
 }

@@ -196,6 +196,8 @@ pub struct Provider {
     pub tls_ca: Option<String>,
     /// How requests to it are signed, where it wants that and there is no other key.
     pub aws: Option<Aws>,
+    /// Who pays and how requests are signed at Oracle Cloud, where it is asked there without a key.
+    pub oci: Option<Oci>,
     /// How tokens for it are had, where it takes them and there is no key.
     pub tokens: Option<Tokens>,
 }
@@ -250,6 +252,40 @@ pub enum AzureProof {
     Secret(Secret),
     /// A token of another issuer that the application trusts, in a file that is replaced before it expires.
     File(String),
+}
+
+/// Access to Oracle Cloud.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Oci {
+    /// The OCID of the compartment that is billed.
+    pub compartment: String,
+    /// With what requests are signed.
+    pub key: OciKey,
+}
+
+/// Where a signing key of Oracle Cloud is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OciKey {
+    /// Named piece by piece.
+    Named {
+        /// The tenancy's OCID.
+        tenancy: String,
+        /// The user's OCID.
+        user: String,
+        /// `20:3b:97:...`.
+        fingerprint: String,
+        /// PEM.
+        private_key: Secret,
+    },
+    /// In the file that Oracle's own tools keep.
+    Profile {
+        /// Which profile.
+        name: String,
+        /// Which file.
+        path: String,
+        /// What `~` stands for in it.
+        home: String,
+    },
 }
 
 /// Signing for AWS.

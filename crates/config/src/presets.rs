@@ -29,9 +29,10 @@ fn of(preset: &Preset) -> PresetFacts {
         base_urls: preset.base_urls.iter().map(|(id, url)| (*id, url.to_string())).collect(),
         dialects: preset.dialects.clone(),
         key_variables: preset.key_env.iter().map(ToString::to_string).collect(),
-        key_required: !matches!(preset.auth, AuthStyle::None | AuthStyle::Aws)
+        key_required: !matches!(preset.auth, AuthStyle::None | AuthStyle::Aws | AuthStyle::Oci)
             && !preset.key_env.is_empty(),
         aws: (preset.auth == AuthStyle::Aws).then(|| preset.aws_service.to_string()),
+        oci: preset.auth == AuthStyle::Oci,
         tokens: preset.tokens.clone(),
     }
 }

@@ -6,7 +6,9 @@ use crate::check::{Problem, one_of};
 use crate::read::{Context, Section};
 use crate::spec::{Field, KeyForm, Kind, Scalar, defaulted, optional};
 use crate::tree::{Node, Place, Value};
-use crate::{PresetFacts, Provider, ProviderKind, Secret, Timeouts, aws, scalar, suggest, tokens};
+use crate::{
+    PresetFacts, Provider, ProviderKind, Secret, Timeouts, aws, oci, scalar, suggest, tokens,
+};
 
 /// `[openai, anthropic]`, or a mapping of names.
 pub(crate) const KIND: Kind = Kind::OneOf(&[
@@ -83,6 +85,11 @@ pub(crate) static FIELDS: &[Field] = &[
         "aws",
         "The key pair that requests to AWS are signed with. Without it, the usual variables and the usual file.",
         Kind::Section(aws::FIELDS),
+    ),
+    optional(
+        "oci",
+        "Who pays at Oracle Cloud, and the signing key. Without it, the usual variables and the usual file.",
+        Kind::Section(oci::FIELDS),
     ),
     optional(
         "google",
@@ -175,6 +182,7 @@ fn one(name: &str, place: &Place, node: &Node, cx: &mut Context<'_>) -> Option<P
     // `key: none` asks somebody who wants no credential, such as a proxy that adds its own.
     let keyless = keys.is_empty() && section.get("key").is_none();
     let tokens = tokens::read(name, place, section, &facts, keyless, cx);
+    let oci = oci::read(name, place, section, &facts, keyless, cx);
     let base_url = base_url?;
     let aws = aws::read(name, place, section, &facts, &base_url, keys.is_empty(), cx);
     Some(Provider {
@@ -198,6 +206,7 @@ fn one(name: &str, place: &Place, node: &Node, cx: &mut Context<'_>) -> Option<P
         layers: layers(section),
         tls_ca: section.section("tls", TLS).path("ca"),
         aws,
+        oci,
         tokens,
     })
 }
@@ -288,6 +297,7 @@ fn filled(url: &str, section: Section<'_>, cx: &Context<'_>) -> Result<String, V
     for (part, rest) in parts.filter_map(|part| part.split_once('}')) {
         let value = match part {
             "region" => aws::region(section, None, cx),
+            "oci_region" => oci::region(section, cx),
             _ => tokens::placeholder(part, section, cx),
         };
         match value {

@@ -29,6 +29,7 @@ impl Context<'_> {
             key_variables: Vec::new(),
             key_required: false,
             aws: None,
+            oci: false,
             tokens: None,
         };
         let all = DialectId::ALL.to_vec();

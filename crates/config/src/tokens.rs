@@ -106,6 +106,7 @@ pub(crate) fn missing(name: &str) -> Option<(&'static str, &'static str)> {
             "a Google Cloud project",
             "write `google: {project: my-project}`, or set GOOGLE_CLOUD_PROJECT",
         ),
+        "oci_region" => ("a region", "write `region: us-chicago-1`, or set OCI_REGION"),
         "location" => (
             "a location",
             "write `google: {location: europe-west4}` (or `eu`, `us`, `global`), or set GOOGLE_CLOUD_LOCATION",

@@ -1,15 +1,13 @@
 //! The client's side of a dialect that has none: whatever asks is told so.
 
-use bytes::Bytes;
 use domain::DialectId;
 use serde_json::json;
-use smallvec::SmallVec;
 
 use crate::exchange::StreamEvent;
 use crate::json::to_bytes;
 use crate::loss::Corner;
-use crate::registry::{StreamWriter, Tee};
-use crate::wire::{ClientError, FieldError, FirstEvent, Seen};
+use crate::registry::StreamWriter;
+use crate::wire::{ClientError, FieldError};
 
 /// The refusal of a request.
 pub(crate) fn refused(id: DialectId) -> FieldError {
@@ -24,24 +22,6 @@ pub(crate) fn render_error(error: &ClientError<'_>) -> Vec<u8> {
 /// No client's request, no field of it.
 pub(crate) fn spell(_corner: Corner) -> &'static str {
     ""
-}
-
-/// Lets an answer pass and has read nothing of it.
-#[derive(Debug)]
-pub(crate) struct Unread;
-
-impl Tee for Unread {
-    fn feed(&mut self, chunk: Bytes, out: &mut SmallVec<[Bytes; 2]>) {
-        out.push(chunk);
-    }
-
-    fn first(&self) -> FirstEvent {
-        FirstEvent::Pending
-    }
-
-    fn finish(&mut self) -> Seen {
-        Seen::default()
-    }
 }
 
 /// Writes nothing, and says so.

@@ -100,10 +100,8 @@ pub trait Dialect: Sync + Send {
         body.clone()
     }
 
-    /// A reader of the answer that passes.
-    fn tee(&self, _endpoint: Endpoint, _options: TeeOptions) -> Box<dyn Tee> {
-        Box::new(provider_only::Unread)
-    }
+    /// A reader of a provider's answer as it passes, translated or not.
+    fn tee(&self, endpoint: Endpoint, options: TeeOptions) -> Box<dyn Tee>;
 
     /// The body of an error that we make, in the shape this dialect's clients expect.
     fn render_error(&self, error: &ClientError<'_>) -> Vec<u8> {

@@ -14,6 +14,8 @@ use dialect::{
 use domain::{Endpoint, Envelope, ErrorClass, LossReport, RateHint, UnixMicros};
 use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use upstream::RsaError;
+use upstream::oci::OciKey;
 use upstream::sigv4::{self, AwsKeys, Scope, Signable};
 use upstream::tokens::TokenError;
 use upstream::{Outgoing, Target};
@@ -245,7 +247,7 @@ fn translate(
         max_output: call.max_output,
         quirks: &call.offer.quirks,
         anthropic_version: &provider.anthropic_version,
-        compartment: None,
+        compartment: provider.compartment.as_deref(),
         ask_usage: !call.offer.quirks.no_stream_options,
     };
     let written = if let Some(exchange) = &canonical.chat {
@@ -402,6 +404,16 @@ async fn credential(
         secret(headers, name, &text)?;
         return Ok(Shown::Token(token));
     }
+    if let Some(key) = &provider.oci_key {
+        let now = worker.gateway.now();
+        let signed = oci_signature(key, &Method::POST, target, &call.path, &call.body, now);
+        let signed =
+            signed.map_err(|why| Fault::silent(ErrorClass::Auth, false, why.to_string()))?;
+        for (name, value) in signed {
+            secret(headers, name, &value)?;
+        }
+        return Ok(Shown::Nothing);
+    }
     let Some(signing) = &provider.signing else { return Ok(Shown::Nothing) };
     let (shown, issued);
     let pair = match &signing.keys {
@@ -447,6 +459,25 @@ fn secret(headers: &mut HeaderMap, name: &'static str, text: &str) -> Result<(),
     value.set_sensitive(true);
     headers.insert(HeaderName::from_static(name), value);
     Ok(())
+}
+
+/// The same for Oracle Cloud.
+pub fn oci_signature(
+    key: &OciKey,
+    method: &Method,
+    target: &Target,
+    path: &str,
+    body: &[u8],
+    now: UnixMicros,
+) -> Result<Vec<(&'static str, String)>, RsaError> {
+    let whole = format!("{}{path}", target.base_path());
+    let request = upstream::oci::Signable {
+        method: method.as_str(),
+        target: &whole,
+        host: target.authority(),
+        body,
+    };
+    upstream::oci::sign(&request, key, now)
 }
 
 /// The headers that sign a request as it will be on the wire. What is not signed may be added beside them.

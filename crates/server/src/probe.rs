@@ -155,6 +155,14 @@ async fn shown(
     if let Some(tokens) = &provider.tokens {
         return Ok(vec![snapshot::bearer(&*tokens.get(pool).await?)]);
     }
+    if let Some(key) = &provider.oci_key {
+        let signed = dispatch::oci_signature(key, &Method::GET, target, path, b"", now);
+        let failed = |why: upstream::RsaError| TokenError {
+            class: ErrorClass::Auth,
+            message: why.to_string(),
+        };
+        return signed.map_err(failed);
+    }
     let Some(signing) = &provider.signing else { return Ok(Vec::new()) };
     let sign =
         |pair: &AwsKeys| dispatch::signature(signing, pair, &Method::GET, target, path, b"", now);

@@ -16,6 +16,7 @@ use policy::retry::RetryConfig;
 use policy::{HealthConfig, OfferIx};
 use smallvec::SmallVec;
 use telemetry::metrics::{Metrics, OfferMetrics};
+use upstream::oci::OciKey;
 use upstream::sigv4::AwsKeys;
 use upstream::tokens::{AwsLogin, Login, Tokens};
 use upstream::{Deadlines, KeyRing, Target, TargetOptions};
@@ -57,6 +58,10 @@ pub struct Provider {
     pub auth: AuthStyle,
     /// How requests are signed, where there is no key to send.
     pub signing: Option<Signing>,
+    /// The signing key of Oracle Cloud, where requests are signed with that.
+    pub oci_key: Option<OciKey>,
+    /// The compartment that pays at Oracle Cloud.
+    pub compartment: Option<String>,
     /// Whose tokens are sent, where there is no key.
     pub tokens: Option<Arc<Tokens<Login>>>,
     /// Headers added to every request.
@@ -436,6 +441,9 @@ pub fn provider(from: &config::Provider, catalog: &Catalog) -> Result<Provider, 
     let signing = from.aws.as_ref().map(signing).transpose();
     let signing =
         signing.map_err(|source| SnapshotError::Secret { provider: name.clone(), source })?;
+    let oci_key = from.oci.as_ref().map(|it| secrets::oci(&it.key)).transpose();
+    let oci_key =
+        oci_key.map_err(|source| SnapshotError::Secret { provider: name.clone(), source })?;
     let tokens = from.tokens.as_ref().map(secrets::tokens).transpose();
     let tokens =
         tokens.map_err(|source| SnapshotError::Secret { provider: name.clone(), source })?;
@@ -472,6 +480,8 @@ pub fn provider(from: &config::Provider, catalog: &Catalog) -> Result<Provider, 
         models: from.models.clone(),
         dialects,
         signing,
+        oci_key,
+        compartment: from.oci.as_ref().map(|it| it.compartment.clone()),
         tokens,
     })
 }
@@ -526,6 +536,9 @@ fn target(
     })
 }
 
+/// Where Oracle's endpoints in other vendors' dialects are told who pays; its own has a field for it.
+const COMPARTMENT: HeaderName = HeaderName::from_static("opc-compartment-id");
+
 fn headers(
     from: &config::Provider,
     preset: Option<&Preset>,
@@ -539,6 +552,10 @@ fn headers(
     for (header, value) in preset.iter().flat_map(|preset| &preset.headers) {
         let key = HeaderName::from_bytes(header.as_bytes()).map_err(|_| refused(header))?;
         map.insert(key, HeaderValue::from_str(value).map_err(|_| refused(header))?);
+    }
+    if let Some(oci) = &from.oci {
+        let value = HeaderValue::from_str(&oci.compartment);
+        map.insert(COMPARTMENT, value.map_err(|_| refused(COMPARTMENT.as_str()))?);
     }
     for (header, value) in &from.headers {
         let secret = secrets::read(value)

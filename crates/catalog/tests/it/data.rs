@@ -117,6 +117,8 @@ fn presets_are_whole_and_their_hosts_exist() {
         "meta-llama-api",
         "mistral",
         "nvidia-nim",
+        "oci",
+        "oci-openai",
         "ollama",
         "openai",
         "openai-compatible",

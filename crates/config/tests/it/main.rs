@@ -6,6 +6,7 @@ mod aws;
 mod examples;
 #[cfg(test)]
 mod facts;
+mod oci;
 #[cfg(test)]
 mod origins;
 #[cfg(test)]

@@ -27,6 +27,7 @@ impl Fake {
             "HOUSE_TOKEN",
             "GOOGLE_CREDENTIALS",
             "ENTRA_SECRET",
+            "OCI_PRIVATE_KEY",
         ];
         Self::with(&names.map(|name| (name, "x")))
     }
@@ -83,6 +84,7 @@ impl Presets for FewPresets {
             key_variables: vec![variable.into()],
             key_required: true,
             aws: None,
+            oci: false,
             tokens: None,
         })
     }

@@ -13,9 +13,9 @@ use std::borrow::Cow;
 use domain::{DialectId, Endpoint, Features, LossReport};
 
 use crate::exchange::{Answer, Exchange};
-use crate::registry::{Dialect, StreamReader, dialect};
+use crate::registry::{Dialect, StreamReader, Tee, dialect};
 use crate::wire::{
-    BadAnswer, FieldError, Headers, StreamForm, Target, UpstreamFault, UpstreamRequest,
+    BadAnswer, FieldError, Headers, StreamForm, Target, TeeOptions, UpstreamFault, UpstreamRequest,
 };
 
 mod cohere;
@@ -23,6 +23,7 @@ mod errors;
 mod generic;
 mod read_answer;
 mod stream_in;
+mod tee;
 mod words;
 mod write_request;
 
@@ -57,6 +58,10 @@ impl Dialect for OciChat {
     fn added_input(&self, features: Features) -> u64 {
         let of = |id| dialect(id).added_input(features);
         of(DialectId::OpenaiChat).max(of(DialectId::CohereChat))
+    }
+
+    fn tee(&self, _endpoint: Endpoint, options: TeeOptions) -> Box<dyn Tee> {
+        tee::tee(options)
     }
 
     fn is_own_error(&self, body: &[u8]) -> bool {

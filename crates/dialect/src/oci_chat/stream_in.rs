@@ -41,7 +41,7 @@ impl StreamReader for Reader {
 }
 
 #[derive(Debug, Default)]
-struct Pieces {
+pub(super) struct Pieces {
     chat: State,
     /// The calls of each choice so far: how many, and the id of the last as the host gave it.
     calls: BTreeMap<u64, (u64, Option<String>)>,
@@ -50,7 +50,21 @@ struct Pieces {
 }
 
 impl Pieces {
-    fn event(&mut self, data: &[u8], out: &mut Vec<StreamEvent>) -> Result<(), BadAnswer> {
+    /// Whether nothing more is read.
+    pub(super) fn is_over(&self) -> bool {
+        self.chat.over
+    }
+
+    /// Whether every choice has said why it ended.
+    pub(super) fn is_finished(&self) -> bool {
+        self.chat.is_finished()
+    }
+
+    pub(super) fn event(
+        &mut self,
+        data: &[u8],
+        out: &mut Vec<StreamEvent>,
+    ) -> Result<(), BadAnswer> {
         if data == b"[DONE]" {
             return Ok(());
         }

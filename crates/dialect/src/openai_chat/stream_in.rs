@@ -111,12 +111,17 @@ impl State {
 
     /// At the end that the protocol marks.
     pub(crate) fn done(&mut self, out: &mut Vec<StreamEvent>) -> Result<(), BadAnswer> {
-        if self.choices.is_empty() || self.choices.values().any(|choice| !choice.finished) {
+        if !self.is_finished() {
             return Err(BadAnswer::Cut);
         }
         self.over = true;
         out.push(StreamEvent::End);
         Ok(())
+    }
+
+    /// Whether every choice has said why it ended.
+    pub(crate) fn is_finished(&self) -> bool {
+        !self.choices.is_empty() && self.choices.values().all(|choice| choice.finished)
     }
 
     fn choice(&mut self, raw: &Value, out: &mut Vec<StreamEvent>) -> Result<(), BadAnswer> {

@@ -7,7 +7,7 @@ use domain::{Endpoint, Usage};
 use proptest::prelude::*;
 use smallvec::SmallVec;
 
-use crate::support::{ALL, cut, events, fixtures};
+use crate::support::{PROVIDERS, cut, events, fixtures};
 
 fn pass(mut tee: Box<dyn Tee>, pieces: &[&[u8]]) -> (Vec<u8>, FirstEvent, Seen) {
     let mut out: SmallVec<[Bytes; 2]> = SmallVec::new();
@@ -32,7 +32,7 @@ fn facts(seen: &Seen) -> impl PartialEq + std::fmt::Debug + use<> {
 
 fn streams() -> Vec<(DialectId, String, Vec<u8>)> {
     let of = |id| fixtures(id, "stream").into_iter().map(move |(name, bytes)| (id, name, bytes));
-    ALL.into_iter().flat_map(of).collect()
+    PROVIDERS.iter().copied().flat_map(of).collect()
 }
 
 proptest! {
@@ -77,7 +77,7 @@ proptest! {
         streamed: bool,
     ) {
         let mut bodies = streams();
-        for id in ALL {
+        for &id in PROVIDERS {
             bodies.extend(fixtures(id, "answer").into_iter().map(|(name, body)| (id, name, body)));
         }
         let count = bodies.len();
@@ -126,7 +126,7 @@ fn both_readers_see_the_same_answer() {
         });
         assert_eq!(seen.finish, finish, "{name}");
     }
-    for id in ALL {
+    for &id in PROVIDERS {
         for (name, body) in fixtures(id, "answer") {
             let (out, _, seen) =
                 pass(find(id).tee(Endpoint::Chat, TeeOptions::default()), &[&body]);
