@@ -9,6 +9,7 @@ pub(crate) mod explain;
 pub(crate) mod init;
 pub(crate) mod key;
 pub(crate) mod ledger;
+pub(crate) mod lint;
 pub(crate) mod maintain;
 pub(crate) mod man;
 pub(crate) mod model;

@@ -37,6 +37,7 @@ pub mod oci_chat;
 mod openai;
 pub mod openai_chat;
 pub mod openai_responses;
+pub mod portability;
 mod provider_only;
 pub mod quirks;
 pub mod reasoning;

@@ -324,7 +324,7 @@ impl Snapshot {
             provider: Arc::clone(provider),
             dialects: self.spoken(provider, model),
             prices,
-            quirks: offer_quirks(provider, model),
+            quirks: with_model(provider.quirks, provider.kind, model),
             max_output: facts.and_then(|it| it.max_output),
             max_input: facts.and_then(|it| it.max_input),
             shutdown: lifecycle.map(|it| it.shutdown.to_string()).filter(|day| !day.is_empty()),
@@ -339,15 +339,8 @@ impl Snapshot {
 
     /// The provider's dialects, as far as it speaks them with this model.
     fn spoken(&self, provider: &Provider, model: &str) -> SmallVec<[DialectId; 2]> {
-        let all = provider.dialects.iter().map(|it| it.dialect);
         let from = self.config.providers.iter().find(|it| it.name == provider.name);
-        let preset = from.and_then(|it| self.catalog.preset(it.preset.as_deref()?));
-        let Some(some) = preset.and_then(|preset| preset.spoken_with(model)) else {
-            return all.collect();
-        };
-        let spoken: SmallVec<_> = all.clone().filter(|id| some.contains(id)).collect();
-        // Whoever names other dialects in the configuration knows more than the catalog.
-        if spoken.is_empty() { all.collect() } else { spoken }
+        from.map(|from| dialects_of(from, &self.catalog, model)).unwrap_or_default()
     }
 
     /// The models a provider is known to serve: its own list, else the catalog's.
@@ -486,6 +479,28 @@ pub fn provider(from: &config::Provider, catalog: &Catalog) -> Result<Provider, 
     })
 }
 
+/// The dialects in which a provider may be asked for a model, the preferred one first.
+pub fn dialects_of(
+    from: &config::Provider,
+    catalog: &Catalog,
+    model: &str,
+) -> SmallVec<[DialectId; 2]> {
+    let preset = from.preset.as_deref().and_then(|preset| catalog.preset(preset));
+    let all = from.dialects.iter().copied();
+    let Some(some) = preset.and_then(|preset| preset.spoken_with(model)) else {
+        return all.collect();
+    };
+    let spoken: SmallVec<_> = all.clone().filter(|id| some.contains(id)).collect();
+    // Whoever names other dialects in the configuration knows more than the catalog.
+    if spoken.is_empty() { all.collect() } else { spoken }
+}
+
+/// The peculiarities of a model at a provider.
+pub fn quirks_of(from: &config::Provider, catalog: &Catalog, model: &str) -> Quirks {
+    let preset = from.preset.as_deref().and_then(|preset| catalog.preset(preset));
+    with_model(preset.map(quirks).unwrap_or_default(), from.kind, model)
+}
+
 fn signing(from: &config::Aws) -> Result<Signing, secrets::SecretError> {
     let config::Aws { region, service, keys } = from;
     Ok(Signing { region: region.clone(), service: service.clone(), keys: secrets::aws(keys)? })
@@ -568,9 +583,8 @@ fn headers(
     Ok(map)
 }
 
-fn offer_quirks(provider: &Provider, model: &str) -> Quirks {
-    let mut quirks = provider.quirks;
-    if provider.kind != ProviderKind::Demo {
+fn with_model(mut quirks: Quirks, kind: ProviderKind, model: &str) -> Quirks {
+    if kind != ProviderKind::Demo {
         for word in catalog::model_quirks(model) {
             quirks.set(word);
         }

@@ -297,6 +297,20 @@ fn life_line(life: &catalog::Lifecycle) -> String {
     line
 }
 
+/// A provider's nodes of a layer, bare.
+pub(crate) fn nodes(
+    provider: &config::Provider,
+    catalog: &catalog::Catalog,
+    layer: domain::Layer,
+) -> Vec<String> {
+    if let Some((_, nodes)) = provider.layers.iter().find(|(it, _)| *it == layer) {
+        return nodes.clone();
+    }
+    let known = provider.preset.as_deref().and_then(|name| catalog.provider_facts(name));
+    let facts = known.into_iter().flat_map(|facts| facts.layer(layer));
+    facts.map(|fact| fact.value.to_string()).collect()
+}
+
 /// Each layer's nodes: the configuration's word first, else the catalog's with grade.
 pub(crate) fn layers(
     provider: &config::Provider,

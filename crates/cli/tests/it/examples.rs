@@ -178,7 +178,8 @@ impl Scene {
         let place = if first { &elsewhere } else { &self.place };
         let (code, out, err) = self.bash(&line, place);
         // A machine may have findings.
-        let fine = code == 0 || code == 6 && line.starts_with("outrigger doctor");
+        let findings = ["outrigger doctor", "outrigger lint"];
+        let fine = code == 0 || code == 6 && findings.iter().any(|it| line.starts_with(it));
         assert!(fine, "{line}: {code}\n{out}{err}");
         if line.contains("--json") && !line.contains('>') && !line.contains('|') {
             serde_json::from_str::<Value>(&out).unwrap_or_else(|it| panic!("{line}: {it}: {out}"));

@@ -15,6 +15,8 @@ mod examples;
 #[cfg(test)]
 mod exits;
 #[cfg(test)]
+mod lint;
+#[cfg(test)]
 mod manners;
 #[cfg(test)]
 mod place;
