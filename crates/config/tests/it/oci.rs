@@ -7,7 +7,7 @@ use crate::surroundings::Fake;
 
 fn load_with(text: &str, env: &Fake) -> Result<config::Provider, Vec<String>> {
     config::load(text, "outrigger.yaml", env, catalog::builtin())
-        .map(|loaded| loaded.config.providers.into_iter().next().expect("one provider"))
+        .map(|loaded| loaded.config.providers[0].clone())
         .map_err(|problems| problems.iter().map(|it| it.message.clone()).collect())
 }
 
