@@ -7,9 +7,7 @@ pub(super) fn of(feature: Feature) -> &'static str {
     match feature {
         Feature::HostedTools => "give the model a function instead, run by the application",
         Feature::CustomTools => "use a function with one string field",
-        Feature::ServerState => {
-            "send the conversation with each request, or let the gateway keep it: `responses: {store: on}`"
-        }
+        Feature::ServerState => "send the conversation with each request",
         Feature::SignedReasoning => {
             "nothing, if sessions may end: reasoning of the past is left out when the vendor changes"
         }
