@@ -45,8 +45,13 @@ pub fn plan(
 ) -> Result<Plan, Failure> {
     let now = worker.gateway.now();
     let mut views: SmallVec<[OfferView; 4]> = SmallVec::new();
+    let mut unwritable: SmallVec<[Failure; 1]> = SmallVec::new();
     for (offer, role) in &resolved.offers {
-        let carries = carries(ask, offer, headers, canonical, resolved)?;
+        let carries = carries(ask, offer, headers, canonical, resolved);
+        let carries = carries.unwrap_or_else(|failure| {
+            unwritable.push(failure);
+            Features::NONE
+        });
         views.push(OfferView {
             role: *role,
             endpoints: endpoints(ask, offer),
@@ -55,6 +60,11 @@ pub fn plan(
             priced: admit::is_known(ask, admit::output_limit(ask, resolved, offer), offer, now),
             ..OfferView::unlimited(offer.ix)
         });
+    }
+    if unwritable.len() == views.len()
+        && let Some(failure) = unwritable.into_iter().next()
+    {
+        return Err(failure);
     }
     {
         let mut health = worker.gateway.health();
@@ -142,7 +152,8 @@ fn endpoints(ask: &Ask, offer: &Offer) -> u8 {
 }
 
 /// What reaches the offer without loss of meaning. Asked in earnest only where `on_loss` is `reject`: the request is
-/// written for the offer, and if anything was lost, the offer carries nothing of it.
+/// written for the offer, and if anything was lost, the offer carries nothing of it. An error where it can't be written:
+/// another offer may carry it; a mistake of the client's none will.
 fn carries(
     ask: &Ask,
     offer: &std::sync::Arc<Offer>,

@@ -32,7 +32,7 @@ pub(crate) struct Trial {
     cx: Cx,
     ask: Ask,
     resolved: Resolved,
-    planned: Plan,
+    pub(crate) planned: Plan,
     pub(crate) call: Call,
 }
 

@@ -1,5 +1,6 @@
 //! What is reserved is what the provider is held to.
 
+use policy::{Reason, Verdict};
 use serde_json::Value;
 
 use super::*;
@@ -107,4 +108,22 @@ fn a_translated_request_goes_into_the_envelope_too() {
     let body: Value = serde_json::from_str(&body).unwrap();
     assert_eq!(body["anthropic_version"], "vertex-2023-10-16");
     assert_eq!((body.get("model"), &body["stream"]), (None, &Value::Bool(true)));
+}
+
+#[test]
+fn an_offer_that_a_request_cannot_be_written_for_leaves_it_to_the_others() {
+    const STRICT: &str = "
+providers:
+  chat: {type: openai-compatible, base_url: 'http://127.0.0.1:1/v1', models: [some]}
+  converse: {type: bedrock, base_url: 'http://127.0.0.1:1', key: plain, models: [some]}
+capabilities:
+  see: {core: {offers: [chat/some, converse/some]}, on_loss: reject}
+";
+    // Converse takes no address of an image.
+    let body = r#"{"model":"see","messages":[{"role":"user","content":[
+        {"type":"image_url","image_url":{"url":"https://example.org/a.png"}}]}]}"#;
+    let trial = Trial::new(STRICT, DialectId::OpenaiChat, body);
+    let verdicts: Vec<_> =
+        trial.planned.explanation.candidates.iter().map(|it| it.verdict).collect();
+    assert!(matches!(verdicts.as_slice(), [Verdict::Taken(..), Verdict::Left(Reason::Lossy(_))]));
 }
