@@ -2,7 +2,7 @@
 
 import asyncio
 
-from client import ask, chat
+from client import ask, chat, messages
 from gateway import Gateway, Partner, finish
 
 PATH = "/computeMetadata/v1/instance/service-accounts/default/token"
@@ -13,7 +13,7 @@ providers:
   vertex:
     google: {{credentials: metadata}}
     base_url: "{root}/v1/projects/ada/locations/europe-west4"
-    models: [echo]
+    models: [echo, claude/echo]
   second: {{type: openai, base_url: "{second}", key: env:PARTNER_KEY, models: [echo]}}
 capabilities:
   use: [vertex/echo, second/echo]
@@ -44,6 +44,17 @@ async def main():
     served = await asyncio.gather(*(serve(f"burst {n}") for n in range(60)))
     if set(served) != {"vertex/echo"} or asked() != 1:
         faults.append(f"60 at once asked {asked()} times and were served by {set(served)}")
+
+    # Claude is asked below the same address, in its own dialect and with the same token.
+    path = "/v1/projects/ada/locations/europe-west4/publishers/anthropic/models/claude%2Fecho:"
+    ends = [(chat, False, b"to Claude"), (chat, True, b"[DONE]"), (messages, False, b"to Claude"), (messages, True, b"message_stop")]
+    for form, stream, end in ends:
+        answer = await ask(gateway.port, form("vertex/claude/echo", "to Claude", stream))
+        if answer.status != 200 or end not in answer.body:
+            faults.append(f"Claude, {form.__name__}, {stream}: HTTP {answer.status}: {answer.body[:300]}")
+    claude = [issuer.stats()["by_path"].get(path + verb, 0) for verb in ("rawPredict", "streamRawPredict")]
+    if claude != [2, 2] or asked() != 1:
+        faults.append(f"Claude was asked {claude} times, and {asked()} tokens were asked for")
 
     # A short life: renewed while requests go on, and none of them is refused.
     gateway.kill()

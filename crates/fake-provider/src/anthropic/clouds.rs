@@ -98,7 +98,8 @@ pub(crate) fn vertex(demo: &Demo, call: &Call<'_>, rest: &str, tweak: &Tweak) ->
         if (map.get("stream") == Some(&Value::Bool(true))) != stream {
             return Err(Refused::new(400, "stream: not what the path says"));
         }
-        answer(demo, &Value::Object(map), version, beta, model, tweak)
+        // A slash within a name comes encoded.
+        answer(demo, &Value::Object(map), version, beta, &model.replace("%2F", "/"), tweak)
     };
     serve().unwrap_or_else(|refused| error(&refused))
 }
