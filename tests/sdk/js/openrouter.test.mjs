@@ -24,6 +24,13 @@ test("chat", async () => {
   assert.equal(answer.usage.completionTokens, 5);
 });
 
+// Before the tests after which the provider is left alone for a moment: it would be told of that instead.
+onlySpent("a spent budget is a 402 and not retried", async () => {
+  const { mark, arrivals } = marked();
+  await failed(send("echo", user(mark), {}, connect(spentKey, { retryConfig })), 402);
+  assert.equal(await arrivals(), 0);
+});
+
 test("a limit ends in length", async () => {
   const { mark } = marked();
   const answer = await send("lorem", user(`90 ${mark}`), { maxCompletionTokens: 7 });
@@ -80,12 +87,6 @@ test("errors keep their status", async () => {
   await failed(send("status-500", user("x")), [500, 502]);
   await rule({ status: 429, retry_after_ms: 5 });
   await failed(send("echo", user(mark)), 429);
-});
-
-onlySpent("a spent budget is a 402 and not retried", async () => {
-  const { mark, arrivals } = marked();
-  await failed(send("echo", user(mark), {}, connect(spentKey, { retryConfig })), 402);
-  assert.equal(await arrivals(), 0);
 });
 
 test("an error in the stream is told", async () => {

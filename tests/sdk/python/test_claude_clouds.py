@@ -52,8 +52,8 @@ class BedrockSuite(Cloud, test_anthropic.AnthropicSuite):
 
     @unittest.skipUnless(SPENT_KEY, "no key with a spent budget given")
     def test_spent_budget(self):
-        # As AWS says that a quota is used up.
-        with self.assertRaises(anthropic.BadRequestError) as caught:
+        # By the name with which AWS says that a quota is used up, and with our own status.
+        with self.assertRaises(anthropic.PaymentRequiredError) as caught:
             self.connect(key=SPENT_KEY, retries=2).messages.create(**self.ask())
         name = caught.exception.response.headers["x-amzn-errortype"]
         self.assertEqual(name, "ServiceQuotaExceededException")
