@@ -17,9 +17,9 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 TABLE = os.path.join(HERE, "../../crates/server/src/listen/route.rs")
 # Routes that others have and we have not, or not to be asked so.
 ELSEWHERE = [
-    "/v1/batches", "/v1/files", "/v1/images/generations", "/v1/audio/speech", "/v1/audio/transcriptions", "/v1/realtime",
-    "/v1/completions", "/v1/moderations", "/v1/fine_tuning/jobs", "/v1/threads", "/v1/responses/compact", "/v1/messages/batches",
-    "/v1/complete", "/v1/rerank", "/v1/chat", "/v1/embed", "/v1/generate", "/api/chat", "/api/generate", "/openai/v1/batches",
+    "/v1/batches", "/v1/files", "/v1/images", "/v1/images/generate", "/v1/audio", "/v1/realtime", "/v1/rank", "/v2/moderations",
+    "/v1/completions", "/v1/fine_tuning/jobs", "/v1/threads", "/v1/responses/compact", "/v1/messages/batches",
+    "/v1/complete", "/rerank", "/v1/chat", "/v1/embed", "/v1/generate", "/api/chat", "/api/generate", "/openai/v1/batches",
     "/anthropic/v1/messages/batches", "/model/{}/invoke", "/model/{}/invoke-with-response-stream", "/v1beta/models/{}:predict",
     "/v1beta/models/{}:batchGenerateContent", "/v1/publishers/anthropic/models/{}:rawPredict", "/passthrough/v1/chat/completions",
     "/proxy/mock/v1/chat/completions", "/mock/v1/chat/completions", "/v1/providers/mock/chat/completions",
@@ -31,8 +31,9 @@ def routes():
     """(path with one place for a model or none, action) of each route that is asked by POST."""
     with open(TABLE) as f:
         table = f.read().split("pub const ROUTES", 1)[1].split("];", 1)[0]
-    found = re.findall(r'\b(?:post|google|google_stream|stream)\(\s*"([^"]+)",?\s*(?:Action::(\w+))?', table)
-    last = [(re.sub(r"\*(?=.*\*)", "p", path).replace("*", "{}"), action or "Chat") for path, action in found]
+    found = re.findall(r'\b(post|google|google_stream|stream|pass)\(\s*"([^"]+)",?\s*(?:Action::(\w+))?', table)
+    named = [(path, action or ("Pass" if kind == "pass" else "Chat")) for kind, path, action in found]
+    last = [(re.sub(r"\*(?=.*\*)", "p", path).replace("*", "{}"), action) for path, action in named]
     if len(last) < 20:
         raise SystemExit(f"only {len(last)} routes found in {TABLE}")
     return last
@@ -40,6 +41,8 @@ def routes():
 
 def body(path, action, model):
     """A plain question for a route."""
+    if action == "Pass":
+        return {"model": model, "prompt": "x", "input": "x", "voice": "alloy", "query": "x", "documents": ["x"]}
     if "/model/" in path or path.startswith("/model"):
         said = [{"role": "user", "content": [{"text": "x"}]}]
         return {"input": {"converse": {"messages": said}}} if action == "CountTokens" else {"messages": said}

@@ -37,7 +37,7 @@ pub fn converts(endpoint: Endpoint, client: DialectId, provider: DialectId) -> b
     match endpoint {
         Endpoint::Chat => true,
         Endpoint::Embeddings => embeds(client) && embeds(provider),
-        Endpoint::CountTokens | Endpoint::Models => false,
+        _ => false,
     }
 }
 

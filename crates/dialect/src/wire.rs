@@ -112,6 +112,8 @@ pub struct Peek {
     pub stream: bool,
     /// In which form.
     pub stream_form: StreamForm,
+    /// Whether the body is a form, not JSON: the model stands in it as plain text.
+    pub form: bool,
     /// Whether one thing is asked for where the dialect has another path for many (embeddings).
     pub single: bool,
     /// Whether usage is asked for in the stream.

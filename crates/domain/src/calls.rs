@@ -12,6 +12,22 @@ pub enum Endpoint {
     CountTokens = 2,
     /// List models.
     Models = 3,
+    /// Make images of a text.
+    ImageGeneration = 4,
+    /// Change images.
+    ImageEdit = 5,
+    /// Make images like one.
+    ImageVariation = 6,
+    /// Say a text aloud.
+    Speech = 7,
+    /// Write down what is said.
+    Transcription = 8,
+    /// Write down in English what is said.
+    Translation = 9,
+    /// Judge texts and images.
+    Moderation = 10,
+    /// Order documents by how well they answer a question.
+    Rerank = 11,
 }
 
 impl Endpoint {
@@ -22,14 +38,41 @@ impl Endpoint {
             Self::Embeddings => "embeddings",
             Self::CountTokens => "count_tokens",
             Self::Models => "models",
+            Self::ImageGeneration => "image_generation",
+            Self::ImageEdit => "image_edit",
+            Self::ImageVariation => "image_variation",
+            Self::Speech => "speech",
+            Self::Transcription => "transcription",
+            Self::Translation => "translation",
+            Self::Moderation => "moderation",
+            Self::Rerank => "rerank",
         }
+    }
+
+    /// Every operation, in the order of its code.
+    pub const ALL: &'static [Self] = &[
+        Self::Chat,
+        Self::Embeddings,
+        Self::CountTokens,
+        Self::Models,
+        Self::ImageGeneration,
+        Self::ImageEdit,
+        Self::ImageVariation,
+        Self::Speech,
+        Self::Transcription,
+        Self::Translation,
+        Self::Moderation,
+        Self::Rerank,
+    ];
+
+    /// Whether it is only passed on, between a client and a provider of one dialect, and never translated.
+    pub fn is_passed_on(self) -> bool {
+        self as u8 >= Self::ImageGeneration as u8
     }
 
     /// The inverse of the discriminant.
     pub fn from_code(code: u8) -> Option<Self> {
-        [Self::Chat, Self::Embeddings, Self::CountTokens, Self::Models]
-            .into_iter()
-            .find(|it| *it as u8 == code)
+        Self::ALL.iter().copied().find(|it| *it as u8 == code)
     }
 }
 

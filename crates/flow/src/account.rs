@@ -29,6 +29,8 @@ pub struct Evidence {
     /// Whether the answer comes in one piece, no stream: it is made before its first byte leaves, and nothing of it can
     /// be read until its last is here.
     pub whole: bool,
+    /// Whether nothing but the provider's word tells what an answer used: pictures and voices.
+    pub opaque: bool,
     /// Usage as the provider reported it, so far.
     pub usage: Option<Usage>,
     /// Bytes of text that the provider delivered, as far as they could be read.
@@ -64,7 +66,8 @@ pub fn estimate_tokens(bytes: u64) -> u64 {
 ///
 /// - Nothing was sent: nothing.
 /// - The provider reported usage and finished: that.
-/// - It finished without a word about usage: what passed through, `counted`.
+/// - It finished without a word about usage: what passed through, `counted`; where that tells nothing (a picture, a
+///   voice), the whole reservation, `bounded`.
 /// - It refused or failed with an error answer: nothing, `counted`; no provider here bills an error answer.
 /// - Its stream was cut in the middle, or the client left or another call failed while it ran: what was reported so far,
 ///   and what was delivered, `counted`.
@@ -92,6 +95,7 @@ fn charge(evidence: &Evidence) -> (Usage, UsageQuality) {
     match evidence.ended {
         Ended::Whole => match evidence.usage {
             Some(usage) => (usage, UsageQuality::Reported),
+            None if evidence.opaque => unseen(evidence),
             None => (counted(evidence), UsageQuality::Counted),
         },
         Ended::Failed(class) if !evidence.answered && !class.may_be_billed() => {
@@ -145,6 +149,7 @@ mod tests {
             sent: true,
             answered: true,
             whole: false,
+            opaque: false,
             usage: None,
             output_bytes: 40,
             received: 300,
@@ -166,6 +171,17 @@ mod tests {
         let verdict = verdict(&evidence(Ended::Whole));
         assert_eq!(verdict.quality, UsageQuality::Counted);
         assert_eq!((verdict.usage.input, verdict.usage.output), (100, 10));
+    }
+
+    #[test]
+    fn a_picture_without_a_word_about_its_usage_costs_what_was_reserved() {
+        let picture = Evidence { opaque: true, whole: true, ..evidence(Ended::Whole) };
+        let told = verdict(&picture);
+        assert_eq!(told.quality, UsageQuality::Bounded);
+        assert_eq!((told.usage.input, told.usage.output), (400, 1_000));
+        let unbounded = WorstCase { output: None, ..picture.worst };
+        let untold = verdict(&Evidence { worst: unbounded, ..picture });
+        assert_eq!((untold.quality, untold.outcome), (UsageQuality::Counted, OutcomeClass::Ok));
     }
 
     #[test]

@@ -27,7 +27,7 @@ pub struct OfferView {
     /// Whether it may be asked now; see [`crate::Health::view`].
     pub availability: Availability,
     /// The operations it serves: bit `1 << endpoint`.
-    pub endpoints: u8,
+    pub endpoints: u32,
     /// What it can do at all.
     pub can: Features,
     /// What reaches it without loss of meaning from the client's dialect; every bit, if that is its own; none, if
@@ -54,7 +54,7 @@ impl OfferView {
             ix,
             role: Role::Core,
             availability: Availability::Ready,
-            endpoints: u8::MAX,
+            endpoints: u32::MAX,
             can: Features::from_bits(u64::MAX),
             carries: Features::from_bits(u64::MAX),
             max_context: None,
@@ -231,7 +231,7 @@ fn fits(now: UnixMicros, offer: &OfferView, ask: &Ask<'_>) -> Result<(), Reason>
     {
         return Err(Reason::NotAllowed);
     }
-    if offer.endpoints & (1_u8 << (ask.endpoint as u8)) == 0 {
+    if offer.endpoints & (1_u32 << (ask.endpoint as u8)) == 0 {
         return Err(Reason::Endpoint);
     }
     if let Some(feature) = missing(ask.features, offer.can) {

@@ -165,6 +165,7 @@ fn endpoint(action: RouteAction) -> Endpoint {
         RouteAction::Chat => Endpoint::Chat,
         RouteAction::CountTokens => Endpoint::CountTokens,
         RouteAction::Embeddings => Endpoint::Embeddings,
+        RouteAction::Pass(endpoint) => endpoint,
         _ => Endpoint::Models,
     }
 }
@@ -455,7 +456,7 @@ async fn fly(
     };
     flight.head(&reply);
     planted::panic_at("answer", run.headers);
-    if run.ask.peek.stream && run.ask.endpoint == Endpoint::Chat {
+    if run.ask.is_streamed() {
         Box::pin(streamed(cx, run, flight, call, reply, total_at)).await
     } else {
         whole(cx, run, flight, call, reply, total_at).await
@@ -598,7 +599,13 @@ async fn streamed(
         form: run.ask.peek.stream_form,
         strip_usage_chunk: call.strip_usage,
     };
-    let tee = call.dialect.tee(Endpoint::Chat, options);
+    let tee = call.dialect.tee(run.ask.endpoint, options);
+    // One picture is one event.
+    let held_max = if run.ask.endpoint.is_passed_on() {
+        dialect::sse::EVENT_BYTES_MAX
+    } else {
+        FIRST_EVENT_BYTES_MAX
+    };
     let translation = run.canonical.chat.as_ref().filter(|_| call.translated).map(|exchange| {
         let request_id = cx.id.to_string();
         let context = AnswerContext {
@@ -632,7 +639,7 @@ async fn streamed(
                             raw: None,
                         };
                     }
-                    FirstEvent::Pending if held > FIRST_EVENT_BYTES_MAX => {
+                    FirstEvent::Pending if held > held_max => {
                         break Fault::silent(
                             ErrorClass::BadResponse,
                             true,

@@ -54,6 +54,10 @@ impl Bound {
 /// forwarded keeps the client's bytes, so the capability's limit would bound nothing: the model's own does, and the
 /// configuration's default is an assumption about a model of which nothing is known.
 pub fn output_limit(ask: &Ask, resolved: &Resolved, offer: &Offer) -> Option<u64> {
+    if ask.endpoint.is_passed_on() {
+        // What is assumed of answers in text says nothing about pictures and voices.
+        return ask.peek.limits.max_output.or(offer.max_output);
+    }
     let forwarded = dispatch::written_in(ask, offer) == Some(ask.client.id());
     let written = if forwarded { None } else { resolved.max_output };
     let least = [written, offer.max_output].into_iter().flatten().min();
@@ -77,6 +81,7 @@ pub fn bound(
         }
         // Counting is free at every provider that offers it.
         Endpoint::CountTokens | Endpoint::Models => WorstCase { input: 0, output: Some(0) },
+        _ => passed_tokens(&ask.peek, offer, max_output),
     };
     let sheet = offer.price_at(now);
     let span =
@@ -102,6 +107,10 @@ pub fn is_known(ask: &Ask, max_output: Option<u64>, offer: &Offer, now: UnixMicr
             offer.price_at(now).is_some_and(|sheet| bounded || free(sheet))
         }
         Endpoint::CountTokens | Endpoint::Models => true,
+        _ => {
+            let bounded = passed_tokens(&ask.peek, offer, max_output).output.is_some();
+            offer.price_at(now).is_some_and(|sheet| bounded || free(sheet))
+        }
     }
 }
 
@@ -111,7 +120,7 @@ pub fn is_known_of_chat(max_output: Option<u64>, offer: &Offer, now: UnixMicros)
 }
 
 /// Whether nothing costs anything, so that no bound is needed.
-fn free(sheet: &PriceSheet) -> bool {
+pub fn free(sheet: &PriceSheet) -> bool {
     let tiers = sheet.tiers.iter().map(|tier| &tier.rates);
     std::iter::once(&sheet.rates).chain(tiers).all(|rates| {
         let others = [
@@ -142,6 +151,23 @@ fn chat_tokens(ask: &Ask, offer: &Offer, max_output: Option<u64>) -> WorstCase {
         input: input.tokens.saturating_mul(answers),
         // Without a bound of the input there is none of the whole.
         output: max_output.filter(|_| input.bounded).map(|tokens| tokens.saturating_mul(answers)),
+    }
+}
+
+/// What is passed on: text by its bytes, sound by its length, pictures by the rule of the model or its context.
+fn passed_tokens(peek: &Peek, offer: &Offer, max_output: Option<u64>) -> WorstCase {
+    let model = offer.id.model().as_str();
+    let ruled = !has_images(peek) || catalog::image_rule(model).is_some();
+    let seen = if ruled {
+        input_tokens(peek, 0, model, offer.max_input)
+    } else {
+        let text = peek.text_bytes.saturating_add(peek.audio_bytes / AUDIO_BYTES_PER_TOKEN);
+        Input { tokens: offer.max_input.unwrap_or(text), bounded: offer.max_input.is_some() }
+    };
+    let answers = u64::from(peek.limits.answers.max(1));
+    WorstCase {
+        input: seen.tokens,
+        output: max_output.filter(|_| seen.bounded).map(|tokens| tokens.saturating_mul(answers)),
     }
 }
 

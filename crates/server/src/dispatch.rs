@@ -129,7 +129,7 @@ pub fn asked_in(ask: &Ask, offer: &Offer) -> DialectId {
     let client = ask.client.id();
     match ask.endpoint {
         Endpoint::Chat => offer.quirks.dialect_for(client, ask.peek.features),
-        Endpoint::Embeddings | Endpoint::CountTokens | Endpoint::Models => client,
+        _ => client,
     }
 }
 
@@ -225,6 +225,10 @@ fn forward(call: &mut Call, ask: &Ask, client_headers: &HeaderMap) {
     call.strip_usage = asks_usage;
     call.body = ask.client.forward(&ask.body, &ask.peek, &edits);
     call.headers = allowed::to_provider(call.dialect.forwarded_headers(), client_headers);
+    if let Some(kind) = client_headers.get(CONTENT_TYPE).filter(|_| ask.peek.form) {
+        // It holds the boundary.
+        call.headers.insert(CONTENT_TYPE, kind.clone());
+    }
     if let Some((name, value)) = call.dialect.version_header(&call.offer.provider.anthropic_version)
         && !call.headers.contains_key(name)
     {
@@ -279,7 +283,9 @@ fn own_headers(call: &mut Call, ask: &Ask, client_headers: &HeaderMap) {
     for (name, value) in &call.offer.provider.headers {
         call.headers.insert(name.clone(), value.clone());
     }
-    let accept = if ask.peek.stream {
+    let accept = if ask.endpoint.is_passed_on() {
+        HeaderValue::from_static("*/*")
+    } else if ask.peek.stream {
         let usual = || call.dialect.stream_media_type(form(ask, call.dialect.id()));
         let media = envelope::stream_media_type(call.envelope).unwrap_or_else(usual);
         HeaderValue::from_static(media.split(';').next().unwrap_or(media))

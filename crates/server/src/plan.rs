@@ -147,8 +147,8 @@ pub fn credentials(offer: &Offer, now: UnixMicros) -> Option<Availability> {
 }
 
 /// What can't be translated is served in the client's own dialect only.
-fn endpoints(ask: &Ask, offer: &Offer) -> u8 {
-    if dispatch::written_in(ask, offer).is_some() { u8::MAX } else { 0 }
+fn endpoints(ask: &Ask, offer: &Offer) -> u32 {
+    if dispatch::written_in(ask, offer).is_some() { u32::MAX } else { 0 }
 }
 
 /// What reaches the offer without loss of meaning. Asked in earnest only where `on_loss` is `reject`: the request is

@@ -70,8 +70,10 @@ pub fn read(
     headers: &HeaderMap,
     path: PathFacts<'_>,
 ) -> Result<Ask, Failure> {
-    gate::scan(&body, gate::GateLimits::default()).map_err(|error| refused(&error))?;
     let view = HeaderView(headers);
+    if !(endpoint.is_passed_on() && dialect::is_form(&view)) {
+        gate::scan(&body, gate::GateLimits::default()).map_err(|error| refused(&error))?;
+    }
     let request = Incoming { body: &body, headers: &view, path };
     let peek = client.peek(endpoint, &request).map_err(bad_field)?;
     if peek.model.is_empty() {
@@ -82,6 +84,11 @@ pub fn read(
 }
 
 impl Ask {
+    /// Whether the answer goes to the client as it comes.
+    pub fn is_streamed(&self) -> bool {
+        self.peek.stream && (self.endpoint == Endpoint::Chat || self.endpoint.is_passed_on())
+    }
+
     /// The request as its dialect reads it.
     pub fn incoming<'a>(&'a self, headers: &'a HeaderView<'a>) -> Incoming<'a> {
         let stream = self.peek.stream.then_some(self.peek.stream_form);

@@ -12,6 +12,7 @@ use catalog::PriceSheet;
 use dialect::Seen;
 use domain::{
     AppName, Endpoint, ErrorClass, Money, OutcomeClass, RateHint, RequestId, UnixMicros, Usage,
+    UsageQuality,
 };
 use flow::{Attempt, Ended, Evidence, Verdict, Why};
 use ledger::{Amount, AttemptKey, Intent, Marks, Record, Settlement};
@@ -102,6 +103,8 @@ pub struct Flight {
     first_byte_at: Option<UnixMicros>,
     /// Whether the answer comes in one piece, no stream.
     whole: bool,
+    /// Whether nothing but the provider's word tells what an answer used: pictures and voices.
+    opaque: bool,
     /// Bytes of the answer so far.
     received: u64,
     /// What was read of an answer that broke off.
@@ -194,6 +197,7 @@ impl Flight {
             dispatched_at: None,
             first_byte_at: None,
             whole: facts.ask.endpoint != Endpoint::Chat || !facts.ask.peek.stream,
+            opaque: facts.ask.endpoint.is_passed_on(),
             received: 0,
             seen: None,
             status: 0,
@@ -274,8 +278,17 @@ impl Flight {
 
     /// What the answer costs by the price in force now; `None` when no price is known.
     pub fn cost_of(&self, seen: &Seen) -> Option<Money> {
-        let usage = self.verdict(Ended::Whole, seen, true).usage;
-        self.price().and_then(|sheet| sheet.cost(&usage).ok())
+        let verdict = self.verdict(Ended::Whole, seen, true);
+        self.priced(&verdict)
+    }
+
+    /// What was used, at the price in force. What was counted of pictures and voices is no measure of their cost: only
+    /// where nothing costs anything it is known.
+    fn priced(&self, verdict: &Verdict) -> Option<Money> {
+        let sheet = self.price()?;
+        let known = !self.opaque || verdict.quality != UsageQuality::Counted;
+        let known = known || verdict.usage.is_zero() || admit::free(sheet);
+        sheet.cost(&verdict.usage).ok().filter(|_| known)
     }
 
     /// Closes the account of an attempt that reached the client, wholly or in part.
@@ -345,6 +358,7 @@ impl Flight {
             sent,
             answered: self.first_byte_at.is_some() && !refused,
             whole: self.whole,
+            opaque: self.opaque,
             usage: seen.usage,
             output_bytes: seen.output_bytes,
             received: self.received,
@@ -362,7 +376,7 @@ impl Flight {
         let verdict = self.verdict(ended, seen, sent);
         let sheet = self.price();
         let price_version = sheet.map(admit::version);
-        let cost = sheet.and_then(|sheet| sheet.cost(&verdict.usage).ok());
+        let cost = self.priced(&verdict);
         let cost = if verdict.usage.is_zero() { cost.or(Some(Money::ZERO)) } else { cost };
         let tier = sheet.map_or(0, |sheet| tier(sheet, &verdict.usage));
         let charged = Amount {

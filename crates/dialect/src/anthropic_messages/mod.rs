@@ -52,7 +52,7 @@ impl Dialect for AnthropicMessages {
             Endpoint::Chat => "/messages",
             Endpoint::Embeddings => "/embeddings",
             Endpoint::CountTokens => "/messages/count_tokens",
-            Endpoint::Models => "/models",
+            _ => "/models",
         })
     }
 
@@ -80,7 +80,7 @@ impl Dialect for AnthropicMessages {
     fn tee(&self, endpoint: Endpoint, options: TeeOptions) -> Box<dyn Tee> {
         match endpoint {
             Endpoint::CountTokens => count_tokens::tee::<InputTokens>(),
-            Endpoint::Chat | Endpoint::Embeddings | Endpoint::Models => tee::tee(options),
+            _ => tee::tee(options),
         }
     }
 

@@ -57,12 +57,12 @@ impl Dialect for BedrockConverse {
         stream: Option<StreamForm>,
     ) -> Cow<'static, str> {
         let action = match (endpoint, stream) {
-            // AWS lists models at another host, and has no embeddings here.
-            (Endpoint::Models, _) => return Cow::Borrowed("/foundation-models"),
             (Endpoint::CountTokens, _) => "count-tokens",
             (Endpoint::Embeddings, _) => "invoke",
             (Endpoint::Chat, Some(_)) => "converse-stream",
             (Endpoint::Chat, None) => "converse",
+            // AWS lists models at another host, and has nothing else here.
+            _ => return Cow::Borrowed("/foundation-models"),
         };
         Cow::Owned(format!("/model/{}/{action}", encoded(model)))
     }
@@ -74,7 +74,7 @@ impl Dialect for BedrockConverse {
     fn peek(&self, endpoint: Endpoint, request: &Incoming<'_>) -> Result<Peek, FieldError> {
         match endpoint {
             Endpoint::CountTokens => count_tokens::peek(request),
-            Endpoint::Chat | Endpoint::Embeddings | Endpoint::Models => peek::peek(request),
+            _ => peek::peek(request),
         }
     }
 
@@ -91,7 +91,7 @@ impl Dialect for BedrockConverse {
     fn tee(&self, endpoint: Endpoint, options: TeeOptions) -> Box<dyn Tee> {
         match endpoint {
             Endpoint::CountTokens => crate::count_tokens::tee::<count_tokens::InputTokens>(),
-            Endpoint::Chat | Endpoint::Embeddings | Endpoint::Models => tee::tee(options),
+            _ => tee::tee(options),
         }
     }
 

@@ -60,6 +60,7 @@ impl Dialect for CohereChat {
             Endpoint::Embeddings => "/embed",
             Endpoint::CountTokens => "/tokenize",
             Endpoint::Models => "/models",
+            passed => return Cow::Borrowed(crate::passed::path(passed)),
         })
     }
 
@@ -71,6 +72,7 @@ impl Dialect for CohereChat {
         match endpoint {
             Endpoint::Embeddings => embeddings::peek(request),
             Endpoint::Chat | Endpoint::CountTokens | Endpoint::Models => peek::peek(request),
+            passed => crate::passed::peek(passed, request),
         }
     }
 
@@ -80,6 +82,9 @@ impl Dialect for CohereChat {
     }
 
     fn forward(&self, body: &Bytes, peek: &Peek, edits: &Edits<'_>) -> Bytes {
+        if peek.form {
+            return crate::passed::forward_form(body, peek, edits);
+        }
         peek::forward(body, peek, edits)
     }
 
@@ -87,6 +92,7 @@ impl Dialect for CohereChat {
         match endpoint {
             Endpoint::Embeddings => embeddings::tee(),
             Endpoint::Chat | Endpoint::CountTokens | Endpoint::Models => tee::tee(options),
+            passed => crate::passed::tee(passed, options),
         }
     }
 

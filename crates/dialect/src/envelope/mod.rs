@@ -106,7 +106,8 @@ pub fn path(envelope: Envelope, endpoint: Endpoint, model: &str, stream: bool) -
         (Envelope::VertexRawPredict, Endpoint::CountTokens) => {
             Some(format!("/models/{VERTEX_COUNTER}:rawPredict"))
         }
-        (_, Endpoint::Embeddings | Endpoint::Models) | (Envelope::None, _) => None,
+        // Nothing else travels in an envelope.
+        _ => None,
     }
 }
 

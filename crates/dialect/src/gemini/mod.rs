@@ -60,12 +60,12 @@ impl Dialect for Gemini {
         stream: Option<StreamForm>,
     ) -> Cow<'static, str> {
         let verb = match (endpoint, stream) {
-            (Endpoint::Models, _) => return Cow::Borrowed("/models"),
             (Endpoint::Chat, None) => "generateContent",
             (Endpoint::Chat, Some(StreamForm::Events)) => "streamGenerateContent?alt=sse",
             (Endpoint::Chat, Some(StreamForm::Array)) => "streamGenerateContent",
             (Endpoint::CountTokens, _) => "countTokens",
             (Endpoint::Embeddings, _) => "batchEmbedContents",
+            _ => return Cow::Borrowed("/models"),
         };
         Cow::Owned(format!("/models/{}:{verb}", escaped(model)))
     }
@@ -87,7 +87,7 @@ impl Dialect for Gemini {
     fn peek(&self, endpoint: Endpoint, request: &Incoming<'_>) -> Result<Peek, FieldError> {
         match endpoint {
             Endpoint::Embeddings => embeddings::peek(request),
-            Endpoint::Chat | Endpoint::CountTokens | Endpoint::Models => peek::peek(request),
+            _ => peek::peek(request),
         }
     }
 
@@ -104,7 +104,7 @@ impl Dialect for Gemini {
         match endpoint {
             Endpoint::Embeddings => embeddings::tee(),
             Endpoint::CountTokens => crate::count_tokens::tee::<count_tokens::TotalTokens>(),
-            Endpoint::Chat | Endpoint::Models => tee::tee(options),
+            _ => tee::tee(options),
         }
     }
 

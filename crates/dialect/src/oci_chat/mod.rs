@@ -50,7 +50,7 @@ impl Dialect for OciChat {
         Cow::Borrowed(match endpoint {
             Endpoint::Chat | Endpoint::CountTokens => "/actions/chat",
             Endpoint::Embeddings => "/actions/embedText",
-            Endpoint::Models => "/models",
+            _ => "/models",
         })
     }
 

@@ -53,6 +53,7 @@ impl Dialect for OpenaiChat {
             Endpoint::Embeddings => "/embeddings",
             Endpoint::CountTokens => "/messages/count_tokens",
             Endpoint::Models => "/models",
+            passed => return Cow::Borrowed(crate::passed::path(passed)),
         })
     }
 
@@ -68,6 +69,7 @@ impl Dialect for OpenaiChat {
         match endpoint {
             Endpoint::Embeddings => embeddings::peek(request),
             Endpoint::Chat | Endpoint::CountTokens | Endpoint::Models => peek::peek(request),
+            passed => crate::passed::peek(passed, request),
         }
     }
 
@@ -77,6 +79,9 @@ impl Dialect for OpenaiChat {
     }
 
     fn forward(&self, body: &Bytes, peek: &Peek, edits: &Edits<'_>) -> Bytes {
+        if peek.form {
+            return crate::passed::forward_form(body, peek, edits);
+        }
         peek::forward(body, peek, edits)
     }
 
@@ -84,6 +89,7 @@ impl Dialect for OpenaiChat {
         match endpoint {
             Endpoint::Embeddings => embeddings::tee(),
             Endpoint::Chat | Endpoint::CountTokens | Endpoint::Models => tee::tee(options),
+            passed => crate::passed::tee(passed, options),
         }
     }
 

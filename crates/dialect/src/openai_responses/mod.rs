@@ -67,7 +67,7 @@ impl Dialect for OpenaiResponses {
             Endpoint::Chat => "/responses",
             Endpoint::Embeddings => "/embeddings",
             Endpoint::CountTokens => "/responses/input_tokens",
-            Endpoint::Models => "/models",
+            _ => "/models",
         })
     }
 
@@ -91,7 +91,7 @@ impl Dialect for OpenaiResponses {
     fn tee(&self, endpoint: Endpoint, options: TeeOptions) -> Box<dyn Tee> {
         match endpoint {
             Endpoint::CountTokens => count_tokens::tee::<InputTokens>(),
-            Endpoint::Chat | Endpoint::Embeddings | Endpoint::Models => tee::tee(options),
+            _ => tee::tee(options),
         }
     }
 

@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 
 use dialect::{DialectId, PathFacts, StreamForm};
-use domain::Envelope;
+use domain::{Endpoint, Envelope};
 use http::{HeaderMap, HeaderValue, Method, header};
 
 /// Whose shape a route's requests and answers have, errors above all.
@@ -73,6 +73,8 @@ pub enum Action {
     CountTokens,
     /// Embed.
     Embeddings,
+    /// Pass on to a provider of the route's dialect.
+    Pass(Endpoint),
     /// List models.
     Models,
     /// One model; the id is in [`Match::id`].
@@ -193,6 +195,10 @@ const fn post(
     Route { path, method: Verb::Post, action, speaks, envelope, stream: None, access, queries }
 }
 
+const fn pass(path: &'static str, endpoint: Endpoint) -> Route {
+    post(path, Action::Pass(endpoint), OPENAI, NONE)
+}
+
 /// A verb of Google's on a model, that answers at once.
 const fn google(path: &'static str, action: Action) -> Route {
     post(path, action, GEMINI, GOOGLE)
@@ -247,6 +253,15 @@ pub const ROUTES: &[Route] = &[
     post("/v1/messages/count_tokens", Action::CountTokens, ANTHROPIC, BETA),
     post("/v2/chat", Action::Chat, COHERE, NONE),
     post("/v2/embed", Action::Embeddings, COHERE, NONE),
+    pass("/v1/images/generations", Endpoint::ImageGeneration),
+    pass("/v1/images/edits", Endpoint::ImageEdit),
+    pass("/v1/images/variations", Endpoint::ImageVariation),
+    pass("/v1/audio/speech", Endpoint::Speech),
+    pass("/v1/audio/transcriptions", Endpoint::Transcription),
+    pass("/v1/audio/translations", Endpoint::Translation),
+    pass("/v1/moderations", Endpoint::Moderation),
+    pass("/v1/rerank", Endpoint::Rerank),
+    post("/v2/rerank", Action::Pass(Endpoint::Rerank), COHERE, NONE),
     get("/v1/models", Action::Models, Speaks::ByHeaders, ANY_PAGE),
     get("/v1/models/*", Action::Model, Speaks::ByHeaders, ANY_MODEL),
     google("/v1beta/models/*:generateContent", Action::Chat),
@@ -290,6 +305,11 @@ pub const ROUTES: &[Route] = &[
     post("/openai/v1/responses", Action::Chat, RESPONSES, NONE),
     post("/openai/v1/responses/input_tokens", Action::CountTokens, RESPONSES, NONE),
     post("/openai/v1/embeddings", Action::Embeddings, OPENAI, NONE),
+    pass("/openai/v1/images/generations", Endpoint::ImageGeneration),
+    pass("/openai/v1/images/edits", Endpoint::ImageEdit),
+    pass("/openai/v1/audio/speech", Endpoint::Speech),
+    pass("/openai/v1/audio/transcriptions", Endpoint::Transcription),
+    pass("/openai/v1/audio/translations", Endpoint::Translation),
     get("/openai/v1/models", Action::Models, OPENAI, NONE),
     get("/openai/v1/models/*", Action::Model, OPENAI, NONE),
     get("/openai/v1/outrigger/requests/*", Action::RequestInfo, OPENAI, NONE),
