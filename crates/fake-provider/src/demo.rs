@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::ask::Refused;
+use crate::kept::Kept;
 use crate::lorem;
 use crate::model;
 use crate::tweak::Tweak;
@@ -13,7 +14,7 @@ use crate::tweak::Tweak;
 /// A request to the fake partner.
 #[derive(Debug, Clone, Copy)]
 pub struct Call<'a> {
-    /// `GET` or `POST`.
+    /// `GET`, `POST` or `DELETE`.
     pub method: &'a str,
     /// Path with or without query, below the host: `/v1/messages?beta=true`.
     pub path: &'a str,
@@ -95,11 +96,13 @@ impl Default for DemoOptions {
 }
 
 /// The fake partner. Reads no clock, no environment, no random source. The same call gives the same answer,
-/// but for the model `flaky`, whose n-th call has the n-th fate of a seeded sequence.
+/// but for the model `flaky`, whose n-th call has the n-th fate of a seeded sequence, and for files and batches,
+/// which are what earlier calls made of them.
 #[derive(Debug, Default)]
 pub struct Demo {
     pub(crate) options: DemoOptions,
     flaky_calls: AtomicU64,
+    pub(crate) kept: Kept,
 }
 
 /// What happens to a call before it is answered.
@@ -113,7 +116,7 @@ pub(crate) enum Fate {
 impl Demo {
     /// A partner with these settings.
     pub fn new(options: DemoOptions) -> Self {
-        Demo { options, flaky_calls: AtomicU64::new(0) }
+        Demo { options, ..Demo::default() }
     }
 
     /// Answers a call.
@@ -127,6 +130,9 @@ impl Demo {
         let anthropic = call.header("anthropic-version").is_some();
         if crate::gemini::is_meant(call) {
             return crate::gemini::respond(self, call, tweak);
+        }
+        if crate::kept::is_meant(path) {
+            return crate::kept::respond(self, call, tweak);
         }
         match (call.method, path) {
             ("POST", "/v1/chat/completions") => crate::openai::chat(self, call, tweak),

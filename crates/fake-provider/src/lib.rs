@@ -3,8 +3,8 @@
 //! It speaks OpenAI chat completions, responses, embeddings and models, Anthropic messages, token counting and models
 //! in both API versions (2023-06-01 and 2026-10-21), Gemini's generateContent, streams, token counting, embeddings and
 //! models, Bedrock Converse and InvokeModel (Claude), whole and streamed (with bearers or signatures), Claude as Vertex AI
-//! has it, and Cohere's v2 chat and embed, and refuses
-//! what the real ones refuse. It shares no code with the gateway's own dialects: it is the oracle they are held against.
+//! has it, and Cohere's v2 chat and embed, and refuses what the real ones refuse. It keeps files and batches (OpenAI's,
+//! and Anthropic's message batches) for the key that made them. It shares no code with the gateway's own dialects: it is the oracle they are held against.
 //!
 //! # Models
 //!
@@ -36,6 +36,7 @@ mod bedrock;
 mod cohere;
 mod demo;
 mod gemini;
+mod kept;
 mod lorem;
 mod media;
 mod mock;

@@ -122,7 +122,7 @@ pub(crate) fn models(demo: &Demo, call: &Call<'_>, id: Option<&str>) -> Reply {
 
 /// Either header is right in both versions: new SDKs send a bearer, old ones `x-api-key`. On AWS a signature will do,
 /// which is for one of two services, by the path.
-fn authenticate(demo: &Demo, call: &Call<'_>) -> Result<(), Refused> {
+pub(crate) fn authenticate(demo: &Demo, call: &Call<'_>) -> Result<(), Refused> {
     let service = if call.path.starts_with("/anthropic/") {
         "bedrock-mantle"
     } else {
@@ -145,7 +145,7 @@ fn authenticate(demo: &Demo, call: &Call<'_>) -> Result<(), Refused> {
     ))
 }
 
-fn version(call: &Call<'_>) -> Result<Version, Refused> {
+pub(crate) fn version(call: &Call<'_>) -> Result<Version, Refused> {
     match call.header("anthropic-version") {
         Some("2023-06-01") => Ok(Version::V2023),
         Some("2026-10-21") => Ok(Version::V2026),
@@ -156,7 +156,7 @@ fn version(call: &Call<'_>) -> Result<Version, Refused> {
     }
 }
 
-fn json_body(call: &Call<'_>) -> Result<Value, Refused> {
+pub(crate) fn json_body(call: &Call<'_>) -> Result<Value, Refused> {
     match serde_json::from_slice::<Value>(call.body) {
         Ok(v @ Value::Object(_)) => Ok(v),
         Ok(_) => Err(Refused::new(400, "The request body must be a JSON object")),
@@ -171,7 +171,7 @@ fn required_model(body: &Value) -> Result<String, Refused> {
     }
 }
 
-fn ok(body: &Value) -> Reply {
+pub(crate) fn ok(body: &Value) -> Reply {
     Reply {
         status: 200,
         headers: vec![("content-type", "application/json".to_owned())],

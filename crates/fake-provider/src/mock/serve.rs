@@ -14,6 +14,7 @@ use super::send::{self, Outcome};
 use super::state::{Ended, Shared};
 use crate::demo::{Call, Demo, Reply};
 use crate::gemini;
+use crate::kept;
 use crate::lorem;
 use crate::model;
 
@@ -132,8 +133,9 @@ impl Server {
         let in_path = gemini::model_of(&request.target);
         let in_body = body.get("model").and_then(Value::as_str).unwrap_or_default();
         let model = in_path.map_or(in_body, |(model, _)| model).to_owned();
-        // What fails has no fixed answer: `flaky` goes by its own sequence.
-        let steady = model::base(self.demo.resolve(&model).unwrap_or_default()) != "flaky";
+        // What fails has no fixed answer: `flaky` goes by its own sequence; and what is kept changes with each call.
+        let steady = model::base(self.demo.resolve(&model).unwrap_or_default()) != "flaky"
+            && !kept::is_meant(request.path());
         let reply = steady.then(|| self.demo.respond(&call(request, &headers(request))));
         let known = Rc::new(Known {
             stream: body.get("stream") == Some(&Value::Bool(true))
