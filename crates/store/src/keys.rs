@@ -219,7 +219,7 @@ impl KeyStore {
     pub(crate) fn open(dir: &Path, hasher: KeyHasher) -> Result<Self, StorageError> {
         let path: PathBuf = dir.join(sqlite::FILE);
         let connection = sqlite::connect(&path)?;
-        sqlite::migrate(&connection)?;
+        sqlite::migrate(&connection, sqlite::MIGRATIONS)?;
         Ok(Self { connection, hasher })
     }
 

@@ -1,6 +1,7 @@
 //! The ledger and the keys in one data folder, on SQLite.
 //!
-//! **The folder.** `ledger.db` (log, snapshot, signed head, keys), `lock` (held while a process writes; names its
+//! **The folder.** `ledger.db` (log, snapshot, signed head, keys), `kept.db` (what is kept that isn't the ledger: see
+//! [`kept`]), `lock` (held while a process writes; names its
 //! pid), `signing.key` (Ed25519 seed), `master.key` (unless the caller has one), `ballast` (space for bad days).
 //! All mode 0600 in a folder of mode 0700.
 //!
@@ -19,6 +20,7 @@ mod ballast;
 mod clock;
 mod files;
 mod gather;
+pub mod kept;
 pub mod keys;
 mod maintain;
 pub mod seal;
@@ -37,6 +39,8 @@ use ledger::commit::Committer;
 use ledger::replay::Replay;
 use ledger::storage::{Reads, Row, StorageError};
 
+pub use kept::responses::Responses;
+pub use kept::{Kept, KeptError};
 pub use keys::{KeyError, KeyHasher, KeyRecord, KeyStore, NewKey, Presented, Secret, list_keys};
 pub use maintain::{backup, repair};
 pub use seal::{Purpose, SealError, Sealer};
@@ -129,6 +133,7 @@ pub struct Store {
     thread: Option<JoinHandle<()>>,
     signer: Arc<SigningKey>,
     master: seal::MasterKey,
+    kept: Kept,
     _lock: File,
 }
 
@@ -155,8 +160,8 @@ impl Store {
         let started =
             writer::start(committer, Arc::clone(&signer), ballast, options.durability, dir.clone());
         let (writer, thread) = started.map_err(OpenError::Thread)?;
-        let store =
-            Self { dir: dir.clone(), writer, thread: Some(thread), signer, master, _lock: lock };
+        let (dir, thread, kept) = (dir.clone(), Some(thread), Kept::new(dir));
+        let store = Self { dir, writer, thread, signer, master, kept, _lock: lock };
         Ok((store, replay))
     }
 
@@ -188,6 +193,19 @@ impl Store {
         Sealer::new(self.master.bytes(), purpose)
     }
 
+    /// What is kept beside the ledger.
+    pub fn kept(&self) -> Kept {
+        self.kept.clone()
+    }
+
+    /// The responses that applications build on.
+    ///
+    /// # Errors
+    /// [`SealError::Failed`].
+    pub fn responses(&self) -> Result<Responses, SealError> {
+        Ok(Responses::new(self.kept(), self.sealer(Purpose("responses"))?))
+    }
+
     /// The public key that verifies this ledger's signatures.
     pub fn public_key(&self) -> [u8; 32] {
         self.signer.public_key()
@@ -196,6 +214,7 @@ impl Store {
 
 impl Drop for Store {
     fn drop(&mut self) {
+        self.kept.stop();
         self.writer.stop();
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()

@@ -15,7 +15,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, params};
 pub(crate) const FILE: &str = "ledger.db";
 
 /// Schema steps; a file at version n has had the first n applied. Steps are never edited, only added.
-const MIGRATIONS: &[&str] = &[
+pub(crate) const MIGRATIONS: &[&str] = &[
     "CREATE TABLE log (seq INTEGER PRIMARY KEY, body BLOB NOT NULL);
      CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
      CREATE TABLE credentials (
@@ -48,7 +48,7 @@ impl SqliteStorage {
         let path = dir.join(FILE);
         make_private(&path)?;
         let connection = connect(&path)?;
-        migrate(&connection)?;
+        migrate(&connection, MIGRATIONS)?;
         Ok(Self { path, writable: true, connection: Some(connection) })
     }
 
@@ -67,7 +67,7 @@ impl SqliteStorage {
 }
 
 /// Makes the file before SQLite does, readable by its owner only; SQLite gives its side files the same mode.
-fn make_private(path: &Path) -> Result<(), StorageError> {
+pub(crate) fn make_private(path: &Path) -> Result<(), StorageError> {
     use std::os::unix::fs::OpenOptionsExt as _;
     let made =
         std::fs::OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path);
@@ -97,28 +97,28 @@ pub(crate) fn connect_read_only(path: &Path) -> Result<Connection, StorageError>
     connection.busy_timeout(Duration::from_secs(5)).map_err(failed)?;
     connection.execute_batch("PRAGMA mmap_size=0; PRAGMA cache_size=-2048;").map_err(failed)?;
     let version = schema_version(&connection)?;
-    if version > SCHEMA_VERSION { Err(too_new(version)) } else { Ok(connection) }
+    if version > SCHEMA_VERSION { Err(too_new(version, SCHEMA_VERSION)) } else { Ok(connection) }
 }
 
 fn schema_version(connection: &Connection) -> Result<usize, StorageError> {
     let version: u32 =
         connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(failed)?;
-    usize::try_from(version).map_err(|_| too_new(usize::MAX))
+    usize::try_from(version).map_err(|_| too_new(usize::MAX, 0))
 }
 
-fn too_new(version: usize) -> StorageError {
+fn too_new(version: usize, newest: usize) -> StorageError {
     StorageError::Damaged(format!(
-        "its schema version {version} is newer than {SCHEMA_VERSION}, the newest this program knows"
+        "its schema version {version} is newer than {newest}, the newest this program knows"
     ))
 }
 
-/// Brings a file forward to [`SCHEMA_VERSION`], one transaction a step.
-pub(crate) fn migrate(connection: &Connection) -> Result<(), StorageError> {
+/// Brings a file forward to the newest of its schema versions, one transaction a step.
+pub(crate) fn migrate(connection: &Connection, steps: &[&str]) -> Result<(), StorageError> {
     let version = schema_version(connection)?;
-    if version > SCHEMA_VERSION {
-        return Err(too_new(version));
+    if version > steps.len() {
+        return Err(too_new(version, steps.len()));
     }
-    for (index, step) in MIGRATIONS.iter().enumerate().skip(version) {
+    for (index, step) in steps.iter().enumerate().skip(version) {
         let sql = format!("BEGIN IMMEDIATE; {step} PRAGMA user_version={}; COMMIT;", index + 1);
         connection.execute_batch(&sql).map_err(failed)?;
     }

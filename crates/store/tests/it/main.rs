@@ -6,6 +6,7 @@
 mod basics;
 mod full_disk;
 mod gather;
+mod kept;
 mod keys;
 mod kill;
 mod sample;
