@@ -159,7 +159,7 @@ impl Responses {
             let mut chain = Vec::new();
             let mut bytes = 0_u64;
             let mut next = Some(last);
-            while let Some(id) = next {
+            while let Some(id) = next.take() {
                 let Some(row) = find(connection, &app, &id, now)? else {
                     return Ok(Chain::Missing(id));
                 };
@@ -170,8 +170,8 @@ impl Responses {
                 if bytes > bounds.bytes {
                     return Ok(Chain::TooLarge);
                 }
+                next.clone_from(&row.previous);
                 let response = this.open(connection, &app, &id, row)?;
-                next.clone_from(&response.previous);
                 chain.push(response);
             }
             chain.reverse();

@@ -37,10 +37,11 @@ fn new(app_name: &str, id: &str, previous: Option<&str>, expires_at: i64) -> New
 }
 
 fn ids(chain: Chain) -> Vec<String> {
-    match chain {
-        Chain::Whole(chain) => chain.into_iter().map(|it| it.id).collect(),
-        other => panic!("{other:?}"),
-    }
+    let whole = match chain {
+        Chain::Whole(chain) => Some(chain),
+        Chain::Missing(_) | Chain::TooLong | Chain::TooLarge => None,
+    };
+    whole.unwrap().into_iter().map(|it| it.id).collect()
 }
 
 #[test]
