@@ -53,12 +53,19 @@ pub struct SseParser {
     event: Field,
     data_copy: Vec<u8>,
     event_copy: Vec<u8>,
+    /// Largest event where it is not [`EVENT_BYTES_MAX`].
+    most: Option<usize>,
 }
 
 const BOM: [u8; 3] = [0xef, 0xbb, 0xbf];
 const BOM_PAST: u8 = 4;
 
 impl SseParser {
+    /// One that takes events of up to so many bytes.
+    pub(crate) fn up_to(most: usize) -> Self {
+        Self { most: Some(most), ..Self::default() }
+    }
+
     /// Takes bytes and hands over each event that they complete. Events whose data is empty are left out: no
     /// dialect has any, some hosts send them to keep a connection alive.
     pub fn feed(
@@ -114,7 +121,8 @@ impl SseParser {
             }
         }
         self.keep(bytes);
-        if self.line.len() + self.data_copy.len() + self.event_copy.len() > EVENT_BYTES_MAX {
+        let length = self.line.len() + self.data_copy.len() + self.event_copy.len();
+        if length > self.most.unwrap_or(EVENT_BYTES_MAX) {
             return Err(EventTooLarge);
         }
         Ok(())

@@ -11,7 +11,7 @@ use crate::cursor::Cursor;
 use crate::fault;
 use crate::gate;
 use crate::registry::Tee;
-use crate::sse::{SseEvent, SseParser};
+use crate::sse::{EVENT_BYTES_MAX, SseEvent, SseParser};
 use crate::wire::{ClientError, FirstEvent, Seen, TeeOptions, UpstreamFault};
 
 /// More than this of an unfinished event is not held back: no usage chunk is so long.
@@ -37,6 +37,8 @@ pub(crate) enum Step {
 pub(crate) trait Reader: Default + Send {
     /// Whether a stream has a terminator of its own. Without one, the body's end is it.
     const TERMINATED: bool = true;
+    /// Longest event, in bytes.
+    const EVENT_MAX: usize = EVENT_BYTES_MAX;
 
     /// One event of a stream. An endpoint that never streams leaves this and the next two as they are.
     fn event(&mut self, _event: SseEvent<'_>, _seen: &mut Seen) -> Step {
@@ -103,10 +105,10 @@ struct Streamed<R> {
     blind: bool,
 }
 
-impl<R: Default> Default for Streamed<R> {
+impl<R: Reader> Default for Streamed<R> {
     fn default() -> Self {
         Self {
-            parser: SseParser::default(),
+            parser: SseParser::up_to(R::EVENT_MAX),
             reader: R::default(),
             seen: Seen::default(),
             first: FirstEvent::Pending,

@@ -113,6 +113,11 @@ pub(crate) enum Fate {
     Cut,
 }
 
+fn unknown(method: &str, path: &str) -> Reply {
+    let message = format!("Unknown request URL: {method} {path}.");
+    crate::openai::error(&Refused::new(404, message).code("unknown_url"))
+}
+
 impl Demo {
     /// A partner with these settings.
     pub fn new(options: DemoOptions) -> Self {
@@ -143,6 +148,7 @@ impl Demo {
             ("POST", "/v1/embeddings") => crate::openai::embeddings(self, call, tweak),
             ("POST", "/v2/chat") => crate::cohere::chat(self, call, tweak),
             ("POST", "/v2/embed") => crate::cohere::embed(self, call, tweak),
+            ("POST", "/v2/rerank") => crate::passed::cohere_rerank(self, call, tweak),
             ("POST", "/v1/messages" | "/anthropic/v1/messages") => {
                 crate::anthropic::messages(self, call, tweak)
             }
@@ -173,10 +179,11 @@ impl Demo {
             (_, p) if p.starts_with("/v1/messages") => {
                 crate::anthropic::error(&Refused::new(404, "Not found"))
             }
-            _ => crate::openai::error(
-                &Refused::new(404, format!("Unknown request URL: {} {path}.", call.method))
-                    .code("unknown_url"),
-            ),
+            ("POST", _) if path.starts_with("/v1/") => {
+                crate::passed::respond(self, call, path, tweak)
+                    .unwrap_or_else(|| unknown(call.method, path))
+            }
+            _ => unknown(call.method, path),
         }
     }
 

@@ -3,8 +3,9 @@
 //! It speaks OpenAI chat completions, responses, embeddings and models, Anthropic messages, token counting and models
 //! in both API versions (2023-06-01 and 2026-10-21), Gemini's generateContent, streams, token counting, embeddings and
 //! models, Bedrock Converse and InvokeModel (Claude), whole and streamed (with bearers or signatures), Claude as Vertex AI
-//! has it, and Cohere's v2 chat and embed, and refuses what the real ones refuse. It keeps files and batches (OpenAI's,
-//! and Anthropic's message batches) for the key that made them. It shares no code with the gateway's own dialects: it is the oracle they are held against.
+//! has it, and Cohere's v2 chat, embed and rerank; OpenAI's images, audio and moderation and the `/v1/rerank` of Jina's
+//! followers. It refuses what the real ones refuse. It keeps files and batches (OpenAI's, and Anthropic's message batches)
+//! for the key that made them. It shares no code with the gateway's own dialects: it is the oracle they are held against.
 //!
 //! # Models
 //!
@@ -20,6 +21,8 @@
 //! | `refusal` | refuses; not listed |
 //! | `status-NNN` | fails with that HTTP status; not listed |
 //! | `embed` | for embeddings; not listed |
+//! | `image`, `voice`, `transcribe`, `moderation`, `rerank` | for those; not listed |
+//! | `whisper`, `per-image`, `per-character` | transcripts that report seconds, images and voices without usage; not listed |
 //!
 //! Every model honours reasoning (thinking) settings, tool choice, stop sequences, token limits, `n`, log
 //! probabilities and response formats. Tokens are counted by the rule in `tokens.rs`: four bytes of text are a token.
@@ -42,6 +45,7 @@ mod media;
 mod mock;
 mod model;
 mod openai;
+mod passed;
 mod responses;
 mod schema;
 mod tokens;

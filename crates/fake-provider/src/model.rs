@@ -10,7 +10,19 @@ use crate::tokens;
 
 /// The models that are listed; `agent`, `embed`, `refusal` and `status-NNN` also answer.
 pub const MODELS: [&str; 6] = ["echo", "lorem", "slow", "flaky", "tools", "json"];
-const HIDDEN: [&str; 3] = ["agent", "embed", "refusal"];
+const HIDDEN: [&str; 11] = [
+    "agent",
+    "embed",
+    "refusal",
+    "image",
+    "voice",
+    "transcribe",
+    "moderation",
+    "rerank",
+    "whisper",
+    "per-image",
+    "per-character",
+];
 
 /// Most input tokens that any model takes.
 pub(crate) const CONTEXT: u64 = 200_000;

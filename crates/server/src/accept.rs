@@ -36,7 +36,7 @@ use crate::relay::{Pipe, Relay, RelayLimits, Translation, millis_since};
 use crate::resolve::{self, Resolved};
 use crate::settle::{Admission, Begun, Flight, IntentFacts};
 use crate::snapshot::{Offer, Snapshot};
-use crate::whole::read_whole;
+use crate::whole::{ANSWER_BYTES_MAX, read_whole};
 use crate::worker::Worker;
 
 /// Most bytes that are held of a stream before its first event is whole.
@@ -456,7 +456,7 @@ async fn fly(
     };
     flight.head(&reply);
     planted::panic_at("answer", run.headers);
-    if run.ask.is_streamed() {
+    if run.ask.is_streamed_by(&reply.headers) {
         Box::pin(streamed(cx, run, flight, call, reply, total_at)).await
     } else {
         whole(cx, run, flight, call, reply, total_at).await
@@ -601,11 +601,8 @@ async fn streamed(
     };
     let tee = call.dialect.tee(run.ask.endpoint, options);
     // One picture is one event.
-    let held_max = if run.ask.endpoint.is_passed_on() {
-        dialect::sse::EVENT_BYTES_MAX
-    } else {
-        FIRST_EVENT_BYTES_MAX
-    };
+    let held_max =
+        if run.ask.endpoint.is_passed_on() { ANSWER_BYTES_MAX } else { FIRST_EVENT_BYTES_MAX };
     let translation = run.canonical.chat.as_ref().filter(|_| call.translated).map(|exchange| {
         let request_id = cx.id.to_string();
         let context = AnswerContext {

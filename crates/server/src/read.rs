@@ -6,7 +6,8 @@ use dialect::{
     Dialect, EmbeddingRequest, Exchange, FieldError, Headers, Incoming, PathFacts, Peek,
 };
 use domain::Endpoint;
-use http::HeaderMap;
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderValue};
 
 use crate::errors::{self, Failure};
 
@@ -84,9 +85,20 @@ pub fn read(
 }
 
 impl Ask {
-    /// Whether the answer goes to the client as it comes.
-    pub fn is_streamed(&self) -> bool {
-        self.peek.stream && (self.endpoint == Endpoint::Chat || self.endpoint.is_passed_on())
+    /// Whether the answer with these headers goes to the client as it comes. Models that can't stream answer in one piece
+    /// all the same (whisper), and a voice is sound or events unless it is an error.
+    pub fn is_streamed_by(&self, headers: &HeaderMap) -> bool {
+        if !self.endpoint.is_passed_on() {
+            return self.peek.stream && self.endpoint == Endpoint::Chat;
+        }
+        let kind = headers.get(CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
+        let is = |wanted: &[u8]| {
+            kind.get(..wanted.len()).is_some_and(|it| it.eq_ignore_ascii_case(wanted))
+        };
+        match self.endpoint {
+            Endpoint::Speech => !is(b"application/json"),
+            _ => self.peek.stream && is(b"text/event-stream"),
+        }
     }
 
     /// The request as its dialect reads it.

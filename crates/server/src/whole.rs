@@ -13,7 +13,7 @@ use crate::settle::Flight;
 mod tests;
 
 /// Most bytes of a whole answer that are held.
-const ANSWER_BYTES_MAX: usize = 64 << 20;
+pub const ANSWER_BYTES_MAX: usize = 64 << 20;
 
 /// An answer being read. Dropped before its end, by whatever, it leaves what it has read with its flight.
 struct Reading<'a> {

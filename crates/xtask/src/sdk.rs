@@ -161,7 +161,7 @@ fn run_all(
 
 /// Providers that are one fake partner in its dialects; breakers that the suites' faults don't open.
 fn config(base_url: &str) -> String {
-    let models = "models: [echo, lorem, slow, flaky, tools, json, refusal, embed, status-429, status-500, status-503, status-529]";
+    let models = "models: [echo, lorem, slow, flaky, tools, json, refusal, embed, image, per-image, voice, transcribe, whisper, moderation, rerank, status-429, status-500, status-503, status-529]";
     let root = base_url.trim_end_matches("/v1");
     let id = gateway::PARTNER_PAIR.0;
     format!(

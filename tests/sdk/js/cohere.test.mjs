@@ -102,3 +102,13 @@ test("an error in the stream is its end", async () => {
   }
   assert.equal(all.at(-1).delta.finishReason, "ERROR");
 });
+
+onlyProvider("cohere", "rerank", async () => {
+  const { mark, rule } = marked();
+  const ask = { model: model("rerank"), query: "cold war", documents: ["a warm day", "the cold war", mark] };
+  const answer = await client.rerank({ ...ask, topN: 2 });
+  assert.deepEqual(answer.results.map((it) => it.index), [1, 0]);
+  assert.equal(answer.meta.billedUnits.searchUnits, 1);
+  await rule({ status: 503 });
+  await failed(client.rerank(ask), 503);
+});

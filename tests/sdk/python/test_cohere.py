@@ -244,6 +244,24 @@ class CohereSuite(Marked):
         if PROVIDER != "gemini":  # which says nothing about usage
             self.assertEqual(answer.meta.billed_units.input_tokens, 2)
 
+    @needs_provider("cohere")
+    def test_rerank(self):
+        documents = ["a warm day", "the cold war", self.mark]
+        answer = self.client.rerank(model=model("rerank"), query="cold war", documents=documents, top_n=2)
+        self.assertEqual([it.index for it in answer.results], [1, 0])
+        self.assertEqual(answer.meta.billed_units.search_units, 1)
+        self.rule({"status": 429})
+        with self.assertRaises(ApiError) as raised:
+            self.client.rerank(model=model("rerank"), query="x", documents=documents)
+        self.assertEqual(raised.exception.status_code, 429)
+
+    @gateway_only
+    @unless_provider("cohere", "a provider that serves this")
+    def test_rerank_where_there_is_none(self):
+        with self.assertRaises(ApiError) as raised:
+            self.client.rerank(model=model("rerank"), query="x", documents=[self.mark])
+        self.assertIn("does not serve this operation", str(raised.exception.body))
+
     # -- errors and retries
 
     def test_wrong_key(self):

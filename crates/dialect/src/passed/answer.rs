@@ -18,38 +18,46 @@ const READ_MAX: usize = 64 << 20;
 
 /// A reader of the answer.
 pub(super) fn tee(endpoint: Endpoint, options: TeeOptions) -> Box<dyn Tee> {
-    // A voice is asked for as one answer and comes piece by piece: its bytes say what it is.
+    // A voice comes as it is made, as sound or as events: its bytes say which.
     let events = options.streamed && endpoint != Endpoint::Speech;
-    match (events, endpoint) {
-        (true, Endpoint::Transcription) => watch::tee::<Events<TRANSCRIPT>>(options),
-        (true, _) => watch::tee::<Events<IMAGE>>(options),
-        (false, _) => Box::new(Whole::new(endpoint)),
+    if events { events_of(endpoint) } else { Box::new(Whole::new(endpoint)) }
+}
+
+/// A reader of events.
+fn events_of(endpoint: Endpoint) -> Box<dyn Tee> {
+    let options = TeeOptions { streamed: true, ..TeeOptions::default() };
+    match endpoint {
+        Endpoint::Speech => watch::tee::<Events<VOICE>>(options),
+        Endpoint::Transcription => watch::tee::<Events<TRANSCRIPT>>(options),
+        _ => watch::tee::<Events<IMAGE>>(options),
     }
 }
 
 const IMAGE: u8 = 0;
 const TRANSCRIPT: u8 = 1;
+const VOICE: u8 = 2;
 
 /// Whatever comes in one piece, or as it is made.
 struct Whole {
     endpoint: Endpoint,
-    /// What is read: JSON, or the events of a spoken stream.
+    /// The JSON so far.
     pieces: Vec<Bytes>,
     length: usize,
     form: Option<Form>,
+    /// Reads a voice that comes in events.
+    events: Option<Box<dyn Tee>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Form {
     Json,
-    Events,
     /// Nothing that we read.
     Opaque,
 }
 
 impl Whole {
     fn new(endpoint: Endpoint) -> Self {
-        Self { endpoint, pieces: Vec::new(), length: 0, form: None }
+        Self { endpoint, pieces: Vec::new(), length: 0, form: None, events: None }
     }
 
     fn json(&self, body: &[u8], seen: &mut Seen) {
@@ -57,29 +65,22 @@ impl Whole {
         said.tell(self.endpoint, seen);
         seen.complete = seen.error.is_none();
     }
-
-    /// The events of a voice: the last one has its usage.
-    fn events(&self, body: &[u8], seen: &mut Seen) {
-        let text = String::from_utf8_lossy(body);
-        for data in text.lines().filter_map(|line| line.strip_prefix("data:")) {
-            let Ok(said) = serde_json::from_str::<Said<'_>>(data) else { continue };
-            said.tell(self.endpoint, seen);
-            seen.complete |= said.is_last() && seen.error.is_none();
-        }
-    }
 }
 
 impl Tee for Whole {
     fn feed(&mut self, chunk: Bytes, out: &mut SmallVec<[Bytes; 2]>) {
-        self.length = self.length.saturating_add(chunk.len());
         if self.form.is_none() && !chunk.is_empty() {
-            let spoken = self.endpoint == Endpoint::Speech;
-            self.form = Some(match chunk.first() {
-                Some(b'{') => Form::Json,
-                Some(b'd' | b'e' | b':') if spoken && is_events(&chunk) => Form::Events,
-                _ => Form::Opaque,
-            });
+            let is_json = chunk.first() == Some(&b'{');
+            self.form = Some(if is_json { Form::Json } else { Form::Opaque });
+            if self.endpoint == Endpoint::Speech && is_events(&chunk) {
+                self.events = Some(events_of(self.endpoint));
+            }
         }
+        if let Some(events) = &mut self.events {
+            events.feed(chunk, out);
+            return;
+        }
+        self.length = self.length.saturating_add(chunk.len());
         if self.form == Some(Form::Opaque) || self.length > READ_MAX {
             self.pieces.clear();
         } else {
@@ -90,26 +91,38 @@ impl Tee for Whole {
 
     /// A voice goes on at once; JSON in its place is no voice.
     fn first(&self) -> FirstEvent {
+        if let Some(events) = &self.events {
+            return events.first();
+        }
         match self.form {
-            Some(Form::Opaque | Form::Events) => FirstEvent::Good,
+            Some(Form::Opaque) => FirstEvent::Good,
             Some(Form::Json) | None => FirstEvent::Pending,
         }
     }
 
+    fn is_complete(&self) -> bool {
+        self.events.as_ref().is_some_and(|events| events.is_complete())
+    }
+
     /// Within a picture or a voice nothing can be said.
-    fn error_event(&self, _error: &ClientError<'_>) -> Option<Vec<u8>> {
-        (self.form != Some(Form::Events)).then(Vec::new)
+    fn error_event(&self, error: &ClientError<'_>) -> Option<Vec<u8>> {
+        match &self.events {
+            Some(events) => events.error_event(error),
+            None => Some(Vec::new()),
+        }
     }
 
     fn finish(&mut self) -> Seen {
+        if let Some(events) = &mut self.events {
+            return events.finish();
+        }
         let mut seen = Seen::default();
         let pieces = std::mem::take(&mut self.pieces);
         match self.form {
             None => {}
             Some(Form::Opaque) => seen.complete = true,
-            Some(_) if self.length > READ_MAX => seen.complete = true,
+            Some(Form::Json) if self.length > READ_MAX => seen.complete = true,
             Some(Form::Json) => self.json(&pieces.concat(), &mut seen),
-            Some(Form::Events) => self.events(&pieces.concat(), &mut seen),
         }
         seen
     }
@@ -172,9 +185,12 @@ struct Events<const KIND: u8> {
 }
 
 impl<const KIND: u8> Reader for Events<KIND> {
+    const EVENT_MAX: usize = READ_MAX;
+
     fn event(&mut self, event: SseEvent<'_>, seen: &mut Seen) -> Step {
         let endpoint = match KIND {
             TRANSCRIPT => Endpoint::Transcription,
+            VOICE => Endpoint::Speech,
             _ => Endpoint::ImageGeneration,
         };
         let Ok(said) = serde_json::from_slice::<Said<'_>>(event.data) else {

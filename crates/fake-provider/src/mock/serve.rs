@@ -17,6 +17,7 @@ use crate::gemini;
 use crate::kept;
 use crate::lorem;
 use crate::model;
+use crate::passed;
 
 /// Plain answers that are remembered, so that a load run costs the mock little.
 const CACHED: usize = 256;
@@ -131,8 +132,11 @@ impl Server {
         }
         let body: Value = serde_json::from_slice(&request.body).unwrap_or(Value::Null);
         let in_path = gemini::model_of(&request.target);
+        let in_form =
+            body.is_null().then(|| passed::form_field(&call(request, &headers(request)), "model"));
         let in_body = body.get("model").and_then(Value::as_str).unwrap_or_default();
         let model = in_path.map_or(in_body, |(model, _)| model).to_owned();
+        let model = in_form.flatten().unwrap_or(model);
         // What fails has no fixed answer: `flaky` goes by its own sequence; and what is kept changes with each call.
         let steady = model::base(self.demo.resolve(&model).unwrap_or_default()) != "flaky"
             && !kept::is_meant(request.path());
