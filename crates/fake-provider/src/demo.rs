@@ -9,6 +9,7 @@ use crate::ask::Refused;
 use crate::kept::Kept;
 use crate::lorem;
 use crate::model;
+use crate::oci::OciUser;
 use crate::tweak::Tweak;
 
 /// A request to the fake partner.
@@ -70,6 +71,8 @@ pub struct Part {
 pub struct DemoOptions {
     /// Keys that are accepted; empty: any or none. `ID:SECRET` is a key pair of AWS.
     pub keys: Vec<String>,
+    /// Who may call Oracle's side; `None`: anybody where `keys` is empty, else nobody.
+    pub oci_user: Option<OciUser>,
     /// Behaviour of models that are not ours; `None` refuses them with 404.
     pub unknown_model: Option<String>,
     /// Percent of calls to `flaky` that fail.
@@ -86,6 +89,7 @@ impl Default for DemoOptions {
     fn default() -> Self {
         DemoOptions {
             keys: Vec::new(),
+            oci_user: None,
             unknown_model: None,
             flaky_percent: 30,
             seed: 1,
@@ -172,6 +176,10 @@ impl Demo {
             ("POST", p) if p.starts_with("/model/") => {
                 let rest = p.strip_prefix("/model/").unwrap_or_default();
                 crate::bedrock::call(self, call, rest, tweak)
+            }
+            (_, p) if p.starts_with(crate::oci::ROOT) => {
+                let rest = p.strip_prefix(crate::oci::ROOT).unwrap_or_default();
+                crate::oci::respond(self, call, rest, tweak)
             }
             (_, p) if p.starts_with("/v2/") => {
                 crate::cohere::error(&Refused::new(404, format!("no endpoint {path}")))

@@ -3,8 +3,8 @@
 //! It speaks OpenAI chat completions, responses, embeddings and models, Anthropic messages, token counting and models
 //! in both API versions (2023-06-01 and 2026-10-21), Gemini's generateContent, streams, token counting, embeddings and
 //! models, Bedrock Converse and InvokeModel (Claude), whole and streamed (with bearers or signatures), Claude as Vertex AI
-//! has it, and Cohere's v2 chat, embed and rerank; OpenAI's images, audio and moderation and the `/v1/rerank` of Jina's
-//! followers. It refuses what the real ones refuse. It keeps files and batches (OpenAI's, and Anthropic's message batches)
+//! has it, Cohere's v2 chat, embed and rerank, and Oracle Cloud's native chat and embedText (with its signatures);
+//! OpenAI's images, audio and moderation and the `/v1/rerank` of Jina's followers. It refuses what the real ones refuse. It keeps files and batches (OpenAI's, and Anthropic's message batches)
 //! for the key that made them. It shares no code with the gateway's own dialects: it is the oracle they are held against.
 //!
 //! # Models
@@ -44,6 +44,7 @@ mod lorem;
 mod media;
 mod mock;
 mod model;
+mod oci;
 mod openai;
 mod passed;
 mod responses;
@@ -54,4 +55,5 @@ mod tweak;
 pub use demo::{Body, Call, Demo, DemoOptions, Part, Reply};
 pub use mock::{Mock, MockOptions};
 pub use model::MODELS;
+pub use oci::OciUser;
 pub use tweak::{Tweak, UsageTold};

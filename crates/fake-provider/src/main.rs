@@ -4,8 +4,8 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use fake_provider::{Mock, MockOptions};
-use serde_json::json;
+use fake_provider::{Mock, MockOptions, OciUser};
+use serde_json::{Value, json};
 
 const HELP: &str = "fake-provider [options]
   --listen ADDR         address to serve on (127.0.0.1:0)
@@ -15,11 +15,12 @@ const HELP: &str = "fake-provider [options]
   --unknown-model NAME  answer models that are not ours as this one, instead of 404
   --flaky-percent N     calls to `flaky` that fail (30)
   --keep N              latest requests kept for GET /__mock/requests (256)
+  --oci                 take signatures of a new user of Oracle Cloud on its side, who is in the printed line
   --tls                 serve TLS (feature tls); the certificate is in the printed line
 ";
 
 fn main() -> ExitCode {
-    let options = match options(std::env::args().skip(1)) {
+    let (options, oci) = match options(std::env::args().skip(1)) {
         Ok(options) => options,
         Err(message) => {
             drop(write!(std::io::stderr(), "{message}\n\n{HELP}"));
@@ -33,7 +34,7 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let ready = json!({"base_url": mock.base_url(), "control_url": mock.control_url(), "ca_pem": mock.ca_pem()});
+    let ready = json!({"base_url": mock.base_url(), "control_url": mock.control_url(), "ca_pem": mock.ca_pem(), "oci": oci});
     if writeln!(std::io::stdout(), "{ready}").is_err() {
         return ExitCode::FAILURE;
     }
@@ -42,11 +43,19 @@ fn main() -> ExitCode {
     }
 }
 
-fn options(mut args: impl Iterator<Item = String>) -> Result<MockOptions, String> {
-    let mut o = MockOptions::default();
+/// The settings, and who may call Oracle's side.
+fn options(mut args: impl Iterator<Item = String>) -> Result<(MockOptions, Value), String> {
+    let (mut o, mut oci) = (MockOptions::default(), Value::Null);
     while let Some(name) = args.next() {
         if name == "--tls" {
             o.tls = true;
+            continue;
+        }
+        if name == "--oci" {
+            let (user, private_key) = OciUser::generate().ok_or("no key could be made")?;
+            oci = json!({"tenancy": user.tenancy, "user": user.user, "fingerprint": user.fingerprint,
+                "compartment": user.compartment, "private_key": private_key});
+            o.demo.oci_user = Some(user);
             continue;
         }
         let value = args.next().ok_or_else(|| format!("{name} needs a value, or is not known"))?;
@@ -62,5 +71,5 @@ fn options(mut args: impl Iterator<Item = String>) -> Result<MockOptions, String
             _ => return Err(format!("unknown option {name}")),
         }
     }
-    Ok(o)
+    Ok((o, oci))
 }

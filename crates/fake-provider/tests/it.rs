@@ -6,7 +6,7 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use fake_provider::{Body, Call, Demo, DemoOptions, Mock, MockOptions};
+use fake_provider::{Body, Call, Demo, DemoOptions, Mock, MockOptions, OciUser};
 use serde_json::{Value, json};
 
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -504,4 +504,129 @@ fn cohere_embeds_texts() {
     assert_eq!(answer["meta"]["billed_units"]["input_tokens"], 2.0);
     let untyped = json!({"model": "embed", "texts": ["a"]});
     assert_eq!(demo("/v2/embed", None, &untyped).0, 400);
+}
+
+fn oracle(path: &str, asked: &Value) -> (u16, Value) {
+    let mut body = json!({"compartmentId": "ocid1.compartment.oc1..a",
+        "servingMode": {"servingType": "ON_DEMAND", "modelId": "meta.llama/echo"}});
+    for (name, value) in asked.as_object().into_iter().flatten() {
+        body[name] = value.clone();
+    }
+    demo(&format!("/20231130/actions/{path}"), None, &body)
+}
+
+fn oracle_user(text: &str) -> Value {
+    json!([{"role": "USER", "content": [{"type": "TEXT", "text": text}]}])
+}
+
+#[test]
+fn oracle_echoes_in_each_of_its_formats_and_counts_alike() {
+    let (status, openai) = demo("/v1/chat/completions", None, &chat("hello there"));
+    assert_eq!(status, 200);
+    let generic = json!({"apiFormat": "GENERIC", "messages": oracle_user("hello there")});
+    let (status, answer) = oracle("chat", &json!({"chatRequest": generic}));
+    assert_eq!(status, 200, "{answer}");
+    assert_eq!(answer["modelId"], "meta.llama/echo");
+    let chat = &answer["chatResponse"];
+    assert_eq!(chat["choices"][0]["message"]["content"][0]["text"], "hello there");
+    assert_eq!(chat["usage"]["promptTokens"], openai["usage"]["prompt_tokens"]);
+    assert_eq!(chat["usage"]["completionTokens"], openai["usage"]["completion_tokens"]);
+
+    let mode = json!({"servingType": "ON_DEMAND", "modelId": "cohere.command/echo"});
+    let cohere = json!({"apiFormat": "COHEREV2", "messages": oracle_user("hello there")});
+    let (_, answer) = oracle("chat", &json!({"servingMode": mode, "chatRequest": cohere}));
+    assert_eq!(answer["chatResponse"]["message"]["content"][0]["text"], "hello there");
+    let first = json!({"apiFormat": "COHERE", "message": "hello there"});
+    let (_, answer) = oracle("chat", &json!({"servingMode": mode, "chatRequest": first}));
+    assert_eq!(answer["chatResponse"]["text"], "hello there");
+    let mismatched = json!({"servingMode": mode, "chatRequest": generic});
+    assert_eq!(oracle("chat", &mismatched).0, 400);
+}
+
+#[test]
+fn oracle_gives_twenty_tokens_where_nothing_is_said() {
+    let mode = json!({"servingType": "ON_DEMAND", "modelId": "lorem"});
+    let asked = |more: Value| {
+        let mut chat = json!({"apiFormat": "GENERIC", "messages": oracle_user("50 words")});
+        chat["maxTokens"] = more;
+        let (_, answer) = oracle("chat", &json!({"servingMode": mode, "chatRequest": chat}));
+        let chat = &answer["chatResponse"];
+        (chat["usage"]["completionTokens"].clone(), chat["choices"][0]["finishReason"].clone())
+    };
+    assert_eq!(asked(Value::Null), (json!(20), json!("length")));
+    assert_eq!(asked(json!(100)), (json!(50), json!("stop")));
+}
+
+#[test]
+fn oracle_refuses_what_the_real_one_refuses() {
+    let user = oracle_user("x");
+    let asked = |more: Value| {
+        let mut chat = json!({"apiFormat": "GENERIC", "messages": user});
+        for (name, value) in more.as_object().into_iter().flatten() {
+            chat[name] = value.clone();
+        }
+        json!({"chatRequest": chat})
+    };
+    let schema =
+        |more: Value| json!({"responseFormat": {"type": "JSON_SCHEMA", "jsonSchema": more}});
+    let good = json!({"name": "x", "schema": {"type": "object"}, "isStrict": true});
+    assert_eq!(oracle("chat", &asked(schema(good))).0, 200);
+    for bad in [
+        asked(schema(json!({"name": "x", "schema": {"type": "object"}, "strict": true}))),
+        asked(json!({"temperature": 3})),
+        asked(json!({"max_tokens": 5})),
+        asked(json!({"reasoningEffort": "low"})),
+        asked(json!({"messages": [{"role": "user", "content": [{"type": "TEXT", "text": "x"}]}]})),
+        asked(json!({"messages": [{"role": "USER", "content": "x"}]})),
+        asked(
+            json!({"tools": [{"type": "FUNCTION", "function": {"name": "f", "parameters": {}}}]}),
+        ),
+        asked(json!({"toolChoice": {"type": "REQUIRED"}})),
+        json!({"compartmentId": null, "chatRequest": {"apiFormat": "GENERIC", "messages": user}}),
+        json!({"servingMode": {"modelId": "echo"}, "chatRequest": {"apiFormat": "GENERIC", "messages": user}}),
+        json!({"chatRequest": {"messages": user}}),
+    ] {
+        let (status, answer) = oracle("chat", &bad);
+        assert_eq!(status, 400, "{bad}");
+        assert!(answer["code"].is_string() && answer["message"].is_string(), "{answer}");
+    }
+    let mode = json!({"servingType": "ON_DEMAND", "modelId": "meta.none"});
+    let (status, answer) = oracle("chat", &json!({"servingMode": mode, "chatRequest": {}}));
+    assert_eq!((status, &answer["code"]), (404, &json!("404")));
+    let mode = json!({"servingType": "ON_DEMAND", "modelId": "openai.gpt-5/echo"});
+    let old = json!({"apiFormat": "GENERIC", "messages": user, "maxTokens": 50});
+    assert_eq!(oracle("chat", &json!({"servingMode": mode, "chatRequest": old})).0, 400);
+}
+
+#[test]
+fn oracle_embeds_texts() {
+    let asked = json!({"inputs": ["a", "b"], "inputType": "SEARCH_QUERY", "outputDimensions": 256});
+    let (status, answer) = oracle("embedText", &asked);
+    assert_eq!(status, 200, "{answer}");
+    let lengths: Vec<usize> = answer["embeddings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| it.as_array().unwrap().len())
+        .collect();
+    assert_eq!(lengths, [256, 256]);
+    assert_eq!(answer["usage"]["promptTokens"], 2);
+    assert_eq!(oracle("embedText", &json!({"inputs": ["a"], "outputDimensions": 300})).0, 400);
+    assert_eq!(oracle("embedText", &json!({"inputs": ["a"], "inputType": "search_query"})).0, 400);
+}
+
+#[test]
+fn oracle_takes_only_what_its_user_signs() {
+    let (user, _) = OciUser::generate().unwrap();
+    let demo = Demo::new(DemoOptions { oci_user: Some(user), ..DemoOptions::default() });
+    let headers = [("content-type", "application/json"), ("opc-request-id", "mine")];
+    let path = "/20231130/actions/chat";
+    let reply = demo.respond(&Call { method: "POST", path, headers: &headers, body: b"{}" });
+    assert_eq!(reply.status, 401);
+    let Body::Whole(body) = reply.body else { panic!("comes at once") };
+    let body: Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!(body["code"], "NotAuthenticated");
+    assert!(
+        reply.headers.iter().any(|(name, it)| *name == "opc-request-id" && it.starts_with("mine/"))
+    );
 }

@@ -6,7 +6,7 @@
 mod check;
 mod embed;
 mod messages;
-mod read;
+pub(crate) mod read;
 mod write;
 
 use bytes::Bytes;

@@ -10,7 +10,7 @@ use crate::tokens;
 /// Prompts shorter than this are not cached; the vendor tells no figure.
 const CACHE_FROM: u64 = 1_024;
 
-pub(super) fn ask(body: &Value) -> Result<Ask, Refused> {
+pub(crate) fn ask(body: &Value) -> Result<Ask, Refused> {
     let mut walk = messages::walk(body)?;
     let list = |name: &str| body.get(name).and_then(Value::as_array).into_iter().flatten();
     let beside: u64 =

@@ -45,6 +45,8 @@ pub(crate) fn told_error(request: &Request, status: u16, b: &Behaviour) -> Reply
         crate::bedrock::error(&refused)
     } else if anthropic {
         crate::anthropic::error(&refused)
+    } else if request.path().starts_with(crate::oci::ROOT) {
+        crate::oci::error(&refused)
     } else if request.path().starts_with("/v2/") {
         crate::cohere::error(&refused)
     } else {

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use serde_json::Value;
 
@@ -17,6 +18,7 @@ use crate::gemini;
 use crate::kept;
 use crate::lorem;
 use crate::model;
+use crate::oci;
 use crate::passed;
 
 /// Plain answers that are remembered, so that a load run costs the mock little.
@@ -90,6 +92,13 @@ impl Server {
         outcome.keep
     }
 
+    /// The refusal of a signature that is too old or too new, where signatures are looked at.
+    fn late(&self, request: &Request) -> Option<Reply> {
+        self.demo.options.oci_user.as_ref().filter(|_| request.path().starts_with(oci::ROOT))?;
+        let refused = oci::late(request.header("date"), SystemTime::now())?;
+        Some(oci::error(&refused))
+    }
+
     async fn play<S: Stream>(
         &self,
         conn: &mut Conn<S>,
@@ -102,6 +111,7 @@ impl Server {
             let reply = self
                 .shared
                 .issuer(request)
+                .or_else(|| self.late(request))
                 .or_else(|| known.reply.clone())
                 .unwrap_or_else(|| self.demo.respond(&call(request, &headers(request))));
             return send::reply(conn, &reply, &Behaviour::default(), guard.number).await;
@@ -135,15 +145,18 @@ impl Server {
         let in_form =
             body.is_null().then(|| passed::form_field(&call(request, &headers(request)), "model"));
         let in_body = body.get("model").and_then(Value::as_str).unwrap_or_default();
-        let model = in_path.map_or(in_body, |(model, _)| model).to_owned();
+        let signed = request.path().starts_with(oci::ROOT);
+        let beside = in_path.or_else(|| signed.then(|| oci::named(&body)));
+        let model = beside.map_or(in_body, |(model, _)| model).to_owned();
         let model = in_form.flatten().unwrap_or(model);
-        // What fails has no fixed answer: `flaky` goes by its own sequence; and what is kept changes with each call.
-        let steady = model::base(self.demo.resolve(&model).unwrap_or_default()) != "flaky"
-            && !kept::is_meant(request.path());
+        // What fails has no fixed answer: `flaky` goes by its own sequence. What is kept changes with each call, and what
+        // is signed has a date that is looked at.
+        let flaky = model::base(self.demo.resolve(&model).unwrap_or_default()) == "flaky";
+        let steady = !flaky && !signed && !kept::is_meant(request.path());
         let reply = steady.then(|| self.demo.respond(&call(request, &headers(request))));
         let known = Rc::new(Known {
             stream: body.get("stream") == Some(&Value::Bool(true))
-                || in_path.is_some_and(|(_, streams)| streams),
+                || beside.is_some_and(|(_, streams)| streams),
             mark: mark(&body),
             model,
             reply,
@@ -190,6 +203,7 @@ fn mark(body: &Value) -> String {
     if let Some(id) = id {
         return id.chars().take(64).collect();
     }
+    let body = body.get("chatRequest").unwrap_or(body);
     let said = body.get("messages").or_else(|| body.get("input"));
     let last = said.and_then(Value::as_array).and_then(|m| m.last());
     let content = last.and_then(|m| m.get("content").or_else(|| m.get("output"))).or(said);

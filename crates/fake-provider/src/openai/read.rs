@@ -11,7 +11,7 @@ use crate::tokens;
 const CACHE_FROM: u64 = 1_024;
 const CACHE_STEP: u64 = 128;
 
-pub(super) fn ask(body: &Value) -> Result<Ask, Refused> {
+pub(crate) fn ask(body: &Value) -> Result<Ask, Refused> {
     let walk = messages::walk(body)?;
     let tools = tools(body);
     let tool_tokens: u64 = body
