@@ -151,7 +151,7 @@ fn models(demo: &Demo, call: &Call<'_>) -> Result<Reply, Refused> {
             "lifecycleState": "ACTIVE", "compartmentId": null, "isLongTermSupported": false,
             "timeCreated": "2026-09-21T10:00:00.000Z"})
     };
-    let items: Vec<Value> = model::MODELS.iter().map(|it| one(it)).collect();
+    let items: Vec<Value> = model::MODELS.iter().map(one).collect();
     Ok(ok(&json!({"items": items})))
 }
 

@@ -14,7 +14,7 @@ use crate::ask::Refused;
 use crate::demo::Call;
 
 /// How far a caller's clock may be off.
-const SKEW: Duration = Duration::from_secs(300);
+const SKEW: Duration = Duration::from_mins(5);
 /// What every signature covers.
 const ALWAYS: [&str; 3] = ["date", "(request-target)", "host"];
 /// What it covers besides, of a request with a body.

@@ -67,7 +67,7 @@ impl Writer<'_> {
             }
             Format::Cohere => {
                 let hash = lorem::hash(self.body.to_string().as_bytes());
-                let mut chat = self.last(&Answer::default(), |it| cohere_message(it));
+                let mut chat = self.last(&Answer::default(), cohere_message);
                 chat["id"] = json!(format!("{hash:016x}"));
                 chat
             }
