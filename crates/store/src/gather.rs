@@ -1,15 +1,17 @@
 //! How a runtime's thread and the ledger's thread talk: seldom, and about much at a time.
 //!
-//! A thread that gathers runs a task of its own for it. A record that finds the ledger's thread asleep wakes that task,
-//! which stands behind all tasks that are ready to run, and not the ledger's thread: so one commit takes what they all
-//! append, and none of them is interrupted for a commit of one record. No timer is involved: where nothing else is ready,
-//! nothing waits. The answers come back the same way: a whole group's into one inbox with one wake-up, and the task hands
-//! them to those who wait, each a wake-up within the thread. Without it every record would cost a system call to wake its
-//! runtime.
+//! A thread that gathers runs a task of its own for it. A record wakes that task and not the ledger's thread. The task
+//! stands behind all tasks that are ready to run, and then behind those that become ready by what has arrived meanwhile;
+//! only when nobody has appended anything more in between, or [`RECORDS_MAX`] records wait, does it hand over. So one commit
+//! takes what they all append, and none of them is interrupted for a commit of a few records. No timer is involved: where
+//! nothing else is ready, nothing waits. The answers come back the same way: a whole group's into one inbox with one
+//! wake-up, and the task hands them to those who wait, each a wake-up within the thread. Without it every record would
+//! cost a system call to wake its runtime.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Poll, Waker};
+use std::task::{Context, Poll, Waker};
 
 use ledger::Seq;
 use tokio::sync::oneshot;
@@ -33,15 +35,23 @@ struct Here {
     writer: Arc<Shared>,
     task: Waker,
     inbox: Arc<Inbox>,
+    /// Records that were appended here since the last hand-over.
+    appended: Rc<Cell<usize>>,
 }
 
 fn here<T>(writer: &Arc<Shared>, look: impl FnOnce(&Here) -> T) -> Option<T> {
     HERE.with_borrow(|here| here.as_ref().filter(|it| Arc::ptr_eq(&it.writer, writer)).map(look))
 }
 
-/// Whether this thread gathers for that writer; its task is woken then.
+/// Whether this thread gathers for that writer; its task takes care of the record then.
 pub(crate) fn puts_off(writer: &Arc<Shared>) -> bool {
-    here(writer, |here| here.task.wake_by_ref()).is_some()
+    let first = |here: &Here| {
+        // The task is on its way already for any but the first.
+        if here.appended.replace(here.appended.get() + 1) == 0 {
+            here.task.wake_by_ref();
+        }
+    };
+    here(writer, first).is_some()
 }
 
 /// Where answers for this thread go, if it gathers for that writer.
@@ -84,6 +94,11 @@ impl Inbox {
         letters.reader = reader.cloned();
         std::mem::take(&mut letters.waiting)
     }
+
+    /// Takes what is there.
+    fn take_more(&self) -> Vec<Letter> {
+        std::mem::take(&mut self.lock().waiting)
+    }
 }
 
 /// The answers of one group; delivered when dropped.
@@ -119,24 +134,40 @@ impl Drop for Post {
 
 /// Gathers on this thread until dropped.
 pub(crate) async fn run(writer: LedgerWriter) {
-    let gathering = Gathering { writer, inbox: Arc::default() };
-    std::future::poll_fn(|context| {
-        HERE.set(Some(Here {
-            writer: Arc::clone(gathering.writer.shared()),
-            task: context.waker().clone(),
-            inbox: Arc::clone(&gathering.inbox),
-        }));
-        deliver(gathering.inbox.take(Some(context.waker())));
+    let gathering = Gathering { writer, inbox: Arc::default(), appended: Rc::default() };
+    loop {
+        std::future::poll_fn(|context| gathering.poll_records(context)).await;
+        let mut seen = 0;
+        while seen != gathering.appended.get() {
+            seen = gathering.appended.get();
+            // Comes back behind all who are ready, also by what the runtime then finds has arrived.
+            tokio::task::yield_now().await;
+            deliver(gathering.inbox.take_more());
+        }
+        gathering.appended.set(0);
         gathering.writer.hand_over();
-        Poll::<()>::Pending
-    })
-    .await;
+    }
 }
 
 /// Ends the gathering of a thread with its task: what is on its way is delivered all the same.
 struct Gathering {
     writer: LedgerWriter,
     inbox: Arc<Inbox>,
+    appended: Rc<Cell<usize>>,
+}
+
+impl Gathering {
+    /// Delivers answers until there are records to gather.
+    fn poll_records(&self, context: &Context<'_>) -> Poll<()> {
+        HERE.set(Some(Here {
+            writer: Arc::clone(self.writer.shared()),
+            task: context.waker().clone(),
+            inbox: Arc::clone(&self.inbox),
+            appended: Rc::clone(&self.appended),
+        }));
+        deliver(self.inbox.take(Some(context.waker())));
+        if self.appended.get() == 0 { Poll::Pending } else { Poll::Ready(()) }
+    }
 }
 
 impl Drop for Gathering {

@@ -71,8 +71,16 @@ type Item = Submission<Option<Answer>>;
 struct Queue {
     items: Vec<Item>,
     work: Vec<Work>,
+    /// Whether what is queued is to be written now; else somebody still gathers.
+    handed_over: bool,
     asleep: bool,
     stop: bool,
+}
+
+impl Queue {
+    fn is_idle(&self) -> bool {
+        !self.handed_over && self.work.is_empty() && !self.stop
+    }
 }
 
 pub(crate) struct Shared {
@@ -213,10 +221,10 @@ impl LedgerWriter {
     }
 
     /// Wakes the thread for a record: at once, or where the calling thread gathers, when it has gathered.
-    fn wake_for_record(&self, queue: MutexGuard<'_, Queue>) {
-        if queue.asleep
-            && !(queue.items.len() < gather::RECORDS_MAX && gather::puts_off(&self.shared))
-        {
+    fn wake_for_record(&self, mut queue: MutexGuard<'_, Queue>) {
+        let puts_off = gather::puts_off(&self.shared);
+        if queue.items.len() >= gather::RECORDS_MAX || !puts_off {
+            queue.handed_over = true;
             self.wake(queue);
         }
     }
@@ -228,8 +236,9 @@ impl LedgerWriter {
 
     /// Wakes the thread if there is anything to write.
     pub(crate) fn hand_over(&self) {
-        let queue = self.shared.lock();
+        let mut queue = self.shared.lock();
         if !queue.items.is_empty() {
+            queue.handed_over = true;
             self.wake(queue);
         }
     }
@@ -302,7 +311,7 @@ impl Thread {
             WriterState::Low | WriterState::Poisoned => RETRY,
         };
         let mut queue = self.shared.lock();
-        if queue.items.is_empty() && queue.work.is_empty() && !queue.stop {
+        if queue.is_idle() {
             queue.asleep = true;
             let woken = self.shared.wake.wait_timeout(queue, pause);
             queue = woken.unwrap_or_else(PoisonError::into_inner).0;
@@ -317,6 +326,7 @@ impl Thread {
         let take = queue.items.len().min(GROUP_MAX);
         let rest = queue.items.split_off(take);
         let items = std::mem::replace(&mut queue.items, rest);
+        queue.handed_over = !queue.items.is_empty();
         let work = std::mem::take(&mut queue.work);
         let stop = queue.stop && queue.items.is_empty();
         (items, work, stop)
