@@ -53,7 +53,7 @@ pub fn plan_prune(
             return false;
         }
         match walk.step(&row, &mut |it| fault = fault.take().or(Some(it))) {
-            Step::Intact(record) => replay.apply(row.seq, &record, &mut |_| {}),
+            Step::Intact(record) => replay.apply(row.seq, *record, &mut |_| {}),
             Step::Damaged(what) => fault = Some(Fault::Damaged { seq: row.seq, what }),
         }
         chain = stored_hash(&row.body).unwrap_or(GENESIS);

@@ -201,11 +201,11 @@ impl Replay {
     }
 
     /// Takes the next record.
-    pub fn apply(&mut self, seq: Seq, record: &Record, fault: &mut dyn FnMut(Fault)) {
+    pub fn apply(&mut self, seq: Seq, record: Record, fault: &mut dyn FnMut(Fault)) {
         self.seq = seq;
         match record {
             Record::Start(_) => self.started = seq,
-            Record::Intent(intent) => self.reserve(seq, intent, fault),
+            Record::Intent(intent) => self.reserve(seq, *intent, fault),
             Record::Settlement(it) => self.close(seq, it.id, &it.charged, &it.released, fault),
             Record::WriteOff(it) => self.close(seq, it.id, &it.charged, &it.released, fault),
             Record::Stop(_)
@@ -217,7 +217,7 @@ impl Replay {
         }
     }
 
-    fn reserve(&mut self, seq: Seq, intent: &Intent, fault: &mut dyn FnMut(Fault)) {
+    fn reserve(&mut self, seq: Seq, intent: Intent, fault: &mut dyn FnMut(Fault)) {
         let id = intent.id;
         if self.open.contains_key(&id) || self.was_closed(&id) {
             fault(Fault::IntentTwice { seq, id });
@@ -234,7 +234,7 @@ impl Replay {
                 fault(Fault::OverLimit { seq, budget, start, held, limit, unit });
             }
         }
-        self.open.insert(id, Open { seq, intent: intent.clone() });
+        self.open.insert(id, Open { seq, intent });
     }
 
     fn window(&mut self, charge: &Charge) -> &mut Window {

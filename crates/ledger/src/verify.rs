@@ -192,7 +192,7 @@ pub fn restore(
             Step::Intact(record) => {
                 last_at = last_at.max(record.at());
                 // What the records say is `verify`'s business: a start needs the sums, and their bytes intact.
-                replay.apply(row.seq, &record, &mut |_| {});
+                replay.apply(row.seq, *record, &mut |_| {});
             }
         }
         first.is_none()
@@ -351,9 +351,10 @@ pub fn verify(
             Step::Damaged(what) => report.fault(Fault::Damaged { seq: row.seq, what }),
             Step::Intact(record) => {
                 report.count(&record);
-                replay.apply(row.seq, &record, &mut |fault| report.fault(fault));
+                let at = record.at();
+                replay.apply(row.seq, *record, &mut |fault| report.fault(fault));
                 if row.seq % 65_536 == 0 {
-                    replay.forget(record.at());
+                    replay.forget(at);
                 }
             }
         }

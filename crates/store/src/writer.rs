@@ -1,5 +1,5 @@
 //! One thread writes. Callers encode their record, put it into a queue and get a [`Receipt`]; the thread takes
-//! whatever is queued, at most 512 records, commits it as one transaction and answers.
+//! whatever is queued once somebody hands over, at most 512 records, commits it as one transaction and answers.
 //!
 //! There is no timer in strict durability: while one group is being synced the next one fills. The wake-up is
 //! one `notify` per sleep of the thread, not one per record; towards threads that [gather](crate::gather) so is the answer.
