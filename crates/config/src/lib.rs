@@ -13,6 +13,7 @@ mod check;
 mod content;
 mod diagnostic;
 mod explain;
+mod fetch;
 mod ledger;
 mod load;
 mod model;
@@ -42,6 +43,7 @@ mod zero;
 
 pub use diagnostic::{Diagnostic, Severity};
 pub use explain::{Explained, codes, data_plane, explain};
+pub use fetch::{FetchHost, FetchHosts, FetchUrls};
 pub use load::{Loaded, load};
 pub use model::{
     Auth, Aws, AwsKeys, AzureLogin, AzureProof, Capability, Circuit, Config, Content, Disconnect,

@@ -58,7 +58,7 @@ fn finish(
 fn read(root: &Node, cx: &mut Context<'_>) -> Config {
     let top = Section::new(Some(root), ROOT_FIELDS);
     let auth = auth::read(top.section("auth", auth::FIELDS));
-    let routing = routing::read(top.section("routing", routing::FIELDS));
+    let routing = routing::read(top.section("routing", routing::FIELDS), cx);
     let providers = providers::read(top.get("providers"), cx);
     let capabilities = capabilities::read(top.get("capabilities"), &providers, routing.on_loss, cx);
     Config {

@@ -10,6 +10,8 @@ use domain::{
 use limits::units::Rate;
 use limits::{BudgetSpec, ScopeFilter};
 
+use crate::FetchUrls;
+
 /// Everything `outrigger.yaml` says, checked, with defaults.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
@@ -494,7 +496,7 @@ pub enum Durability {
 }
 
 /// Retries, breakers, and what happens when something can't be carried.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Routing {
     /// Further attempts of one request.
     pub retries: Retries,
@@ -504,6 +506,8 @@ pub struct Routing {
     pub circuit: Circuit,
     /// Whether a lossy translation may go ahead, where the capability does not say.
     pub on_loss: OnLoss,
+    /// From where images and documents at URLs are fetched for offers that take them inline only.
+    pub fetch_urls: FetchUrls,
     /// Output bound of requests that set none, for models whose own limit is unknown: written into requests that are
     /// translated, assumed of those that are only forwarded.
     pub default_max_output: Option<u64>,

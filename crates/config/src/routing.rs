@@ -2,7 +2,8 @@
 
 use domain::OnLoss;
 
-use crate::read::Section;
+use crate::fetch;
+use crate::read::{Context, Section};
 use crate::spec::{Field, Kind, Scalar, defaulted, optional, required};
 use crate::{Circuit, Disconnect, Retries, Routing, units};
 
@@ -17,6 +18,7 @@ pub(crate) static FIELDS: &[Field] = &[
     ),
     optional("circuit", "When an offer is set aside.", Kind::Section(CIRCUIT)),
     defaulted("on_loss", "allow", ON_LOSS_DOC, ON_LOSS),
+    defaulted("fetch_urls", "refuse", fetch::DOC, fetch::KIND),
     optional(
         "default_max_output",
         "Output tokens of a request that sets no bound, for models whose own limit is unknown. It is written into requests that are translated; of one that is forwarded as it came it is only assumed, so set no less than the model can write.",
@@ -50,7 +52,7 @@ static CIRCUIT: &[Field] = &[
 ];
 
 /// Reads the section.
-pub(crate) fn read(section: Section<'_>) -> Routing {
+pub(crate) fn read(section: Section<'_>, cx: &mut Context<'_>) -> Routing {
     let retries = section.section("retries", RETRIES);
     let circuit = section.section("circuit", CIRCUIT);
     let calls = circuit.text("over").and_then(|text| units::calls(text).ok());
@@ -66,6 +68,7 @@ pub(crate) fn read(section: Section<'_>) -> Routing {
             probe_after: circuit.duration("probe_after"),
         },
         on_loss: on_loss(section.text("on_loss")).unwrap_or_default(),
+        fetch_urls: fetch::read(section, cx),
         default_max_output: section.count("default_max_output"),
     }
 }

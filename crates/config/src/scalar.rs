@@ -7,7 +7,7 @@ use limits::windows::Zone;
 
 use crate::spec::Scalar;
 use crate::units::{self, Refused};
-use crate::{Network, Secret};
+use crate::{FetchHost, Network, Secret};
 
 /// What a form is called, examples of it, and the units it may have.
 pub(crate) struct Form {
@@ -56,6 +56,11 @@ impl Scalar {
             Self::Network => ("a network", "`10.0.0.0/8`", &[]),
             Self::Url => ("a base URL", "`https://llm.example.com/v1`", &[]),
             Self::Zone => ("a time zone of the IANA list", "`Europe/Berlin` or `UTC`", &[]),
+            Self::Host => (
+                "a host, with or without a port",
+                "`images.example.com`, `*.example.com` or `localhost:9000`",
+                &[],
+            ),
             Self::Offer => ("an offer", "`provider/model`", &[]),
             Self::Model => ("a model id", "`gpt-5-mini`", &[]),
         };
@@ -91,6 +96,7 @@ impl Scalar {
             Self::Network => found(network(text).is_some()),
             Self::Url => found(url(text)),
             Self::Zone => found(zone(text)),
+            Self::Host => found(FetchHost::parse(text).is_some()),
             Self::Offer => found(OfferId::parse(text).is_ok()),
             Self::Model => found(ModelName::new(text).is_ok()),
         }

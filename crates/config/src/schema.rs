@@ -109,6 +109,9 @@ fn scalar(form: Scalar) -> Value {
         Scalar::Network => "^[0-9A-Fa-f:.]+(/[0-9]{1,3})?$",
         Scalar::Url => "^https?://[^@?#]+$",
         Scalar::Zone => "^[A-Za-z0-9_+/-]+$",
+        Scalar::Host => {
+            r"^((\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?$"
+        }
         Scalar::Offer => OFFER,
         Scalar::Model => "^[A-Za-z0-9._:/@-]{1,200}$",
     };

@@ -78,6 +78,7 @@ pub(crate) enum Scalar {
     Network,
     Url,
     Zone,
+    Host,
     Offer,
     Model,
 }

@@ -43,6 +43,7 @@ mod provider_only;
 pub mod quirks;
 pub mod reasoning;
 mod registry;
+pub mod remote;
 mod signature;
 pub mod sse;
 mod stop_cut;

@@ -139,6 +139,10 @@ corners! {
     Refusal => Emulated "an earlier refusal is sent as assistant text",
     /// A text document.
     DocumentText => Emulated "a text document is sent as text",
+    /// An image at a URL that the provider does not fetch.
+    RemoteImage => Emulated "the gateway fetched the image and sends it inline: the provider takes none by URL here",
+    /// A document at a URL that the provider does not fetch.
+    RemoteDocument => Emulated "the gateway fetched the document and sends it inline: the provider takes none by URL here",
     /// A document's name.
     DocumentName => Emulated "the provider takes names of letters, digits and blanks, each once",
     /// Options of a document.

@@ -9,6 +9,8 @@ use smallvec::SmallVec;
 use crate::embedding::EmbeddingDialect;
 use crate::exchange::{Answer, Exchange, StreamEvent};
 use crate::loss::Corner;
+use crate::quirks::Quirks;
+use crate::remote::MediaKind;
 use crate::wire::{
     AnswerContext, BadAnswer, ClientError, Edits, FieldError, FirstEvent, Headers, Incoming,
     ModelRow, Peek, Seen, StreamForm, Target, TeeOptions, UpstreamFault, UpstreamRequest,
@@ -50,6 +52,11 @@ pub trait Dialect: Sync + Send {
     /// The path of the base URL at the vendor whose dialect it is.
     fn usual_base(&self) -> &'static str {
         "/v1"
+    }
+
+    /// Whether a provider with those quirks fetches what is at `url` for a client that speaks `from`.
+    fn takes_url(&self, _kind: MediaKind, _url: &str, _from: DialectId, quirks: &Quirks) -> bool {
+        !quirks.no_remote_images
     }
 
     /// Where the provider serves `endpoint` for `model`, relative to its base URL; may hold a query. `stream` says that

@@ -37,7 +37,8 @@ pub struct LimitsReport {
     pub parallel: Vec<ParallelState>,
 }
 
-/// What one admitted request holds. It must come back through [`Limits::finish`] or [`Limits::cancel`].
+/// What one admitted request holds. It must come back through [`Limits::finish`], [`Limits::cancel`]
+/// or [`Limits::decline`].
 #[derive(Debug)]
 #[must_use = "a ticket that is dropped keeps its reservations and places for ever"]
 pub struct Ticket {
@@ -217,6 +218,20 @@ impl Limits {
         for taken in ticket.taken.iter_mut().filter(|it| it.open) {
             taken.open = false;
             self.rates.undo(taken);
+        }
+        self.free_places(&mut ticket);
+    }
+
+    /// Closes a ticket of a request that was refused after all, without an attempt: what counts what is served gets
+    /// everything back, and rates keep that it was asked.
+    pub fn decline(&mut self, mut ticket: Ticket) {
+        for line in ticket.lines.iter_mut().filter(|it| it.open) {
+            line.open = false;
+            self.budgets.undo(line);
+        }
+        for taken in ticket.taken.iter_mut().filter(|it| it.open) {
+            taken.open = false;
+            self.rates.settle(taken, &Actual::NOTHING);
         }
         self.free_places(&mut ticket);
     }

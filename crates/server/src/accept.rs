@@ -9,7 +9,7 @@ use bytes::Bytes;
 use config::Disconnect;
 use dialect::envelope;
 use dialect::{AnswerContext, Dialect, DialectId, EmbeddingContext, FirstEvent, TeeOptions};
-use domain::{Endpoint, Envelope, ErrorClass, RequestId, UnixMicros};
+use domain::{Endpoint, Envelope, ErrorClass, OnLoss, RequestId, UnixMicros};
 use flow::{Action, Attempt, Ended, Event, Flow, GiveUp};
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
@@ -18,12 +18,13 @@ use policy::retry::Next;
 use policy::{Claim, OfferIx, Plan};
 use tokio::time::Instant;
 
-use crate::admit::{self, Bound};
+use crate::admit;
 use crate::body::RespBody;
 use crate::dispatch::{self, Call, Fault, Reply};
 use crate::ensemble::{self, Ensemble};
 use crate::enveloped;
 use crate::errors::{self, Failure};
+use crate::fetch::{self, Files};
 use crate::identify::{Caller, identify};
 use crate::listen::headers as allowed;
 use crate::listen::route::{self, Access, Action as RouteAction, Match, NoRoute};
@@ -210,8 +211,10 @@ async fn serve(
     let ask = read::read(cx.client, cx.endpoint, opened.body, headers, opened.path)?;
     cx.model = Some(ask.peek.model.clone());
     let resolved = resolve::resolve(&cx.snapshot, cx.caller.as_ref(), &ask.peek.model)?;
-    let mut canonical = Canonical::default();
+    let files = Files::planned(&cx.snapshot.config.routing.fetch_urls);
+    let mut canonical = Canonical { files, ..Canonical::default() };
     let planned = plan::plan(worker, cx, &ask, &resolved, headers, &mut canonical)?;
+    canonical.files.end_plan();
     if headers.get("x-outrigger-dry-run").is_some_and(|value| value.as_bytes() == b"true") {
         return Ok(local::dry_run(worker, cx, &ask, &resolved, &planned));
     }
@@ -276,20 +279,16 @@ async fn attempts(
     mut run: Run<'_>,
 ) -> Result<Response<RespBody>, Failure> {
     let (mut flow, mut action) = Flow::begin(&run.planned.attempts);
-    let mut denied: Option<Failure> = None;
-    let mut unwritable: Option<Failure> = None;
+    let mut kept = Kept::default();
     let mut last: Option<Last> = None;
     loop {
         let attempt = match action {
             Action::Prepare(attempt) => attempt,
-            Action::Fail(GiveUp::NoCandidate) if unwritable.is_some() && last.is_none() => {
-                return Err(unwritable.unwrap_or_else(|| Failure::new(&errors::INTERNAL, "lost")));
-            }
             Action::Fail(why) => {
                 if last.is_none() {
                     cx.candidates = plan::candidates(run.planned, run.resolved);
                 }
-                return give_up(cx, &run, why, denied, last);
+                return give_up(cx, &run, why, kept, last);
             }
             Action::Dispatch | Action::Relay | Action::Abort | Action::Done => {
                 return Err(Failure::new(&errors::INTERNAL, "an action out of turn"));
@@ -297,6 +296,11 @@ async fn attempts(
         };
         if attempt.wait_micros > 0 {
             tokio::time::sleep(Duration::from_micros(attempt.wait_micros)).await;
+        }
+        // Before the right to ask the offer: a probe of it must not wait for somebody else's server.
+        if let Err(refused) = fetched(worker, cx, &mut run, &attempt).await {
+            action = kept.next(refused, &mut flow);
+            continue;
         }
         let Some(claim) = claim(worker, &attempt, last.as_ref()) else {
             action = flow.skip();
@@ -331,18 +335,28 @@ async fn attempts(
                     }
                 }
             }
-            Err(Refused::Ledger) => flow.on(Event::LedgerUnavailable, |_| Next::Stop),
-            Err(Refused::Limit(failure)) => {
-                denied = Some(failure);
-                flow.on(Event::BudgetRefused, |_| Next::Stop)
-            }
-            // The request can't be written for this offer: another one may carry it; a mistake of the client's none will.
-            Err(Refused::Failure(failure)) => {
-                unwritable = Some(failure);
-                flow.skip()
-            }
+            Err(refused) => kept.next(refused, &mut flow),
         };
     }
+}
+
+/// Has what the offer needs inline, if that is at a URL and may be fetched.
+async fn fetched(
+    worker: &Worker,
+    cx: &Cx,
+    run: &mut Run<'_>,
+    attempt: &Attempt<OfferIx>,
+) -> Result<(), Refused> {
+    if !cx.snapshot.config.routing.fetch_urls.is_allowed() {
+        return Ok(());
+    }
+    let offer = Arc::clone(run.offer(attempt.offer).map_err(Refused::Failure)?);
+    let is_admitted = run.admission.is_some();
+    let request = (run.ask, run.resolved);
+    // In a box of its own: what a future holds is copied with each future around it.
+    let work =
+        fetch::fetch(worker, cx, request, run.headers, &mut run.canonical, &offer, is_admitted);
+    Box::pin(work).await
 }
 
 /// The right to ask the offer: taken anew for each offer, kept for a further try at the same one.
@@ -354,10 +368,38 @@ fn claim(worker: &Worker, attempt: &Attempt<OfferIx>, last: Option<&Last>) -> Op
 }
 
 /// Why an attempt could not be prepared.
-enum Refused {
+pub enum Refused {
+    /// The ledger can't be written.
     Ledger,
+    /// A limit does not cover it.
     Limit(Failure),
+    /// The request can't be written for this offer.
     Failure(Failure),
+}
+
+/// Why attempts could not be prepared, for the answer if none can.
+#[derive(Default)]
+struct Kept {
+    denied: Option<Failure>,
+    unwritable: Option<Failure>,
+}
+
+impl Kept {
+    /// Keeps it; what is to be done next.
+    fn next(&mut self, refused: Refused, flow: &mut Flow<'_, OfferIx>) -> Action<OfferIx> {
+        match refused {
+            Refused::Ledger => flow.on(Event::LedgerUnavailable, |_| Next::Stop),
+            Refused::Limit(failure) => {
+                self.denied = Some(failure);
+                flow.on(Event::BudgetRefused, |_| Next::Stop)
+            }
+            // Another offer may carry it; a mistake of the client's none will.
+            Refused::Failure(failure) => {
+                self.unwritable = Some(failure);
+                flow.skip()
+            }
+        }
+    }
 }
 
 /// Writes the request, reserves its worst case and makes its intents durable: one, or one for each of several calls.
@@ -407,7 +449,14 @@ fn prepare_now(
     let offer = Arc::clone(run.offer(attempt.offer).map_err(Refused::Failure)?);
     let call = dispatch::prepare(run.ask, run.headers, &mut run.canonical, &offer, run.resolved)
         .map_err(Refused::Failure)?;
-    let bound = bound(worker, run.ask, &call).map_err(Refused::Failure)?;
+    if run.resolved.on_loss == OnLoss::Reject && call.losses.is_lossy() {
+        // Planned without knowing what is in a file at a URL.
+        let why = format!("{} would lose {}", offer.id, call.losses);
+        return Err(Refused::Failure(Failure::new(&errors::FEATURE_NOT_PORTABLE, why)));
+    }
+    let now = worker.gateway.now();
+    let bound = admit::bound(run.ask, &call.offer, call.max_output, now);
+    let bound = bound.map_err(|error| Refused::Failure(admit::unrecordable(error)))?;
     let facts = IntentFacts {
         ask: run.ask,
         resolved: run.resolved,
@@ -424,15 +473,6 @@ fn prepare_now(
             Err(Refused::Limit(failure))
         }
     }
-}
-
-fn bound(worker: &Worker, ask: &Ask, call: &Call) -> Result<Bound, Failure> {
-    admit::bound(ask, &call.offer, call.max_output, worker.gateway.now()).map_err(|error| {
-        Failure::new(
-            &errors::BAD_FIELD,
-            format!("the worst case of this request can't be recorded: {error}"),
-        )
-    })
 }
 
 /// The client's answer, or what failed before anything went out and the request's place in the limits.
@@ -727,19 +767,21 @@ fn give_up(
     cx: &Cx,
     run: &Run<'_>,
     why: GiveUp,
-    denied: Option<Failure>,
+    kept: Kept,
     last: Option<Last>,
 ) -> Result<Response<RespBody>, Failure> {
     match why {
-        GiveUp::NoCandidate => Err(plan::no_candidate(cx, run.resolved, run.planned)),
-        GiveUp::Budget if last.is_none() => Err(denied.unwrap_or_else(|| {
+        GiveUp::NoCandidate if last.is_none() => Err(kept
+            .unwritable
+            .unwrap_or_else(|| plan::no_candidate(cx, run.resolved, run.planned))),
+        GiveUp::Budget if last.is_none() => Err(kept.denied.unwrap_or_else(|| {
             Failure::new(&errors::BUDGET_EXCEEDED, "a budget does not cover this request")
         })),
         GiveUp::LedgerUnavailable => Err(Failure::new(
             &errors::LEDGER_UNAVAILABLE,
             "the ledger can't be written, so nothing was sent",
         )),
-        GiveUp::Budget | GiveUp::Fault { .. } => {
+        GiveUp::NoCandidate | GiveUp::Budget | GiveUp::Fault { .. } => {
             let Some(last) = last else {
                 return Err(Failure::new(&errors::INTERNAL, "an attempt failed without a trace"));
             };

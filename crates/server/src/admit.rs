@@ -5,6 +5,7 @@ use dialect::Peek;
 use domain::{Endpoint, ImageInput, Money, MoneyError, Price, UnixMicros, WorstCase};
 
 use crate::dispatch;
+use crate::errors::{self, Failure};
 use crate::read::Ask;
 use crate::resolve::Resolved;
 use crate::snapshot::Offer;
@@ -45,6 +46,12 @@ impl Bound {
         };
         Self { tokens, money, ..self }
     }
+}
+
+/// The failure of a request whose worst case no row can hold.
+pub fn unrecordable(error: MoneyError) -> Failure {
+    let why = format!("the worst case of this request can't be recorded: {error}");
+    Failure::new(&errors::BAD_FIELD, why)
 }
 
 /// What will bound the output of an attempt at `offer`, for each answer.

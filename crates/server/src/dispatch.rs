@@ -11,7 +11,7 @@ use dialect::{
     Answer, BadAnswer, Dialect, DialectId, Edits, StopCut, StreamForm, StreamReader,
     Target as DialectTarget, UpstreamFault,
 };
-use domain::{Endpoint, Envelope, ErrorClass, LossReport, RateHint, UnixMicros};
+use domain::{Endpoint, Envelope, ErrorClass, Feature, LossReport, RateHint, UnixMicros};
 use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use upstream::RsaError;
@@ -171,6 +171,7 @@ pub fn prepare(
         cut_at: Vec::new(),
         calls: 1,
     });
+    call.translated |= needs_files(&call, ask, client_headers, canonical)?;
     if call.translated {
         translate(&mut call, ask, client_headers, canonical, resolved)?;
     } else {
@@ -179,6 +180,23 @@ pub fn prepare(
     pack(&mut call);
     own_headers(&mut call, ask, client_headers);
     Ok(call)
+}
+
+/// Whether the request names files by URL that the provider does not fetch and that are had. Then it is written anew also
+/// in the client's own dialect.
+fn needs_files(
+    call: &Call,
+    ask: &Ask,
+    client_headers: &HeaderMap,
+    canonical: &mut Canonical,
+) -> Result<bool, Failure> {
+    if canonical.files.is_idle() || !ask.peek.features.contains(Feature::RemoteMedia) {
+        return Ok(false);
+    }
+    canonical.read(ask, client_headers)?;
+    let quirks = &call.offer.quirks;
+    let exchange = canonical.chat.as_ref();
+    Ok(exchange.is_some_and(|it| canonical.files.are_needed(it, call.dialect, quirks)))
 }
 
 /// Puts the request into the provider's envelope: what that holds is not in the headers any more.
@@ -255,9 +273,11 @@ fn translate(
         ask_usage: !call.offer.quirks.no_stream_options,
     };
     let written = if let Some(exchange) = &canonical.chat {
-        let limit = call.dialect.output_limit(exchange, &target);
-        let calls = call.dialect.calls(exchange, &target);
-        let written = call.dialect.write_request(exchange, &target, &mut call.losses);
+        let quirks = &call.offer.quirks;
+        let exchange = canonical.files.inline(exchange, call.dialect, quirks, &mut call.losses);
+        let limit = call.dialect.output_limit(&exchange, &target);
+        let calls = call.dialect.calls(&exchange, &target);
+        let written = call.dialect.write_request(&exchange, &target, &mut call.losses);
         // What was written counts; a dialect that leaves it out leaves it to the model.
         call.max_output = limit.or(call.offer.max_output).or(resolved.default_max_output);
         call.calls = u16::try_from(calls).unwrap_or(u16::MAX).max(1);

@@ -1,7 +1,7 @@
 //! The gateway put together: listeners, the steps of a request, the admin API, reload and drain.
 //!
 //! A request's steps are modules of their own, in this order: [`accept`], [`identify`], [`read`], [`resolve`],
-//! [`plan`], [`admit`], [`dispatch`], [`relay`], [`settle`]. Planning comes before admission because budgets may be
+//! [`plan`], [`fetch`], [`admit`], [`dispatch`], [`relay`], [`settle`]. Planning comes before admission because budgets may be
 //! scoped to a provider: what is reserved is the worst case of the offer that is tried.
 
 #![forbid(unsafe_code)]
@@ -18,6 +18,7 @@ pub mod ensemble;
 pub mod enveloped;
 pub mod errors;
 pub mod explain;
+pub mod fetch;
 pub mod gateway;
 pub mod gauges;
 pub mod identify;

@@ -10,6 +10,7 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue};
 
 use crate::errors::{self, Failure};
+use crate::fetch::Files;
 
 /// A request as read: the client's bytes and what was typed of them.
 pub struct Ask {
@@ -32,6 +33,8 @@ pub struct Canonical {
     pub chat: Option<Box<Exchange>>,
     /// A request for embeddings.
     pub embedding: Option<Box<EmbeddingRequest>>,
+    /// What it names by URL, where that was fetched.
+    pub files: Files,
 }
 
 impl Canonical {

@@ -17,6 +17,7 @@ use crate::accept::Cx;
 use crate::admin::tests::world::World;
 use crate::admit::{self, Bound};
 use crate::dispatch::{self, Call, Reply};
+use crate::fetch::Files;
 use crate::identify::Caller;
 use crate::plan;
 use crate::read::{self, Ask};
@@ -61,7 +62,8 @@ impl Trial {
         let ask = read::read(cx.client, cx.endpoint, body, &headers, PathFacts::default());
         let ask = ask.unwrap();
         let resolved = resolve::resolve(&cx.snapshot, cx.caller.as_ref(), &ask.peek.model).unwrap();
-        let mut canonical = read::Canonical::default();
+        let files = Files::planned(&cx.snapshot.config.routing.fetch_urls);
+        let mut canonical = read::Canonical { files, ..read::Canonical::default() };
         let planned = plan::plan(&worker, &cx, &ask, &resolved, &headers, &mut canonical).unwrap();
         let offer = &resolved.offers[0].0;
         let call = dispatch::prepare(&ask, &headers, &mut canonical, offer, &resolved);

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use domain::{RequestId, UnixMicros};
+use tokio::sync::Semaphore;
 use upstream::{Pool, PoolOptions};
 
 use crate::clock::ThreadRandom;
+use crate::fetch;
 use crate::gateway::Gateway;
 
 /// One thread's share: its connections to providers, its random bits, and the way to what is shared.
@@ -16,6 +18,8 @@ pub struct Worker {
     pub pool: Pool,
     /// Random bits for ids and jitter.
     pub random: ThreadRandom,
+    /// What may be fetched for clients at the same time.
+    pub fetches: Semaphore,
 }
 
 impl Worker {
@@ -25,6 +29,7 @@ impl Worker {
             gateway,
             pool: Pool::new(PoolOptions::default()),
             random: ThreadRandom::from_system(),
+            fetches: Semaphore::new(fetch::AT_ONCE_MAX),
         }
     }
 

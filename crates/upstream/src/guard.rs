@@ -1,15 +1,18 @@
-//! The address guard: which addresses a provider may have.
+//! The address guard: which addresses may be dialled.
 //!
 //! It is asked about every address right before it is dialled, so a name that changes its mind between a check
-//! and its use (DNS rebinding) gains nothing. Loopback is allowed: local inference servers live there.
+//! and its use (DNS rebinding) gains nothing. A provider may have a loopback address: local inference servers live
+//! there. What a client names may not.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// What the guard says about an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// A public address, or loopback.
+    /// A public address.
     Allowed,
+    /// This machine.
+    Loopback,
     /// Needs `allow_private_address: true`; the word says what it is.
     Private(&'static str),
     /// Gives out credentials to whoever asks: dialled for these alone, and never as a provider.
@@ -21,6 +24,8 @@ pub enum Verdict {
 /// How far a target may reach.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reach {
+    /// Public addresses and nothing else: what a client may name.
+    Client,
     /// Public addresses and loopback: what a provider may have by default.
     Public,
     /// Inner ones too: `allow_private_address: true`.
@@ -47,7 +52,8 @@ pub fn check(address: IpAddr, reach: Reach) -> Result<(), &'static str> {
     match (judge(address), reach) {
         (Verdict::Metadata, Reach::Metadata) => Ok(()),
         (Verdict::Metadata, _) => Err(METADATA),
-        (_, Reach::Metadata) if address.is_loopback() => Ok(()),
+        (Verdict::Loopback, Reach::Client) => Err("this machine"),
+        (Verdict::Loopback, _) => Ok(()),
         (_, Reach::Metadata) => Err("no metadata service"),
         (Verdict::Allowed, _) | (Verdict::Private(_), Reach::Private) => Ok(()),
         (Verdict::Private(kind) | Verdict::Never(kind), _) => Err(kind),
@@ -75,7 +81,7 @@ fn judge_v4(address: Ipv4Addr) -> Verdict {
         }
         [192, 88, 99, _] => Verdict::Private("a 6to4 relay"),
         [240..=255, ..] => Verdict::Private("reserved"),
-        // Loopback among the rest.
+        [127, ..] => Verdict::Loopback,
         _ => Verdict::Allowed,
     }
 }
@@ -87,7 +93,7 @@ fn judge_v6(address: Ipv6Addr) -> Verdict {
         return match judge_v4(inner) {
             Verdict::Metadata => Verdict::Never(METADATA),
             Verdict::Never(kind) => Verdict::Never(kind),
-            Verdict::Allowed | Verdict::Private(_) => Verdict::Private(form),
+            Verdict::Allowed | Verdict::Loopback | Verdict::Private(_) => Verdict::Private(form),
         };
     }
     let segments = address.segments();
@@ -95,7 +101,7 @@ fn judge_v6(address: Ipv6Addr) -> Verdict {
         return Verdict::Metadata;
     }
     if address.is_loopback() {
-        return Verdict::Allowed;
+        return Verdict::Loopback;
     }
     if address.is_unspecified() {
         return Verdict::Never("unspecified");
@@ -142,12 +148,53 @@ mod tests {
         check(address.parse().unwrap(), reach)
     }
 
+    fn ask_client(address: &str) -> Result<(), &'static str> {
+        check(address.parse().unwrap(), Reach::Client)
+    }
+
     #[test]
     fn public_and_loopback_addresses_pass() {
         for address in
             ["1.1.1.1", "104.18.7.192", "127.0.0.1", "127.9.9.9", "::1", "2606:4700::1111"]
         {
             assert_eq!(ask(address, false), Ok(()), "{address}");
+        }
+    }
+
+    #[test]
+    fn a_client_may_name_public_addresses_only() {
+        for address in ["1.1.1.1", "104.18.7.192", "2606:4700::1111"] {
+            assert_eq!(ask_client(address), Ok(()), "{address}");
+        }
+        for address in ["127.0.0.1", "127.9.9.9", "::1"] {
+            assert_eq!(ask_client(address), Err("this machine"), "{address}");
+        }
+        for address in [
+            "10.0.0.1",
+            "100.64.0.1",
+            "169.254.1.1",
+            "169.254.169.254",
+            "0.0.0.0",
+            "224.0.0.1",
+            "fd00:ec2::254",
+            "fe80::1",
+            "::ffff:127.0.0.1",
+            "::ffff:1.1.1.1",
+            "64:ff9b::101:101",
+            "2002:101:101::1",
+            "::7f00:1",
+        ] {
+            assert!(ask_client(address).is_err(), "{address}");
+        }
+    }
+
+    proptest::proptest! {
+        /// Whatever a provider may not have by default, a client may not name either.
+        #[test]
+        fn a_client_reaches_no_further_than_a_provider(address: std::net::IpAddr) {
+            let client = check(address, Reach::Client).is_ok();
+            proptest::prop_assert!(!client || check(address, Reach::Public).is_ok());
+            proptest::prop_assert!(!client || !address.is_loopback());
         }
     }
 

@@ -11,6 +11,7 @@ mod body;
 mod connect;
 mod dns;
 mod error;
+mod fetch;
 pub mod guard;
 mod h1;
 mod h2;
@@ -27,6 +28,7 @@ pub mod tokens;
 
 pub use body::Body;
 pub use error::{BodyError, SendError, Stage, TargetError};
+pub use fetch::{FetchError, FetchOptions, Fetched, fetch, host_of};
 pub use keyring::{KeyRing, NoKey, Picked};
 pub use pool::{Deadlines, Incoming, Outgoing, Pool, PoolOptions};
 pub use rsa::{RsaError, RsaKey};

@@ -94,7 +94,12 @@ impl Target {
         Self::within(base_url, &TargetOptions::default(), Reach::Metadata)
     }
 
-    fn within(base_url: &str, options: &TargetOptions, reach: Reach) -> Result<Self, TargetError> {
+    /// The same for whoever names it.
+    pub(crate) fn within(
+        base_url: &str,
+        options: &TargetOptions,
+        reach: Reach,
+    ) -> Result<Self, TargetError> {
         let parts = split(base_url).map_err(TargetError::Url)?;
         if let Host::Address(address, text) = &parts.host {
             guard::check(*address, reach)
@@ -126,6 +131,11 @@ impl Target {
             reach,
             tls,
         })))
+    }
+
+    /// The host that a base URL names, whether it may be dialled or not; `None` if it can't be read.
+    pub(crate) fn named_host(base_url: &str) -> Option<String> {
+        split(base_url).ok().map(|parts| parts.host.as_str().to_owned())
     }
 
     /// Plain or TLS.

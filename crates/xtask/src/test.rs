@@ -5,7 +5,7 @@ use anyhow::{Result, bail};
 use crate::report::Tally;
 use crate::{cargo, fuzz, readme, sdk, system, tidy};
 
-const STEPS: [&str; 30] = [
+const STEPS: [&str; 31] = [
     "fmt",
     "clippy",
     "tidy",
@@ -22,6 +22,7 @@ const STEPS: [&str; 30] = [
     "rules",
     "bypass",
     "headers",
+    "fetch",
     "giants",
     "disconnect",
     "slow_reader",

@@ -117,6 +117,12 @@ catalogue! {
          feature.",
         "Leave the field out, use an offer of the same dialect, or set `on_loss: allow` (a header then \
          says what was lost).";
+    URL_NOT_FETCHED = "url_not_fetched", 400, false,
+        "An image or a document at a URL could not be fetched.",
+        "The offer takes it inline only, so the gateway fetches it (`routing.fetch_urls`): over http or https, from \
+         public addresses or the hosts that the configuration names, within 15 s, 16 URLs a request, and no more \
+         than `server.limits.body` together. PNG, JPEG, GIF and WebP images, PDF, text and office documents are taken.",
+        "Send it inline, as base64, or put it where the gateway may reach it.";
     BODY_TOO_LARGE = "body_too_large", 413, false,
         "The body is longer than the gateway takes.",
         "`server.limits.body` bounds it: 32 MiB unless configured.",

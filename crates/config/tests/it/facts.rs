@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use config::{Disconnect, KeyPolicy, ProviderKind, Secret, Unpriced};
+use config::{Disconnect, FetchUrls, KeyPolicy, ProviderKind, Secret, Unpriced};
 use domain::{CapabilityName, OnLoss, PICO_PER_USD, Role};
 use limits::windows::Period;
 use limits::{Quantity, Unit};
@@ -28,6 +28,9 @@ fn the_complete_example_says_what_it_says() {
     assert_eq!(config.routing.retries.budget_basis_points, 1_000);
     assert_eq!(config.routing.circuit.over_calls, 20);
     assert_eq!(config.routing.default_max_output, Some(16_000));
+    let FetchUrls::From(fetched) = &config.routing.fetch_urls else { panic!("a list") };
+    assert_eq!((fetched.hosts.len(), fetched.allow_private_address), (2, false));
+    assert!(config.routing.fetch_urls.may_ask("images.example.com", 443, 443));
     let smart = config.capabilities.iter().find(|it| it.name.as_str() == "smart").unwrap();
     let roles: Vec<_> = smart.offers.iter().map(|it| it.role).collect();
     assert_eq!(roles, [Role::Core, Role::Secondary, Role::Fallback]);
@@ -70,9 +73,29 @@ fn defaults_are_those_of_the_specification() {
     assert_eq!(config.auth.keys, KeyPolicy::LoopbackOpen);
     assert_eq!(config.providers[0].timeouts.first_byte, Duration::from_mins(2));
     assert_eq!(config.routing.retries.max, 2);
+    assert_eq!(config.routing.fetch_urls, FetchUrls::Refuse);
     assert_eq!(config.prices.unpriced, Unpriced::Reject);
     assert_eq!(config.ledger.durability, config::Durability::Strict);
     assert!(!config.content.log && config.telemetry.prometheus);
+}
+
+#[test]
+fn where_a_clients_urls_may_lead() {
+    let with = |value: &str| format!("providers: [demo]\nrouting: {{fetch_urls: {value}}}\n");
+    let read = |value: &str| good(&with(value), &Fake::default()).config.routing.fetch_urls;
+    assert_eq!((read("refuse"), read("allow")), (FetchUrls::Refuse, FetchUrls::Allow));
+    let named = read("{hosts: ['*.example.com'], allow_private_address: true}");
+    assert!(named.may_ask("a.example.com", 443, 443) && named.allow_private_address());
+    assert!(!named.may_ask("example.org", 443, 443));
+    for (value, code) in [
+        ("yes", "E0108"),
+        ("{hosts: []}", "E0107"),
+        ("{hosts: ['https://example.com/']}", "E0104"),
+        ("{allow_private_address: true}", "E0107"),
+    ] {
+        let found = bad(&with(value), &Fake::default());
+        assert_eq!(found.iter().map(|it| it.code).collect::<Vec<_>>(), [code], "{value}");
+    }
 }
 
 #[test]

@@ -18,7 +18,11 @@ pub(super) fn spell(corner: Corner) -> &'static str {
         C::StrictFormat | C::OpenSchema => "output_config.format.schema",
         C::ToolError => "messages[].content[].is_error",
         C::ToolResultMedia => "messages[].content[].content",
-        C::AssistantMedia | C::DocumentText | C::ImageDetail => "messages[].content[].source",
+        C::AssistantMedia
+        | C::DocumentText
+        | C::ImageDetail
+        | C::RemoteImage
+        | C::RemoteDocument => "messages[].content[].source",
         C::ToolIds => "messages[].content[].id",
         C::ToolInput => "messages[].content[].input",
         C::ParallelTools => "tool_choice.disable_parallel_tool_use",

@@ -9,7 +9,9 @@ use crate::event_stream;
 use crate::exchange::{Answer, Exchange};
 use crate::intake::splice;
 use crate::loss::Corner;
+use crate::quirks::Quirks;
 use crate::registry::{Dialect, StreamReader, StreamWriter, Tee};
+use crate::remote::MediaKind;
 use crate::wire::{
     AnswerContext, BadAnswer, ClientError, Edits, FieldError, Headers, Incoming, ModelRow, Peek,
     StreamForm, Target, TeeOptions, UpstreamFault, UpstreamRequest,
@@ -113,6 +115,11 @@ impl Dialect for BedrockConverse {
 
     fn classify(&self, status: u16, headers: &dyn Headers, body: &[u8]) -> UpstreamFault {
         errors::classify(status, headers, body)
+    }
+
+    /// The vendor's own store only.
+    fn takes_url(&self, _kind: MediaKind, url: &str, _from: DialectId, _quirks: &Quirks) -> bool {
+        url.starts_with("s3://")
     }
 
     fn spell(&self, corner: Corner) -> &'static str {

@@ -12,7 +12,9 @@ use domain::{DialectId, Endpoint, Features, LossReport};
 use crate::embedding::EmbeddingDialect;
 use crate::exchange::{Answer, Exchange};
 use crate::loss::Corner;
+use crate::quirks::Quirks;
 use crate::registry::{Dialect, StreamReader, StreamWriter, Tee};
+use crate::remote::MediaKind;
 use crate::wire::{
     AnswerContext, BadAnswer, ClientError, Edits, FieldError, Headers, Incoming, ModelRow, Peek,
     StreamForm, Target, TeeOptions, UpstreamFault, UpstreamRequest,
@@ -110,6 +112,11 @@ impl Dialect for CohereChat {
 
     fn classify(&self, status: u16, headers: &dyn Headers, body: &[u8]) -> UpstreamFault {
         errors::classify(status, headers, body)
+    }
+
+    /// Documents are text.
+    fn takes_url(&self, kind: MediaKind, _url: &str, _from: DialectId, quirks: &Quirks) -> bool {
+        kind == MediaKind::Image && !quirks.no_remote_images
     }
 
     fn spell(&self, corner: Corner) -> &'static str {

@@ -14,7 +14,8 @@ pub(super) fn spell(corner: Corner) -> &'static str {
         | C::DocumentText
         | C::DocumentFields
         | C::DocumentTitle
-        | C::DocumentName => "documents",
+        | C::DocumentName
+        | C::RemoteDocument => "documents",
         C::ToolFields => "tools[].function",
         C::StrictTools | C::StrictSubset => "strict_tools",
         C::StrictFormat | C::OpenSchema | C::JsonSchema => "response_format.json_schema",
@@ -47,6 +48,7 @@ pub(super) fn spell(corner: Corner) -> &'static str {
         C::User => "user",
         C::Tier => "priority",
         C::Name => "messages[].name",
+        C::RemoteImage => "messages[].content[].image_url",
         C::ImageDetail => "messages[].content[].image_url.detail",
         C::Betas => "anthropic-beta",
         C::Unknown => "unknown_fields",

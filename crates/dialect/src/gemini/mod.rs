@@ -8,7 +8,9 @@ use domain::{DialectId, Endpoint, Features, LossReport};
 use crate::embedding::EmbeddingDialect;
 use crate::exchange::{Answer, Exchange};
 use crate::loss::Corner;
+use crate::quirks::Quirks;
 use crate::registry::{Dialect, StreamReader, StreamWriter, Tee};
+use crate::remote::MediaKind;
 use crate::wire::{
     AnswerContext, BadAnswer, ClientError, Edits, FieldError, Headers, Incoming, ModelRow, Peek,
     StreamForm, Target, TeeOptions, UpstreamFault, UpstreamRequest,
@@ -126,6 +128,12 @@ impl Dialect for Gemini {
 
     fn message_place(&self, at: usize) -> String {
         format!("contents[{at}].parts")
+    }
+
+    /// The provider fetches public URLs, over TLS only.
+    fn takes_url(&self, _kind: MediaKind, url: &str, from: DialectId, quirks: &Quirks) -> bool {
+        let is_fit = from == DialectId::Gemini || url.starts_with("https://");
+        is_fit && !quirks.no_remote_images
     }
 
     fn spell(&self, corner: Corner) -> &'static str {

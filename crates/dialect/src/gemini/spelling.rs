@@ -17,6 +17,7 @@ pub(super) fn spell(corner: Corner) -> &'static str {
         C::StrictFormat | C::OpenSchema | C::JsonSchema => "generationConfig.responseJsonSchema",
         C::JsonObject => "generationConfig.responseMimeType",
         C::ToolError | C::ToolResultMedia => "contents[].parts[].functionResponse",
+        C::RemoteImage | C::RemoteDocument => "contents[].parts[].fileData",
         C::AssistantMedia
         | C::DocumentText
         | C::DocumentFields

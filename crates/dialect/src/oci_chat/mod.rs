@@ -13,7 +13,9 @@ use std::borrow::Cow;
 use domain::{DialectId, Endpoint, Features, LossReport};
 
 use crate::exchange::{Answer, Exchange};
+use crate::quirks::Quirks;
 use crate::registry::{Dialect, StreamReader, Tee, dialect};
+use crate::remote::MediaKind;
 use crate::wire::{
     BadAnswer, FieldError, Headers, StreamForm, Target, TeeOptions, UpstreamFault, UpstreamRequest,
 };
@@ -52,6 +54,12 @@ impl Dialect for OciChat {
             Endpoint::Embeddings => "/actions/embedText",
             _ => "/models",
         })
+    }
+
+    /// Of models in the common format some take URLs and some don't, and nothing says which.
+    fn takes_url(&self, kind: MediaKind, url: &str, from: DialectId, quirks: &Quirks) -> bool {
+        let cohere = dialect(DialectId::CohereChat);
+        quirks.cohere_request && cohere.takes_url(kind, url, from, quirks)
     }
 
     /// What the models' own vendors add at most, each in its own dialect.

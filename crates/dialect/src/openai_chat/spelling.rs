@@ -50,7 +50,10 @@ pub(super) fn spell(corner: Corner) -> &'static str {
         C::Tier => "service_tier",
         C::Name => "messages[].name",
         C::Refusal => "messages[].refusal",
-        C::DocumentText | C::DocumentFields | C::DocumentTitle => "messages[].content[].file",
+        C::RemoteImage => "messages[].content[].image_url",
+        C::DocumentText | C::DocumentFields | C::DocumentTitle | C::RemoteDocument => {
+            "messages[].content[].file"
+        }
         C::ImageDetail => "messages[].content[].image_url.detail",
         C::Betas => "anthropic-beta",
         C::DocumentName => "messages[].content[].file.filename",

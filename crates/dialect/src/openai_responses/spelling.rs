@@ -25,6 +25,8 @@ pub(super) fn spell(corner: Corner) -> &'static str {
         Corner::DocumentText | Corner::DocumentFields | Corner::DocumentTitle => {
             "input[].content[].input_file"
         }
+        Corner::RemoteImage => "input[].content[].image_url",
+        Corner::RemoteDocument => "input[].content[].file_url",
         Corner::ImageDetail => "input[].content[].detail",
         Corner::SignedReasoning | Corner::ThoughtSignature => "input[].encrypted_content",
         Corner::PlainReasoning => "input[].summary",

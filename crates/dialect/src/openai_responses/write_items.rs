@@ -346,6 +346,9 @@ impl Writer<'_, '_> {
                 value.put("filename", title.unwrap_or("document.pdf"));
                 value.put("file_data", format!("data:{media_type};base64,{data}"));
             }
+            Media::Url(_) if self.target.quirks.no_remote_images => {
+                return Err(FieldError::new(path, "this offer takes documents inline only"));
+            }
             Media::Url(url) => {
                 value.put("file_url", url.as_str());
                 value.put_some("filename", title.filter(|_| self.is_same()));

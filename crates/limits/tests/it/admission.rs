@@ -116,6 +116,33 @@ fn one_full_limit_leaves_no_trace_in_the_others() {
 }
 
 #[test]
+fn a_request_that_is_refused_after_all_was_asked_and_not_served() {
+    let names = Names::new();
+    let spec = LimitsSpec {
+        budgets: vec![
+            budget("money", names.only_app(), "10 USD per day"),
+            budget("calls", names.only_app(), "5 requests per day"),
+        ],
+        rates: vec![
+            rate("asked", Unit::Requests, "2/min", 2),
+            rate("tokens", Unit::Tokens, "1000/min", 1_000),
+        ],
+        parallel: Vec::new(),
+    };
+    let mut limits = Limits::new(NOON, spec);
+    let scope = names.at(&names.one);
+    for _ in 0..2 {
+        let ticket = limits.admit(NOON, &scope, &Ask::one(usd("1"), 400)).unwrap();
+        limits.decline(ticket);
+    }
+    assert_eq!(amounts(&mut limits, NOON), [(0, 0), (0, 0)]);
+    let rates = limits.report(NOON).rates;
+    assert_eq!((rates[0].available, rates[1].available), (0, 1_000));
+    let denied = limits.admit(NOON, &scope, &Ask::one(usd("1"), 400)).unwrap_err();
+    assert!(matches!(denied, Denied::Rate(_)), "{denied}");
+}
+
+#[test]
 fn a_failover_adds_its_worst_case_and_counts_the_request_once() {
     let names = Names::new();
     let spec = LimitsSpec {

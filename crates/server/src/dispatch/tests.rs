@@ -127,3 +127,20 @@ capabilities:
         trial.planned.explanation.candidates.iter().map(|it| it.verdict).collect();
     assert!(matches!(verdicts.as_slice(), [Verdict::Taken(..), Verdict::Left(Reason::Lossy(_))]));
 }
+
+#[test]
+fn where_urls_may_be_fetched_they_keep_no_request_from_an_offer() {
+    const STRICT: &str = "
+providers:
+  converse: {type: bedrock, base_url: 'http://127.0.0.1:1', key: plain, models: [some]}
+  inline: {type: ollama, base_url: 'http://127.0.0.1:1/v1', models: [some]}
+capabilities:
+  see: {core: {offers: [converse/some, inline/some]}, on_loss: reject}
+routing: {fetch_urls: allow}
+";
+    let body = r#"{"model":"see","messages":[{"role":"user","content":[
+        {"type":"image_url","image_url":{"url":"https://example.org/a.png"}}]}]}"#;
+    let trial = Trial::new(STRICT, DialectId::OpenaiChat, body);
+    let candidates = &trial.planned.explanation.candidates;
+    assert!(candidates.iter().all(|it| matches!(it.verdict, Verdict::Taken(..))));
+}

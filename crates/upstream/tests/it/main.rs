@@ -1,6 +1,8 @@
 //! The HTTP client against raw servers on ports of their own.
 
 #[cfg(test)]
+mod fetch;
+#[cfg(test)]
 mod raw;
 #[cfg(test)]
 mod reuse;
