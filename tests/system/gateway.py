@@ -183,9 +183,9 @@ class Gateway:
             sys.exit(f"outrigger {' '.join(args)} ended with {done.returncode}\n{done.stdout}\n{done.stderr}")
         return done.stdout
 
-    def key(self, app):
+    def key(self, app, kind="virtual"):
         """Makes a virtual key and gives its secret."""
-        found = [s for s in strings(json.loads(self.run("key", "create", "--app", app, "--json")))
+        found = [s for s in strings(json.loads(self.run("key", "create", "--app", app, "--kind", kind, "--json")))
                  if s.startswith("or-") and s.count("-") == 2]
         if not found:
             sys.exit("key create --json gave no secret")

@@ -174,7 +174,8 @@ def main():
                 do["text"] = f"{ANSWER} and some more words, so that there is a middle. " * 6
             rules.append({"match": {"model": f"m{number}"}, "do": do})
         partner.control("POST", "/rules", rules)
-        key, poor = gateway.key("canary"), gateway.key("poor")
+        # One of the two is kept sealed, beside its hash.
+        key, poor = gateway.key("canary", "aws"), gateway.key("poor")
         told = asyncio.run(play(gateway, key, poor, faults))
         gateway.settled_rows()
         # The secret part of a virtual key; its public part is its name.

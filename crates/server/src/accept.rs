@@ -25,7 +25,7 @@ use crate::ensemble::{self, Ensemble};
 use crate::enveloped;
 use crate::errors::{self, Failure};
 use crate::fetch::{self, Files};
-use crate::identify::{Caller, identify};
+use crate::identify::{self, Caller, Identity, identify};
 use crate::listen::headers as allowed;
 use crate::listen::route::{self, Access, Action as RouteAction, Match, NoRoute};
 use crate::listen::{BodyFault, Pace, ReqBody, read_body};
@@ -190,7 +190,16 @@ async fn serve(
             .map_err(|why| Failure::new(&errors::ORIGIN_REFUSED, why))?;
     }
     let in_query = route::query_key(parts.uri.query());
-    let caller = identify(headers, in_query, &worker.gateway.keys.load(), required, cx.at)?;
+    let identity = identify(headers, in_query, &worker.gateway.keys.load(), required, cx.at)?;
+    let mut body = Body::ToCome(body);
+    let caller = match identity {
+        Identity::Known(caller) => caller,
+        Identity::Signed(signature) => {
+            let whole = body.whole(cx, headers).await?;
+            let keys = worker.gateway.keys.load();
+            identify::verify(&signature, parts, authority, &whole, &keys, cx.at)?
+        }
+    };
     cx.caller = Some(caller);
     if let Some(answer) = local::answer(worker, cx, found)? {
         return Ok(answer);
@@ -198,13 +207,7 @@ async fn serve(
     if worker.gateway.is_draining() {
         return Err(Failure::new(&errors::DRAINING, "the gateway is shutting down"));
     }
-    if let Some(coding) = allowed::body_coding(headers) {
-        let coding = coding.to_str().unwrap_or("unknown").to_owned();
-        return Err(Failure::new(&errors::BODY_CODED, format!("the body is coded as `{coding}`")));
-    }
-    let limit = cx.snapshot.config.server.limits.body;
-    let body =
-        read_body(body, limit, Pace::default()).await.map_err(|fault| body_fault(fault, limit))?;
+    let body = body.whole(cx, headers).await?;
     planted::panic_at("read", headers);
     let opened = enveloped::open(cx, body, headers, found.path_facts())?;
     let headers: &HeaderMap = &opened.headers;
@@ -231,6 +234,33 @@ async fn serve(
         admission: None,
     };
     attempts(worker, cx, run).await
+}
+
+/// A request's body: a signature wants it earlier than everything else does.
+enum Body {
+    ToCome(ReqBody),
+    Here(Bytes),
+}
+
+impl Body {
+    /// The whole body, read when it is first asked for.
+    async fn whole(&mut self, cx: &Cx, headers: &HeaderMap) -> Result<Bytes, Failure> {
+        let body = match std::mem::replace(self, Self::Here(Bytes::new())) {
+            Self::Here(body) => body,
+            Self::ToCome(body) => read_plain(body, cx, headers).await?,
+        };
+        *self = Self::Here(body.clone());
+        Ok(body)
+    }
+}
+
+async fn read_plain(body: ReqBody, cx: &Cx, headers: &HeaderMap) -> Result<Bytes, Failure> {
+    if let Some(coding) = allowed::body_coding(headers) {
+        let coding = coding.to_str().unwrap_or("unknown").to_owned();
+        return Err(Failure::new(&errors::BODY_CODED, format!("the body is coded as `{coding}`")));
+    }
+    let limit = cx.snapshot.config.server.limits.body;
+    read_body(body, limit, Pace::default()).await.map_err(|fault| body_fault(fault, limit))
 }
 
 fn body_fault(fault: BodyFault, limit: u64) -> Failure {

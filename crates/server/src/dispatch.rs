@@ -521,7 +521,7 @@ pub fn signature(
     let host = ("host", target.authority());
     let with_body = [host, ("content-type", "application/json")];
     let headers = if body.is_empty() { &with_body[..1] } else { &with_body[..] };
-    let request = Signable { method: method.as_str(), path, query, headers, body: Some(body) };
+    let request = Signable { method: method.as_str(), path, query, headers, body };
     let scope = Scope { region: &signing.region, service: &signing.service };
     sigv4::sign(&request, pair, scope, now)
 }

@@ -1,14 +1,19 @@
-//! identify: who is calling.
+//! identify: who is calling. A key says so by itself; a signature is of the body too, so it is verified when that is there.
 
 use std::sync::Arc;
 
 use config::Config;
 use domain::{AppName, CapabilityName, KeyPublicId, TeamName, UnixMicros};
-use http::HeaderMap;
+use http::header::{AUTHORIZATION, HOST};
+use http::request::Parts;
+use http::{HeaderMap, Version};
+use upstream::sigv4::{self, BadSignature, Signable};
 
 use crate::errors::{self, Failure};
-use crate::keys::{Key, KeyTable, Lookup};
+use crate::keys::{Key, KeyTable, Lookup, Signed};
 
+/// What temporary key pairs of AWS's come with.
+const SESSION_TOKEN: &str = "x-amz-security-token";
 /// Headers that may bear a key, in the order they are looked at.
 const KEY_HEADERS: [&str; 3] = ["x-api-key", "x-goog-api-key", "api-key"];
 
@@ -53,33 +58,124 @@ impl Caller {
     }
 }
 
-/// Finds the caller. With `required`, no key is a failure; without, a bearer that is none of our keys is ignored:
-/// SDKs insist on sending one.
-pub fn identify(
-    headers: &HeaderMap,
+/// Who calls, as far as the head of a request tells.
+#[derive(Debug)]
+pub enum Identity<'a> {
+    /// Known.
+    Known(Caller),
+    /// Whoever made this signature, if it holds: [`verify`].
+    Signed(sigv4::Presented<'a>),
+}
+
+/// Finds the caller. With `required`, no key is a failure; without, a bearer that is none of our keys is ignored, as is a
+/// signature with none of them: SDKs insist on sending one.
+pub fn identify<'a>(
+    headers: &'a HeaderMap,
     in_query: Option<&str>,
     keys: &KeyTable,
     required: bool,
     now: UnixMicros,
-) -> Result<Caller, Failure> {
-    let Some(presented) = presented(headers, in_query)? else {
-        return if required { Err(missing()) } else { Ok(Caller { key: None }) };
+) -> Result<Identity<'a>, Failure> {
+    let nobody = Identity::Known(Caller { key: None });
+    let presented = presented(headers, in_query)?;
+    if let Some(signature) = signature(headers) {
+        if presented.is_some() {
+            return Err(two_keys());
+        }
+        let Some(read) = sigv4::Presented::read(signature) else {
+            return if required { Err(malformed(BadSignature::Malformed)) } else { Ok(nobody) };
+        };
+        if keys.signs(read.access_key_id) {
+            return Ok(Identity::Signed(read));
+        }
+        return if required { Err(unknown_signer(read.access_key_id)) } else { Ok(nobody) };
+    }
+    let Some(presented) = presented else {
+        return if required { Err(missing()) } else { Ok(nobody) };
     };
-    match keys.look_up(presented, now) {
-        Lookup::Found(key) => Ok(Caller { key: Some(key) }),
-        // A key that was ours and is not valid any more is refused in either mode: its owner wants to know.
+    match known(keys.look_up(presented, now))? {
+        Some(caller) => Ok(Identity::Known(caller)),
+        None if required => Err(Failure::new(
+            &errors::INVALID_API_KEY,
+            format!("the key {} is not known here", shown(presented)),
+        )),
+        None => Ok(nobody),
+    }
+}
+
+/// The caller who made a signature. `authority` is what HTTP/2 has in place of a host.
+pub fn verify(
+    presented: &sigv4::Presented<'_>,
+    request: &Parts,
+    authority: Option<&str>,
+    body: &[u8],
+    keys: &KeyTable,
+    now: UnixMicros,
+) -> Result<Caller, Failure> {
+    if request.headers.contains_key(SESSION_TOKEN) {
+        let failure =
+            Failure::new(&errors::UNKNOWN_ACCESS_KEY, "the request bears a session token of AWS's");
+        return Err(failure.fix("Unset AWS_SESSION_TOKEN: the gateway's key pairs have none."));
+    }
+    let named = request.headers.iter();
+    let mut headers: Vec<(&str, &str)> =
+        named.filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?))).collect();
+    if let Some(authority) = authority.filter(|_| request.version == Version::HTTP_2) {
+        headers.push((":authority", authority));
+        if !request.headers.contains_key(HOST) {
+            headers.push((HOST.as_str(), authority));
+        }
+    }
+    let signable = Signable {
+        method: request.method.as_str(),
+        path: request.uri.path(),
+        query: request.uri.query().unwrap_or_default(),
+        headers: &headers,
+        body,
+    };
+    match keys.check(presented, &signable, now) {
+        Signed::By(lookup) => known(lookup)?.ok_or_else(|| unknown_signer(presented.access_key_id)),
+        Signed::Bad(bad @ (BadSignature::Malformed | BadSignature::Uncovered)) => {
+            Err(malformed(bad))
+        }
+        Signed::Bad(bad) => Err(Failure::new(&errors::BAD_SIGNATURE, bad.to_string())),
+    }
+}
+
+/// The caller of a key that is ours. One that was ours and is not valid any more is refused in either mode: its owner
+/// wants to know.
+fn known(lookup: Lookup) -> Result<Option<Caller>, Failure> {
+    match lookup {
+        Lookup::Found(key) => Ok(Some(Caller { key: Some(key) })),
+        Lookup::Unknown => Ok(None),
         Lookup::Expired(public) => {
             Err(Failure::new(&errors::KEY_EXPIRED, format!("the key {public} has expired")))
         }
         Lookup::Revoked(public) => {
             Err(Failure::new(&errors::KEY_REVOKED, format!("the key {public} was revoked")))
         }
-        Lookup::Unknown if required => Err(Failure::new(
-            &errors::INVALID_API_KEY,
-            format!("the key {} is not known here", shown(presented)),
-        )),
-        Lookup::Unknown => Ok(Caller { key: None }),
     }
+}
+
+/// The signature in place of a bearer, if there is one.
+fn signature(headers: &HeaderMap) -> Option<&str> {
+    let all = headers.get_all(AUTHORIZATION).iter();
+    all.filter_map(|value| value.to_str().ok()).find(|it| it.starts_with(sigv4::ALGORITHM))
+}
+
+fn malformed(bad: BadSignature) -> Failure {
+    Failure::new(&errors::MALFORMED_SIGNATURE, bad.to_string())
+}
+
+fn unknown_signer(access_key_id: &str) -> Failure {
+    let message = format!("the access key id {} is not known here", shown(access_key_id));
+    Failure::new(&errors::UNKNOWN_ACCESS_KEY, message)
+}
+
+fn two_keys() -> Failure {
+    let failure =
+        Failure::new(&errors::INVALID_API_KEY, "the request bears two different API keys");
+    failure.fix("Send one key only.")
 }
 
 fn missing() -> Failure {
@@ -96,7 +192,7 @@ fn presented<'a>(
     in_query: Option<&'a str>,
 ) -> Result<Option<&'a str>, Failure> {
     let mut found: Option<&str> = None;
-    let bearer = headers.get_all(http::header::AUTHORIZATION).iter().filter_map(|value| {
+    let bearer = headers.get_all(AUTHORIZATION).iter().filter_map(|value| {
         let text = value.to_str().ok()?;
         let (scheme, token) = text.split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
@@ -107,13 +203,7 @@ fn presented<'a>(
         .filter_map(|it| it.to_str().ok());
     for key in bearer.chain(named).chain(in_query).filter(|key| !key.is_empty()) {
         match found {
-            Some(other) if other != key => {
-                let failure = Failure::new(
-                    &errors::INVALID_API_KEY,
-                    "the request bears two different API keys",
-                );
-                return Err(failure.fix("Send one key only."));
-            }
+            Some(other) if other != key => return Err(two_keys()),
             _ => found = Some(key),
         }
     }

@@ -1,4 +1,4 @@
-//! The virtual keys that are known, in memory: a request costs one look-up and one keyed hash.
+//! The virtual keys that are known, in memory: a request costs one look-up and one keyed hash, or a signature.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -6,7 +6,10 @@ use std::sync::Arc;
 use config::Config;
 use domain::{AppName, CapabilityName, KeyPublicId, TeamName, UnixMicros};
 use limits::{BudgetSpec, ScopeFilter};
-use store::{KeyHasher, KeyRecord};
+use serde_json::{Value, json};
+use store::{KeyKind, KeyRecord, KeyVerifier};
+use upstream::Secret;
+use upstream::sigv4::{BadSignature, Presented, Signable};
 
 use crate::resolve;
 
@@ -37,15 +40,24 @@ pub enum Lookup {
     Unknown,
 }
 
+/// What a signature is.
+#[derive(Debug)]
+pub enum Signed {
+    /// Made with a key of ours, as [`KeyTable::look_up`] would have it.
+    By(Lookup),
+    /// Not of this request, or not by the key that it names.
+    Bad(BadSignature),
+}
+
 /// All keys, by their public part.
 pub struct KeyTable {
-    hasher: KeyHasher,
+    verifier: KeyVerifier,
     keys: HashMap<String, Arc<Key>>,
 }
 
 impl KeyTable {
     /// A table of these records.
-    pub fn new(hasher: KeyHasher, records: Vec<KeyRecord>) -> Self {
+    pub fn new(verifier: KeyVerifier, records: Vec<KeyRecord>) -> Self {
         let keys = records
             .into_iter()
             .map(|record| {
@@ -59,7 +71,7 @@ impl KeyTable {
                 (key.public.as_str().to_owned(), Arc::new(key))
             })
             .collect();
-        Self { hasher, keys }
+        Self { verifier, keys }
     }
 
     /// The key of that public part, whatever its state.
@@ -72,16 +84,49 @@ impl KeyTable {
     pub fn look_up(&self, presented: &str, now: UnixMicros) -> Lookup {
         let Ok(parsed) = store::keys::parse(presented) else { return Lookup::Unknown };
         let Some(key) = self.keys.get(parsed.public()) else { return Lookup::Unknown };
-        if !self.hasher.verify(&parsed, &key.record, now) {
+        if !self.verifier.verify(&parsed, &key.record, now) {
             return Lookup::Unknown;
         }
-        if key.record.revoked_at.is_some_and(|at| at <= now) {
-            return Lookup::Revoked(key.public.clone());
+        by_dates(key, now)
+    }
+
+    /// The key that an access key id names, if it is of the kind that signs.
+    fn signer(&self, access_key_id: &str) -> Option<&Arc<Key>> {
+        let key = self.keys.get(store::keys::public_of(access_key_id)?)?;
+        (key.record.kind == KeyKind::Aws).then_some(key)
+    }
+
+    /// Whether there is a key of that access key id which a request may be signed with. Says nothing about its state.
+    pub fn signs(&self, access_key_id: &str) -> bool {
+        self.signer(access_key_id).is_some()
+    }
+
+    /// What a signature is. The signature comes first: whether a key is expired or revoked is told only to whoever has
+    /// its secret.
+    pub fn check(
+        &self,
+        presented: &Presented<'_>,
+        request: &Signable<'_>,
+        now: UnixMicros,
+    ) -> Signed {
+        let Some(key) = self.signer(presented.access_key_id) else {
+            return Signed::By(Lookup::Unknown);
+        };
+        let secrets = match self.verifier.signing_keys(&key.record, now) {
+            Ok(secrets) => secrets,
+            Err(error) => {
+                tracing::error!(key = %key.public, %error, "a key that signs can't be opened");
+                return Signed::By(Lookup::Unknown);
+            }
+        };
+        let mut refused = BadSignature::Mismatch;
+        for secret in secrets {
+            match presented.verify(request, &Secret::new(secret.reveal().to_owned()), now) {
+                Ok(()) => return Signed::By(by_dates(key, now)),
+                Err(bad) => refused = bad,
+            }
         }
-        if key.record.expires_at.is_some_and(|at| at <= now) {
-            return Lookup::Expired(key.public.clone());
-        }
-        Lookup::Found(Arc::clone(key))
+        Signed::Bad(refused)
     }
 
     /// The budgets that stand on keys themselves: `5 USD per day` as `key/<public>/0`. Revoked keys have none.
@@ -91,6 +136,17 @@ impl KeyTable {
         keys.sort_by(|left, right| left.public.cmp(&right.public));
         keys.into_iter().flat_map(|key| key_budgets(key)).collect()
     }
+}
+
+/// What a key is whose secret was shown.
+fn by_dates(key: &Arc<Key>, now: UnixMicros) -> Lookup {
+    if key.record.revoked_at.is_some_and(|at| at <= now) {
+        return Lookup::Revoked(key.public.clone());
+    }
+    if key.record.expires_at.is_some_and(|at| at <= now) {
+        return Lookup::Expired(key.public.clone());
+    }
+    Lookup::Found(Arc::clone(key))
 }
 
 /// A capability of the configuration, or why it is none.
@@ -125,4 +181,41 @@ fn key_budgets(key: &Key) -> Vec<BudgetSpec> {
         })
     });
     specs.collect()
+}
+
+/// A key whose secret is shown this once.
+pub fn made(record: &KeyRecord, secret: &store::Secret, now: UnixMicros) -> Value {
+    json!({"key": shown(record, now), "secret": secret.reveal()})
+}
+
+/// What it may ask for; null: everything.
+fn capabilities(record: &KeyRecord) -> Value {
+    match record.capabilities.as_slice() {
+        [] => Value::Null,
+        names => names.iter().map(CapabilityName::as_str).collect(),
+    }
+}
+
+/// A key as it is shown.
+pub fn shown(record: &KeyRecord, now: UnixMicros) -> Value {
+    let time = |it: Option<UnixMicros>| it.map(|it| it.to_string());
+    let state = match (record.revoked_at, record.is_live(now)) {
+        (Some(_), _) => "revoked",
+        (None, true) => "live",
+        (None, false) => "expired",
+    };
+    let pair = (record.kind == KeyKind::Aws).then(|| store::keys::access_key_id(&record.public));
+    json!({
+        "id": record.public.as_str(),
+        "kind": record.kind.as_str(),
+        "access_key_id": pair,
+        "app": record.app.as_str(),
+        "team": record.team.as_ref().map(TeamName::as_str),
+        "state": state,
+        "created_at": record.created_at.to_string(),
+        "expires_at": time(record.expires_at),
+        "revoked_at": time(record.revoked_at),
+        "budgets": record.budgets,
+        "capabilities": capabilities(record),
+    })
 }

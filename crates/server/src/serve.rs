@@ -153,7 +153,7 @@ pub fn run(options: Options) -> Result<Exit, ServeError> {
     });
     let snapshot = Snapshot::build(1, config, catalog, Arc::clone(&metrics), Arc::clone(&numbers))?;
     let key_store = store.keys()?;
-    let keys = KeyTable::new(key_store.hasher(), key_store.list()?);
+    let keys = KeyTable::new(key_store.verifier(), key_store.list()?);
     let now = now_of_system();
     let mut limits = Limits::new(now, limits_spec(&snapshot.config, &keys));
     restore::restore(&mut limits, &replay);

@@ -4,19 +4,25 @@
 //! a truncated or mistyped key is told apart from an unknown one without a look-up, and secret scanners can
 //! verify a find. What is stored is HMAC-SHA256 of the whole key under the master key. A presented key is first
 //! checked in shape, then looked up by its public part in the caller's map, then compared in constant time.
+//!
+//! A key of kind [`KeyKind::Aws`] is the secret half of a key pair as AWS's SDKs want one: they send the public half,
+//! `or-<12 public>`, and a signature made with the whole key. To verify that, the key must be had back, so it is also
+//! kept sealed under the master key, bound to its row.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
 
 use aws_lc_rs::hmac;
 use domain::{AppName, CapabilityName, KeyPublicId, TeamName, UnixMicros};
 use ledger::storage::StorageError;
-use rusqlite::{Connection, Row, params};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::sqlite::{self, failed};
+use crate::seal::{Purpose, SealError, Sealer};
+
+mod table;
+
+pub use table::{KeyStore, list_keys};
 
 const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 const PREFIX: &str = "or-";
@@ -24,8 +30,36 @@ const PUBLIC_LEN: usize = 12;
 const SECRET_LEN: usize = 32;
 const CHECKSUM_LEN: usize = 6;
 const KEY_LEN: usize = PREFIX.len() + PUBLIC_LEN + 1 + SECRET_LEN;
-/// The kind of a virtual key in the credential table.
-const KIND_VIRTUAL: &str = "virtual";
+/// What the keys that can sign are sealed for.
+const SIGNING: Purpose = Purpose("aws key pairs");
+
+/// What a key can do, beside being sent: the kind of a row in the credential table.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum KeyKind {
+    /// It is sent whole, and only a hash of it is kept.
+    #[default]
+    Virtual,
+    /// It signs too, as the secret half of an AWS key pair, and is kept sealed for that.
+    Aws,
+}
+
+impl KeyKind {
+    /// Every kind.
+    pub const ALL: [Self; 2] = [Self::Virtual, Self::Aws];
+
+    /// Its name in the table, on the command line and in the admin API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Virtual => "virtual",
+            Self::Aws => "aws",
+        }
+    }
+
+    /// The kind of that name.
+    pub fn of(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
+    }
+}
 
 /// Why a key operation failed.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +76,9 @@ pub enum KeyError {
     /// No random bytes.
     #[error("the system gives no random bytes")]
     Random,
+    /// A key that signs can't be sealed.
+    #[error("the key can't be sealed")]
+    Seal(#[from] SealError),
     /// The store failed.
     #[error("the key table can't be used")]
     Storage(#[from] StorageError),
@@ -87,11 +124,10 @@ impl fmt::Debug for Presented<'_> {
 pub fn parse(presented: &str) -> Result<Presented<'_>, KeyError> {
     let rest = presented.strip_prefix(PREFIX).ok_or(KeyError::Shape)?;
     let (public, secret) = rest.split_once('-').ok_or(KeyError::Shape)?;
-    let base62 = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric());
     let right = public.len() == PUBLIC_LEN
         && secret.len() == SECRET_LEN
-        && base62(public)
-        && base62(secret);
+        && is_base62(public)
+        && is_base62(secret);
     if !right {
         return Err(KeyError::Shape);
     }
@@ -101,6 +137,21 @@ pub fn parse(presented: &str) -> Result<Presented<'_>, KeyError> {
         return Err(KeyError::Shape);
     }
     Ok(Presented { whole: presented, public })
+}
+
+/// The public half of a key pair: what AWS's SDKs call the access key id.
+pub fn access_key_id(public: &KeyPublicId) -> String {
+    format!("{PREFIX}{public}")
+}
+
+/// The public part in an access key id, if that is one of ours.
+pub fn public_of(access_key_id: &str) -> Option<&str> {
+    let public = access_key_id.strip_prefix(PREFIX)?;
+    (public.len() == PUBLIC_LEN && is_base62(public)).then_some(public)
+}
+
+fn is_base62(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
 /// Six base62 characters of SHA-256: finds typing errors, protects nothing.
@@ -116,6 +167,8 @@ fn checksum(body: &str) -> [u8; CHECKSUM_LEN] {
 /// What a new key is made for.
 #[derive(Clone, Debug)]
 pub struct NewKey {
+    /// What it can do.
+    pub kind: KeyKind,
     /// Whose.
     pub app: AppName,
     /// The team.
@@ -128,13 +181,22 @@ pub struct NewKey {
     pub capabilities: Vec<CapabilityName>,
 }
 
+/// What is kept of a key's secret.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Proof {
+    /// HMAC-SHA256 of the key under the master key.
+    pub(crate) hash: [u8; 32],
+    /// The key itself, sealed; of one that signs.
+    pub(crate) sealed: Option<Vec<u8>>,
+}
+
 /// A key as stored.
 #[derive(Clone, PartialEq, Eq)]
 pub struct KeyRecord {
     /// Its public part.
     pub public: KeyPublicId,
-    /// The kind of credential: `virtual`.
-    pub kind: String,
+    /// What it can do.
+    pub kind: KeyKind,
     /// Whose.
     pub app: AppName,
     /// The team.
@@ -145,10 +207,10 @@ pub struct KeyRecord {
     pub expires_at: Option<UnixMicros>,
     /// When it was revoked.
     pub revoked_at: Option<UnixMicros>,
-    /// HMAC-SHA256 of the key under the master key.
-    pub hash: [u8; 32],
-    /// The hash before the last rotation, valid until then.
-    pub previous: Option<([u8; 32], UnixMicros)>,
+    /// What verifies it.
+    pub proof: Proof,
+    /// What verifies the key before the last rotation, valid until then.
+    pub previous: Option<(Proof, UnixMicros)>,
     /// Budgets in words.
     pub budgets: Vec<String>,
     /// What it may ask for; empty: everything.
@@ -173,204 +235,70 @@ impl KeyRecord {
     }
 }
 
-/// The master key, ready to hash with.
+/// What tells whether a key is ours: the master key, ready to hash with and to open with.
 #[derive(Clone)]
-pub struct KeyHasher(hmac::Key);
+pub struct KeyVerifier {
+    hasher: hmac::Key,
+    sealer: Sealer,
+}
 
-impl fmt::Debug for KeyHasher {
+impl fmt::Debug for KeyVerifier {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("KeyHasher(..)")
+        out.write_str("KeyVerifier(..)")
     }
 }
 
-impl KeyHasher {
-    pub(crate) fn new(master: &[u8]) -> Self {
-        Self(hmac::Key::new(hmac::HMAC_SHA256, master))
+impl KeyVerifier {
+    pub(crate) fn new(master: &[u8]) -> Result<Self, SealError> {
+        let hasher = hmac::Key::new(hmac::HMAC_SHA256, master);
+        Ok(Self { hasher, sealer: Sealer::new(master, SIGNING)? })
     }
 
     fn hash(&self, whole: &str) -> [u8; 32] {
-        hmac::sign(&self.0, whole.as_bytes()).as_ref().try_into().unwrap_or([0; 32])
+        hmac::sign(&self.hasher, whole.as_bytes()).as_ref().try_into().unwrap_or([0; 32])
+    }
+
+    /// What is to be kept of a new key.
+    fn proof(&self, kind: KeyKind, public: &str, secret: &Secret) -> Result<Proof, SealError> {
+        let whole = secret.reveal();
+        let sealed = match kind {
+            KeyKind::Virtual => None,
+            KeyKind::Aws => Some(self.sealer.seal(whole.as_bytes(), public.as_bytes())?),
+        };
+        Ok(Proof { hash: self.hash(whole), sealed })
     }
 
     /// Whether a presented key is this record's, in constant time. Dates are not looked at, but for the grace
     /// period of the secret before a rotation.
     pub fn verify(&self, presented: &Presented<'_>, record: &KeyRecord, now: UnixMicros) -> bool {
         let hash = self.hash(presented.whole);
-        let current = hash.ct_eq(&record.hash);
+        let current = hash.ct_eq(&record.proof.hash);
         let previous = match &record.previous {
-            Some((previous, until)) if now < *until => hash.ct_eq(previous),
+            Some((previous, until)) if now < *until => hash.ct_eq(&previous.hash),
             Some(_) | None => 0.into(),
         };
         (current | previous).into()
     }
-}
 
-/// The credential table. Has a connection of its own; one per thread.
-#[derive(Debug)]
-pub struct KeyStore {
-    connection: Connection,
-    hasher: KeyHasher,
-}
-
-const COLUMNS: &str = "public, kind, app, team, created_at, expires_at, revoked_at, hash, \
-                       previous_hash, previous_until, budgets, capabilities";
-
-impl KeyStore {
-    pub(crate) fn open(dir: &Path, hasher: KeyHasher) -> Result<Self, StorageError> {
-        let path: PathBuf = dir.join(sqlite::FILE);
-        let connection = sqlite::connect(&path)?;
-        sqlite::migrate(&connection, sqlite::MIGRATIONS)?;
-        Ok(Self { connection, hasher })
-    }
-
-    /// What verifies presented keys; cheap to clone.
-    pub fn hasher(&self) -> KeyHasher {
-        self.hasher.clone()
-    }
-
-    /// Makes a key. The secret is shown once and can't be had again.
-    pub fn create(&self, new: &NewKey, now: UnixMicros) -> Result<(KeyRecord, Secret), KeyError> {
-        let public = random_base62(PUBLIC_LEN)?;
-        let secret = assemble(&public)?;
-        let name = KeyPublicId::new(&public).map_err(|_| KeyError::Shape)?;
-        let record = KeyRecord {
-            public: name,
-            kind: KIND_VIRTUAL.to_owned(),
-            app: new.app.clone(),
-            team: new.team.clone(),
-            created_at: now,
-            expires_at: new.expires_at,
-            revoked_at: None,
-            hash: self.hasher.hash(secret.reveal()),
-            previous: None,
-            budgets: new.budgets.clone(),
-            capabilities: new.capabilities.clone(),
-        };
-        self.connection
-            .execute(
-                &format!("INSERT INTO credentials ({COLUMNS}) VALUES (?1,?2,?3,?4,?5,?6,NULL,?7,NULL,NULL,?8,?9)"),
-                params![
-                    record.public.as_str(),
-                    record.kind,
-                    record.app.as_str(),
-                    record.team.as_ref().map(TeamName::as_str),
-                    now.micros(),
-                    record.expires_at.map(UnixMicros::micros),
-                    record.hash,
-                    record.budgets.join("\n"),
-                    joined(&record.capabilities),
-                ],
-            )
-            .map_err(failed)?;
-        Ok((record, secret))
-    }
-
-    /// Every virtual key, by public part.
-    pub fn list(&self) -> Result<Vec<KeyRecord>, KeyError> {
-        list(&self.connection)
-    }
-
-    /// One key.
-    pub fn get(&self, public: &str) -> Result<KeyRecord, KeyError> {
-        let found = self.list()?.into_iter().find(|record| record.public.as_str() == public);
-        found.ok_or_else(|| KeyError::Unknown(public.chars().take(40).collect()))
-    }
-
-    /// Gives a key a new secret; the old one works until `grace_until` (now: not at all).
-    pub fn rotate(
+    /// The keys that a signature under this record may have been made with: the present one, and in its grace period
+    /// the one before. None where the record is of a kind that does not sign.
+    ///
+    /// # Errors
+    /// [`SealError::OtherKey`] when they were sealed under another master key, [`SealError::Damaged`].
+    pub fn signing_keys(
         &self,
-        public: &str,
+        record: &KeyRecord,
         now: UnixMicros,
-        grace_until: UnixMicros,
-    ) -> Result<(KeyRecord, Secret), KeyError> {
-        let record = self.get(public)?;
-        if record.revoked_at.is_some() {
-            return Err(KeyError::Revoked(public.to_owned()));
-        }
-        let secret = assemble(public)?;
-        let hash = self.hasher.hash(secret.reveal());
-        let previous = (grace_until > now).then_some((record.hash, grace_until));
-        self.connection
-            .execute(
-                "UPDATE credentials SET hash = ?2, previous_hash = ?3, previous_until = ?4 \
-                 WHERE public = ?1",
-                params![public, hash, previous.map(|it| it.0), previous.map(|it| it.1.micros())],
-            )
-            .map_err(failed)?;
-        Ok((KeyRecord { hash, previous, ..record }, secret))
+    ) -> Result<Vec<Secret>, SealError> {
+        let previous = record.previous.iter().filter(|(_, until)| now < *until);
+        let proofs = std::iter::once(&record.proof).chain(previous.map(|(proof, _)| proof));
+        let opened = proofs.filter_map(|proof| proof.sealed.as_deref()).map(|sealed| {
+            let text = self.sealer.open(sealed, record.public.as_str().as_bytes())?;
+            let text = std::str::from_utf8(&text).map_err(|_| SealError::Damaged)?;
+            Ok(Secret(Zeroizing::new(text.to_owned())))
+        });
+        opened.collect()
     }
-
-    /// Ends a key at once.
-    pub fn revoke(&self, public: &str, now: UnixMicros) -> Result<KeyRecord, KeyError> {
-        let record = self.get(public)?;
-        if record.revoked_at.is_some() {
-            return Err(KeyError::Revoked(public.to_owned()));
-        }
-        self.connection
-            .execute(
-                "UPDATE credentials SET revoked_at = ?2, previous_hash = NULL, \
-                 previous_until = NULL WHERE public = ?1",
-                params![public, now.micros()],
-            )
-            .map_err(failed)?;
-        Ok(KeyRecord { revoked_at: Some(now), previous: None, ..record })
-    }
-}
-
-/// Names hold no line ends.
-fn joined(names: &[CapabilityName]) -> String {
-    let names: Vec<&str> = names.iter().map(CapabilityName::as_str).collect();
-    names.join("\n")
-}
-
-/// Every virtual key of a data folder, beside a running process or without one. Nothing is written, so a folder of an
-/// older schema is not brought up to date, and may be refused.
-pub fn list_keys(dir: &Path) -> Result<Vec<KeyRecord>, KeyError> {
-    list(&sqlite::connect_read_only(&dir.join(sqlite::FILE))?)
-}
-
-fn list(connection: &Connection) -> Result<Vec<KeyRecord>, KeyError> {
-    let sql = format!("SELECT {COLUMNS} FROM credentials WHERE kind = ?1 ORDER BY public");
-    let mut query = connection.prepare_cached(&sql).map_err(failed)?;
-    let rows = query.query_map([KIND_VIRTUAL], read).map_err(failed)?;
-    let mut records = Vec::new();
-    for row in rows {
-        records.push(row.map_err(failed)??);
-    }
-    Ok(records)
-}
-
-fn read(row: &Row<'_>) -> rusqlite::Result<Result<KeyRecord, KeyError>> {
-    let time = |index: usize| -> rusqlite::Result<Option<UnixMicros>> {
-        Ok(row.get::<_, Option<i64>>(index)?.map(UnixMicros::from_micros))
-    };
-    let (public, app): (String, String) = (row.get(0)?, row.get(2)?);
-    let team: Option<String> = row.get(3)?;
-    let damaged =
-        || KeyError::Storage(StorageError::Damaged("a row of the key table is not valid".into()));
-    let names = KeyPublicId::new(&public)
-        .ok()
-        .zip(AppName::new(&app).ok())
-        .zip(team.map(|it| TeamName::new(&it)).transpose().ok());
-    let Some(((public, app), team)) = names else { return Ok(Err(damaged())) };
-    let previous: Option<[u8; 32]> = row.get(8)?;
-    let budgets: String = row.get(10)?;
-    let capabilities: String = row.get(11)?;
-    let capabilities: Result<Vec<_>, _> = capabilities.lines().map(CapabilityName::new).collect();
-    let Ok(capabilities) = capabilities else { return Ok(Err(damaged())) };
-    Ok(Ok(KeyRecord {
-        public,
-        kind: row.get(1)?,
-        app,
-        team,
-        created_at: time(4)?.unwrap_or_default(),
-        expires_at: time(5)?,
-        revoked_at: time(6)?,
-        hash: row.get(7)?,
-        previous: previous.zip(time(9)?),
-        budgets: budgets.lines().map(str::to_owned).collect(),
-        capabilities,
-    }))
 }
 
 /// Random base62 without bias: bytes beyond the largest multiple of 62 are drawn again.

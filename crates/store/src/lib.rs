@@ -41,7 +41,9 @@ use ledger::storage::{Reads, Row, StorageError};
 
 pub use kept::responses::Responses;
 pub use kept::{Kept, KeptError};
-pub use keys::{KeyError, KeyHasher, KeyRecord, KeyStore, NewKey, Presented, Secret, list_keys};
+pub use keys::{
+    KeyError, KeyKind, KeyRecord, KeyStore, KeyVerifier, NewKey, Presented, Secret, list_keys,
+};
 pub use maintain::{backup, repair};
 pub use seal::{Purpose, SealError, Sealer};
 pub use signing::{SigningKey, check_signature};
@@ -79,6 +81,9 @@ pub enum OpenError {
     /// The master key given is too short.
     #[error("the master key is too short: expected at least 16 bytes")]
     WeakMasterKey,
+    /// The system's cryptography failed.
+    #[error("the keys can't be opened")]
+    Seal(#[from] SealError),
     /// The log's tail does not fit together.
     #[error("the ledger is damaged: {0}; `outrigger ledger repair` sets the damaged records aside")]
     Damaged(ledger::replay::Fault),
@@ -182,7 +187,7 @@ impl Store {
 
     /// The keys.
     pub fn keys(&self) -> Result<KeyStore, OpenError> {
-        Ok(KeyStore::open(&self.dir, KeyHasher::new(self.master.bytes()))?)
+        Ok(KeyStore::open(&self.dir, KeyVerifier::new(self.master.bytes())?)?)
     }
 
     /// What seals for that purpose under this folder's master key.

@@ -28,6 +28,8 @@ pub(crate) const MIGRATIONS: &[&str] = &[
     // The tables stay as they are, but records of format 2 come in: a program that can't read them would take them for
     // damage.
     "",
+    "ALTER TABLE credentials ADD COLUMN sealed BLOB;
+     ALTER TABLE credentials ADD COLUMN previous_sealed BLOB;",
 ];
 
 /// The newest schema version.

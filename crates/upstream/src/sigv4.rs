@@ -15,7 +15,10 @@ pub const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 const CONTENT_HASH: &str = "x-amz-content-sha256";
 const DATE: &str = "x-amz-date";
 const TOKEN: &str = "x-amz-security-token";
-const UNSIGNED: &str = "UNSIGNED-PAYLOAD";
+/// What stands there for a body that is signed piece by piece or not at all: `UNSIGNED-PAYLOAD` and its kin.
+const UNCOVERED_BODIES: [&str; 2] = ["UNSIGNED-", "STREAMING-"];
+/// Where HTTP/2 has its host. AWS's SDK for JavaScript signs it under this name.
+const AUTHORITY: &str = ":authority";
 /// How far a client's clock may be off, in seconds: AWS's own bound.
 const SKEW_MAX: i64 = 300;
 /// Headers that a signature may name: more are refused before they are looked for.
@@ -52,11 +55,11 @@ pub struct Signable<'a> {
     pub query: &'a str,
     /// Header names in any case, and values. For signing: those to be signed, `host` among them. For verifying: all.
     pub headers: &'a [(&'a str, &'a str)],
-    /// The body; `None`: it is not signed, and says so.
-    pub body: Option<&'a [u8]>,
+    /// The body; its hash is signed.
+    pub body: &'a [u8],
 }
 
-/// The headers to send with the request: date, token, signature, and the mark of an unsigned body.
+/// The headers to send with the request: date, token and signature.
 pub fn sign(
     request: &Signable<'_>,
     keys: &AwsKeys,
@@ -68,12 +71,7 @@ pub fn sign(
     if let Some(token) = &keys.session_token {
         added.push((TOKEN, token.reveal().to_owned()));
     }
-    let hash = if let Some(body) = request.body {
-        hex(&Sha256::digest(body))
-    } else {
-        added.push((CONTENT_HASH, UNSIGNED.to_owned()));
-        UNSIGNED.to_owned()
-    };
+    let hash = hex(&Sha256::digest(request.body));
     let own = added.iter().map(|(name, value)| (*name, value.as_str()));
     let headers: Vec<(&str, &str)> = request.headers.iter().copied().chain(own).collect();
     let names = canonical::names(&headers);
@@ -114,7 +112,10 @@ pub enum BadSignature {
     /// `host` and the date must be signed, and whatever is named must be there.
     #[error("the signature does not cover the headers that it must")]
     Uncovered,
-    /// The body is signed piece by piece, or its hash is another one.
+    /// The body is not signed, or piece by piece.
+    #[error("the signature does not cover the body")]
+    UncoveredBody,
+    /// The body's hash is another one than the request says.
     #[error("the hash of the body is not the signed one")]
     Body,
     /// Another key, or another request.
@@ -165,10 +166,8 @@ impl<'a> Presented<'a> {
         }
         let is_there =
             |name: &str| request.headers.iter().any(|it| it.0.eq_ignore_ascii_case(name));
-        if !names.contains(&"host")
-            || !names.contains(&DATE)
-            || !names.iter().all(|name| is_there(name))
-        {
+        let names_host = names.contains(&"host") || names.contains(&AUTHORITY);
+        if !names_host || !names.contains(&DATE) || !names.iter().all(|name| is_there(name)) {
             return Err(BadSignature::Uncovered);
         }
         let made = header(DATE).filter(|made| is_date(made)).ok_or(BadSignature::Malformed)?;
@@ -186,14 +185,15 @@ impl<'a> Presented<'a> {
     }
 }
 
-/// The hash that was signed: said by a header, or of the body.
+/// The hash that was signed: of the body, which a header may say too.
 fn body_hash(request: &Signable<'_>, said: Option<&str>) -> Result<String, BadSignature> {
-    let own = hex(&Sha256::digest(request.body.unwrap_or_default()));
+    let own = hex(&Sha256::digest(request.body));
     match said {
-        None => Ok(own),
-        Some(UNSIGNED) => Ok(UNSIGNED.to_owned()),
-        Some(said) if said == own => Ok(own),
-        Some(_) => Err(BadSignature::Body),
+        Some(said) if UNCOVERED_BODIES.iter().any(|it| said.starts_with(it)) => {
+            Err(BadSignature::UncoveredBody)
+        }
+        Some(said) if said != own => Err(BadSignature::Body),
+        _ => Ok(own),
     }
 }
 

@@ -150,11 +150,22 @@ impl Gateway {
 
     /// Makes a virtual key for an application and gives its secret.
     pub(crate) fn key(&self, app: &str) -> Result<String> {
+        self.made(app, "virtual").map(|(_, secret)| secret)
+    }
+
+    /// Makes an AWS key pair for an application and gives it as `ID:SECRET`.
+    pub(crate) fn pair(&self, app: &str) -> Result<String> {
+        self.made(app, "aws").map(|(id, secret)| format!("or-{id}:{secret}"))
+    }
+
+    fn made(&self, app: &str, kind: &str) -> Result<(String, String)> {
         let out = tools::output(
-            outrigger(&self.binary, &self.folder).args(["key", "create", "--app", app, "--json"]),
+            outrigger(&self.binary, &self.folder)
+                .args(["key", "create", "--app", app, "--kind", kind, "--json"]),
         )?;
         let made: Value = serde_json::from_str(&out).context("key create --json")?;
-        secret_in(&made).with_context(|| format!("no secret in {out}"))
+        let text = |pointer| made.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
+        text("/key/id").zip(text("/secret")).with_context(|| format!("no secret in {out}"))
     }
 }
 

@@ -29,7 +29,10 @@ struct Installed {
 struct Lane {
     base_url: String,
     key: String,
-    spent_key: Option<String>,
+    /// An AWS key pair, `ID:SECRET`.
+    pair: String,
+    /// A key and a pair whose budget is used up.
+    spent: Option<(String, String)>,
     gateway: Option<Gateway>,
 }
 
@@ -68,7 +71,8 @@ pub(crate) fn all(long: bool, tally: &mut Tally) {
     let lane = |_| Lane {
         base_url: partner.base_url.clone(),
         key: PARTNER_KEY.to_owned(),
-        spent_key: None,
+        pair: format!("{}:{}", gateway::PARTNER_PAIR.0, gateway::PARTNER_PAIR.1),
+        spent: None,
         gateway: None,
     };
     let lanes: Vec<Lane> = (0..LANES).map(lane).collect();
@@ -112,12 +116,14 @@ fn through_gateway(installed: &Installed, partner: &Partner, long: bool, tally: 
     }
 }
 
-/// A gateway of its own, with a key and one whose budget is used up.
+/// A gateway of its own, with a key and a pair, and ones whose budget is used up.
 fn through(installed: &Installed, partner: &Partner, number: usize) -> Result<Lane> {
     let gateway = gateway::start(&format!("sdk-gateway-{number}"), &config(&partner.base_url))?;
-    let (key, spent) = (gateway.key("sdk")?, gateway.key("spent")?);
-    spend(installed, &gateway, &spent)?;
-    Ok(Lane { base_url: gateway.base_url(), key, spent_key: Some(spent), gateway: Some(gateway) })
+    let (key, pair) = (gateway.key("sdk")?, gateway.pair("sdk")?);
+    let spent = (gateway.key("spent")?, gateway.pair("spent")?);
+    spend(installed, &gateway, &spent.0)?;
+    let base_url = gateway.base_url();
+    Ok(Lane { base_url, key, pair, spent: Some(spent), gateway: Some(gateway) })
 }
 
 /// Runs jobs, one at a time in each lane, and counts each when it is done.
@@ -214,12 +220,13 @@ fn run(installed: &Installed, partner: &Partner, lane: &Lane, job: &Job) -> Resu
         .env("SDK_API_KEY", &lane.key)
         .env("SDK_PROVIDER_DIALECT", job.provider)
         .env("SDK_MOCK_CONTROL", &partner.control_url)
-        .env("SDK_AWS_PAIR", format!("{}:{}", gateway::PARTNER_PAIR.0, gateway::PARTNER_PAIR.1))
+        .env("SDK_AWS_PAIR", &lane.pair)
         .env("SDK_GATEWAY", if lane.gateway.is_some() { "1" } else { "0" })
         .env_remove("NODE_OPTIONS");
-    if let Some(key) = &lane.spent_key {
+    if let Some((key, pair)) = &lane.spent {
         command
             .env("SDK_SPENT_KEY", key)
+            .env("SDK_SPENT_PAIR", pair)
             .env("SDK_MODEL_PREFIX", format!("mock-{}/", job.provider));
     }
     let (out, err) = tools::both_outputs(&mut command).with_context(|| {

@@ -4,12 +4,14 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { BedrockRuntimeClient, ConverseCommand, ConverseStreamCommand } from "@aws-sdk/client-bedrock-runtime";
 import { NodeHttpHandler } from "@smithy/node-http-handler";
-import { apiKey, baseURL, clock, gateway, marked, model, onlyGateway, onlySpent, png, spentKey, weather } from "./common.mjs";
+import { apiKey, baseURL, clock, gateway, marked, model, onlyGateway, onlySpent, pairId, pairSecret, png, spentKey, weather } from "./common.mjs";
 
 const endpoint = baseURL.replace(/\/v1$/, "");
+const signed = (accessKeyId, secretAccessKey, more = { maxAttempts: 1 }) =>
+  new BedrockRuntimeClient({ endpoint, region: "us-east-1", credentials: { accessKeyId, secretAccessKey }, ...more });
 // The key goes as a header in place of the signature: this SDK, like boto3, sends bearer keys over TLS only.
 function connect(key, maxAttempts = 1) {
-  const client = new BedrockRuntimeClient({ endpoint, region: "us-east-1", maxAttempts, ...(!gateway && { requestHandler: new NodeHttpHandler() }), credentials: { accessKeyId: "none", secretAccessKey: "none" } });
+  const client = signed("none", "none", { maxAttempts, ...(!gateway && { requestHandler: new NodeHttpHandler() }) });
   const put = (next) => (args) => {
     args.request.headers.authorization = `Bearer ${key}`;
     return next(args);
@@ -28,9 +30,9 @@ const toolConfig = {
     { toolSpec: { name: "clock", description: "Local time", inputSchema: { json: clock } } },
   ],
 };
-async function stream(name, messages, more) {
+async function stream(name, messages, more, from = client) {
   const all = [];
-  for await (const event of (await client.send(new ConverseStreamCommand(ask(name, messages, more)))).stream) all.push(event);
+  for await (const event of (await from.send(new ConverseStreamCommand(ask(name, messages, more)))).stream) all.push(event);
   return all;
 }
 const failed = (promise, names) => assert.rejects(promise, (e) => (assert.ok(names.includes(e.name), `${e.name}: ${e.message}`), true));
@@ -93,6 +95,24 @@ test("errors have their names", async () => {
   await failed(converse("status-500", user({ text: "x" })), ["InternalServerException", "ServiceUnavailableException"]);
   await rule({ status: 429, retry_after_ms: 5 });
   await failed(converse("echo", user({ text: mark })), ["ThrottlingException"]);
+});
+
+test("signed requests", async () => {
+  const { mark } = marked();
+  const http1 = () => ({ maxAttempts: 1, requestHandler: new NodeHttpHandler() });
+  for (const more of gateway ? [undefined, http1()] : [http1()]) {
+    const client = signed(pairId, pairSecret, more);
+    assert.equal(text(await converse("echo", user({ text: mark }), {}, client)), mark);
+    assert.equal((await stream("echo", user({ text: mark }), {}, client)).map((e) => e.contentBlockDelta?.delta.text ?? "").join(""), mark);
+  }
+});
+
+onlyGateway("wrong pairs", async () => {
+  const { mark, arrivals } = marked();
+  const ask = (client) => converse("echo", user({ text: mark }), {}, client);
+  await failed(ask(signed(pairId, "another")), ["InvalidSignatureException"]);
+  await failed(ask(signed("AKIAIOSFODNN7EXAMPLE", pairSecret)), ["UnrecognizedClientException"]);
+  assert.equal(await arrivals(), 0);
 });
 
 onlySpent("a spent budget is not retried", async () => {

@@ -8,6 +8,7 @@ export const apiKey = env.SDK_API_KEY;
 export const prefix = env.SDK_MODEL_PREFIX ?? "";
 export const provider = env.SDK_PROVIDER_DIALECT ?? "openai"; // what the mock behind speaks
 export const spentKey = env.SDK_SPENT_KEY; // a key whose budget is used up
+export const [pairId, pairSecret] = (env.SDK_AWS_PAIR ?? "none:none").split(":"); // an AWS key pair that is accepted
 export const gateway = env.SDK_GATEWAY === "1";
 const controlURL = env.SDK_MOCK_CONTROL.replace(/\/$/, "");
 

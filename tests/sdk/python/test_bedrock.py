@@ -16,6 +16,7 @@ import base64
 # This SDK adds /model/... by itself.
 ROOT = BASE_URL.removesuffix("/v1")
 PAIR = os.environ.get("SDK_AWS_PAIR", ":")
+SPENT_PAIR = os.environ.get("SDK_SPENT_PAIR")
 TOOLS = [
     {"toolSpec": {"name": "weather", "description": "Forecast", "inputSchema": {"json": WEATHER}}},
     {"toolSpec": {"name": "clock", "description": "Local time", "inputSchema": {"json": CLOCK}}},
@@ -23,13 +24,14 @@ TOOLS = [
 IMAGE = base64.b64decode(PNG)
 
 
-def signed(access_key_id, secret, retries=0):
+def signed(access_key_id, secret, retries=0, token=None):
     return boto3.client(
         "bedrock-runtime",
         endpoint_url=ROOT,
         region_name="us-east-1",
         aws_access_key_id=access_key_id,
         aws_secret_access_key=secret,
+        aws_session_token=token,
         config=Config(retries={"total_max_attempts": retries + 1, "mode": "standard"}, read_timeout=20),
     )
 
@@ -313,14 +315,40 @@ class BedrockSuite(Marked):
 
     # -- keys
 
-    @unittest.skipIf(GATEWAY, "the partner's own pair")
-    def test_a_signed_request(self):
+    def test_signed_requests(self):
         client = signed(*PAIR.split(":", 1))
         answer = client.converse(**self.ask())
         self.assertEqual(answer["output"]["message"]["content"][0]["text"], f"hello {self.mark}")
+        events = client.converse_stream(**self.ask())["stream"]
+        deltas = (event["contentBlockDelta"]["delta"]["text"] for event in events if "contentBlockDelta" in event)
+        self.assertEqual("".join(deltas), f"hello {self.mark}")
+
+    @gateway_only
+    def test_a_signed_claude_body(self):
+        answer = self.invoke(client=signed(*PAIR.split(":", 1)))
+        self.assertEqual(answer["content"][0]["text"], f"hello {self.mark}")
+
+    def refused(self, client):
         with self.assertRaises(ClientError) as caught:
-            signed(PAIR.split(":", 1)[0], "another").converse(**self.ask())
+            client.converse(**self.ask())
         self.assertEqual(caught.exception.response["ResponseMetadata"]["HTTPStatusCode"], 403)
+        return caught.exception.response["Error"]["Code"]
+
+    def test_wrong_pairs(self):
+        id, secret = PAIR.split(":", 1)
+        wrong = self.refused(signed(id, "another"))
+        unknown = self.refused(signed("AKIAIOSFODNN7EXAMPLE", secret))
+        if GATEWAY:
+            self.assertEqual((wrong, unknown), ("InvalidSignatureException", "UnrecognizedClientException"))
+            self.assertEqual(self.refused(signed(id, secret, token="temporary")), "UnrecognizedClientException")
+            self.assertEqual(self.arrivals(), 0)
+
+    @unittest.skipUnless(SPENT_PAIR, "no pair with a spent budget given")
+    def test_spent_budget_of_a_pair(self):
+        with self.assertRaises(ClientError) as caught:
+            signed(*SPENT_PAIR.split(":", 1), retries=2).converse(**self.ask())
+        self.assertEqual(caught.exception.response["Error"]["Code"], "ServiceQuotaExceededException")
+        self.assertEqual(self.arrivals(), 0)
 
     def test_wrong_key(self):
         with self.assertRaises(ClientError) as caught:

@@ -1,10 +1,11 @@
-//! `outrigger key`: virtual keys. Through the running gateway, or directly in the data folder when none runs.
+//! `outrigger key`: virtual keys, some of them AWS key pairs. Through the running gateway, or directly in the data folder when none runs.
 
 use clap_complete::engine::ArgValueCandidates;
-use domain::{AppName, CapabilityName, TeamName, UnixMicros};
+use domain::{AppName, CapabilityName, TeamName};
 use ledger::{KeyAction, KeyEvent, Record};
 use serde_json::{Value, json};
-use store::{KeyRecord, NewKey};
+use server::keys::{made, shown};
+use store::{KeyKind, KeyRecord, NewKey};
 
 use crate::cli::Global;
 use crate::exit::{Context as _, Done, Exit, Failure};
@@ -24,12 +25,15 @@ pub(crate) struct Args {
 enum Command {
     /// Make a key. It is shown once.
     #[command(
-        after_help = "Examples:\n  outrigger key create --app search\n  outrigger key create --app ci --expires 90d --budget \"5 USD per day\"\n  outrigger key create --app batch --team agents --capability fast --json"
+        after_help = "Examples:\n  outrigger key create --app search\n  outrigger key create --app ci --expires 90d --budget \"5 USD per day\"\n  outrigger key create --app batch --kind aws --capability fast >> batch.env"
     )]
     Create {
         /// The application that will use it.
         #[arg(long)]
         app: String,
+        /// What it can do: be sent, or also sign the requests of AWS's SDKs.
+        #[arg(long, value_enum, default_value_t)]
+        kind: Kind,
         /// The application's team.
         #[arg(long)]
         team: Option<String>,
@@ -71,10 +75,29 @@ enum Command {
     },
 }
 
+/// The kinds of [`KeyKind`], as they may be typed.
+#[derive(Clone, Copy, Debug, Default, clap::ValueEnum)]
+enum Kind {
+    /// A key that is sent: `Authorization: Bearer`, `x-api-key` and the like.
+    #[default]
+    Virtual,
+    /// An AWS key pair: its secret signs requests, and may be sent as a key too.
+    Aws,
+}
+
+impl From<Kind> for KeyKind {
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::Virtual => Self::Virtual,
+            Kind::Aws => Self::Aws,
+        }
+    }
+}
+
 pub(crate) fn run(args: &Args, global: &Global) -> Done {
     match &args.command {
-        Command::Create { app, team, expires, budget, capability } => {
-            let new = new(app, team.as_deref(), expires.as_deref(), budget)?;
+        Command::Create { app, kind, team, expires, budget, capability } => {
+            let new = new(app, *kind, team.as_deref(), expires.as_deref(), budget)?;
             create(new, capability, global)
         }
         Command::Ls => ls(global),
@@ -97,6 +120,7 @@ fn micros(duration: &str) -> Result<i64, Failure> {
 
 fn new(
     app: &str,
+    kind: Kind,
     team: Option<&str>,
     expires: Option<&str>,
     budgets: &[String],
@@ -109,6 +133,7 @@ fn new(
     }
     let expires_at = expires.map(micros).transpose()?.map(|it| clock::now().plus_micros(it));
     Ok(NewKey {
+        kind: kind.into(),
         app: AppName::new(app).map_err(|error| usage(&error))?,
         team: team.map(TeamName::new).transpose().map_err(|error| usage(&error))?,
         expires_at,
@@ -122,7 +147,8 @@ fn create(new: NewKey, capabilities: &[String], global: &Global) -> Done {
         admin.post(
             "/v1/outrigger/keys",
             &json!({
-                "app": new.app.as_str(), "team": new.team.as_ref().map(TeamName::as_str),
+                "app": new.app.as_str(), "kind": new.kind.as_str(),
+                "team": new.team.as_ref().map(TeamName::as_str),
                 "expires_at": new.expires_at.map(|it| it.to_string()), "budgets": new.budgets,
                 "capabilities": capabilities,
             }),
@@ -132,7 +158,7 @@ fn create(new: NewKey, capabilities: &[String], global: &Global) -> Done {
         data::write(global, "key_create", |store| {
             let keys = store.keys().cant("open the keys")?;
             let (record, secret) = keys.create(&new, clock::now()).cant("make the key")?;
-            let value = json!({"key": shown(&record), "secret": secret.reveal()});
+            let value = made(&record, &secret, clock::now());
             Ok((value, vec![event(&record, KeyAction::Created)]))
         })?
     };
@@ -156,11 +182,19 @@ fn configured(names: &[String], global: &Global) -> Result<Vec<CapabilityName>, 
     Ok(found)
 }
 
-/// The secret goes to standard output alone, so that it can be piped into a file; the talk goes elsewhere.
+/// The secret goes to standard output alone, so that it can be piped into a file; the talk goes elsewhere. Of a key pair
+/// both halves do, by the names that AWS's SDKs look for.
 fn show_once(value: &Value, global: &Global) -> Done {
     let output = global.output();
     output.either(value, || {
-        output.line(value["secret"].as_str().unwrap_or_default())?;
+        let secret = value["secret"].as_str().unwrap_or_default();
+        match value["key"]["access_key_id"].as_str() {
+            Some(id) => {
+                output.line(&format!("AWS_ACCESS_KEY_ID={id}"))?;
+                output.line(&format!("AWS_SECRET_ACCESS_KEY={secret}"))?;
+            }
+            None => output.line(secret)?,
+        }
         let text = |key: &str| value["key"][key].as_str().unwrap_or_default();
         output.say(&format!(
             "key {} for {}: shown this once, keep it safe",
@@ -183,33 +217,6 @@ fn event(record: &KeyRecord, action: KeyAction) -> Record {
     }))
 }
 
-fn shown(record: &KeyRecord) -> Value {
-    let time = |it: Option<UnixMicros>| it.map(|it| it.to_string());
-    json!({
-        "id": record.public.as_str(), "app": record.app.as_str(),
-        "team": record.team.as_ref().map(TeamName::as_str), "state": state(record),
-        "created_at": record.created_at.to_string(), "expires_at": time(record.expires_at),
-        "revoked_at": time(record.revoked_at), "budgets": record.budgets,
-        "capabilities": capabilities(record),
-    })
-}
-
-/// What it may ask for; null: everything.
-fn capabilities(record: &KeyRecord) -> Value {
-    match record.capabilities.as_slice() {
-        [] => Value::Null,
-        names => names.iter().map(CapabilityName::as_str).collect(),
-    }
-}
-
-fn state(record: &KeyRecord) -> &'static str {
-    match (record.revoked_at, record.is_live(clock::now())) {
-        (Some(_), _) => "revoked",
-        (None, true) => "live",
-        (None, false) => "expired",
-    }
-}
-
 fn ls(global: &Global) -> Done {
     let output = global.output();
     let value = match client::running(global)? {
@@ -219,7 +226,7 @@ fn ls(global: &Global) -> Done {
         }
         None => data::write(global, "key_ls", |store| {
             let records = store.keys().cant("open the keys")?.list().cant("list the keys")?;
-            let list: Vec<Value> = records.iter().map(shown).collect();
+            let list: Vec<Value> = records.iter().map(|it| shown(it, clock::now())).collect();
             Ok((json!({"keys": list}), Vec::new()))
         })?,
     };
@@ -239,6 +246,7 @@ fn ls(global: &Global) -> Done {
             .map(|it| {
                 vec![
                     text(it, "id"),
+                    text(it, "kind"),
                     text(it, "app"),
                     text(it, "team"),
                     text(it, "state"),
@@ -250,7 +258,17 @@ fn ls(global: &Global) -> Done {
             })
             .collect();
         output.table(
-            &["key", "app", "team", "state", "created", "expires", "may ask for", "budgets"],
+            &[
+                "key",
+                "kind",
+                "app",
+                "team",
+                "state",
+                "created",
+                "expires",
+                "may ask for",
+                "budgets",
+            ],
             &rows,
             &[],
         )?;
@@ -272,7 +290,7 @@ fn rotate(key: &str, grace: i64, global: &Global) -> Done {
             let now = clock::now();
             let rotated = keys.rotate(key, now, now.plus_micros(grace));
             let (record, secret) = rotated.cant("rotate the key")?;
-            let value = json!({"key": shown(&record), "secret": secret.reveal()});
+            let value = made(&record, &secret, now);
             Ok((value, vec![event(&record, KeyAction::Rotated)]))
         })?,
     };
@@ -287,7 +305,10 @@ fn revoke(key: &str, global: &Global) -> Done {
         None => data::write(global, "key_revoke", |store| {
             let keys = store.keys().cant("open the keys")?;
             let record = keys.revoke(key, clock::now()).cant("revoke the key")?;
-            Ok((json!({"key": shown(&record)}), vec![event(&record, KeyAction::Revoked)]))
+            Ok((
+                json!({"key": shown(&record, clock::now())}),
+                vec![event(&record, KeyAction::Revoked)],
+            ))
         })?,
     };
     output.either(&value, || output.line(&format!("revoked {key}")))

@@ -61,6 +61,22 @@ catalogue! {
          bear different keys.",
         "Send a key that begins with `or-`. It is shown once, when it is made; `outrigger key rotate` \
          replaces a lost one.";
+    UNKNOWN_ACCESS_KEY = "unknown_access_key", 403, false,
+        "The request is signed with an AWS key pair that is not one of ours.",
+        "Its access key id belongs to AWS itself or to another gateway, or to a key that was made without \
+         `--kind aws`; or it comes with a session token, which no pair of ours has.",
+        "`outrigger key create --app NAME --kind aws` makes a pair: set AWS_ACCESS_KEY_ID and \
+         AWS_SECRET_ACCESS_KEY to it and unset AWS_SESSION_TOKEN.";
+    MALFORMED_SIGNATURE = "malformed_signature", 403, false,
+        "The request's AWS signature does not say what it must.",
+        "Signature Version 4 names a key, a day, a region, a service and the signed headers, `host` and \
+         `x-amz-date` among them.",
+        "Let an AWS SDK sign the request. A proxy in between must not take headers away.";
+    BAD_SIGNATURE = "bad_signature", 403, false,
+        "The request's AWS signature does not hold.",
+        "The secret is another one, the request was changed on its way (a proxy that rewrites `host` or the \
+         path does that), the body is not signed as a whole, or the clock is more than five minutes off.",
+        "Compare the secret, the clock and the address. `outrigger key rotate` replaces a lost secret.";
     KEY_EXPIRED = "key_expired", 401, false,
         "The virtual key's time is over.",
         "It was made with `--expires`.",

@@ -25,6 +25,9 @@ const MEMBERS: [&str; 7] = [
 pub(super) fn name(code: &str, status: u16) -> &'static str {
     match (code, status) {
         ("overloaded" | "draining", _) => "ServiceUnavailableException",
+        ("unknown_access_key", _) => "UnrecognizedClientException",
+        ("malformed_signature", _) => "IncompleteSignatureException",
+        ("bad_signature", _) => "InvalidSignatureException",
         ("budget_exceeded" | "max_cost_exceeded" | "unpriced", _) | (_, 402) => {
             "ServiceQuotaExceededException"
         }

@@ -9,11 +9,11 @@ use config::Config;
 use domain::{AppName, CapabilityName, KeyPublicId, TeamName, UnixMicros};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use store::{KeyError, KeyRecord, KeyStore, NewKey, Store, WriterState};
+use store::{KeyError, KeyKind, KeyRecord, KeyStore, NewKey, Store, WriterState};
 
 use super::problem::{self, Problem};
 use super::{Answer, Api, Input, State, blocking};
-use crate::keys::{KeyTable, capability};
+use crate::keys::{KeyTable, capability, made, shown};
 use crate::serve::limits_spec;
 
 /// Most budgets of one key.
@@ -27,6 +27,8 @@ const GRACE_MAX_SECONDS: u32 = 30 * 86_400;
 #[serde(deny_unknown_fields)]
 pub(super) struct Create {
     app: String,
+    /// None given: `virtual`.
+    kind: Option<String>,
     team: Option<String>,
     expires_at: Option<String>,
     #[serde(default)]
@@ -75,7 +77,7 @@ pub(super) async fn create(api: State, Input(body): Input<Create>) -> Answer {
         }
         put_in_force(api, &keys)?;
         drop(changing);
-        Ok(json!({"key": shown(&record, api.gateway.now()), "secret": secret.reveal()}))
+        Ok(made(&record, &secret, api.gateway.now()))
     });
     value.await.map(Json)
 }
@@ -101,7 +103,7 @@ pub(super) async fn rotate(
         // The old secret is gone: without the new one the key would be lost, so it is shown in any case.
         noted_or_logged(api, &record, KeyAction::Rotated);
         drop(changing);
-        Ok(json!({"key": shown(&record, now), "secret": secret.reveal()}))
+        Ok(made(&record, &secret, now))
     });
     value.await.map(Json)
 }
@@ -128,6 +130,10 @@ fn checked(body: &Create, config: &Config, now: UnixMicros) -> Result<NewKey, Pr
         errors.push((pointer.to_owned(), error.to_string()));
     };
     let app = AppName::new(&body.app).inspect_err(|error| wrong("/app", error)).ok();
+    let kind = body.kind.as_deref().map_or(Some(KeyKind::default()), KeyKind::of);
+    if kind.is_none() {
+        wrong("/kind", &"expected `virtual` or `aws`");
+    }
     let team = body.team.as_deref().map(TeamName::new).transpose();
     let team = team.inspect_err(|error| wrong("/team", error)).ok().flatten();
     let expires_at = body.expires_at.as_deref().map(UnixMicros::parse);
@@ -157,9 +163,9 @@ fn checked(body: &Create, config: &Config, now: UnixMicros) -> Result<NewKey, Pr
             Err(error) => wrong(&format!("/capabilities/{at}"), &error),
         }
     }
-    match app {
-        Some(app) if errors.is_empty() => {
-            Ok(NewKey { app, team, expires_at: expires_at.flatten(), budgets, capabilities })
+    match app.zip(kind) {
+        Some((app, kind)) if errors.is_empty() => {
+            Ok(NewKey { kind, app, team, expires_at: expires_at.flatten(), budgets, capabilities })
         }
         _ => Err(Problem::invalid(&errors)),
     }
@@ -179,7 +185,7 @@ fn failed(error: &KeyError) -> Problem {
             Problem::new(&problem::NOT_FOUND, error.to_string())
         }
         KeyError::Revoked(_) => Problem::new(&problem::CONFLICT, error.to_string()),
-        KeyError::Random | KeyError::Storage(_) => Problem::ledger(error),
+        KeyError::Random | KeyError::Seal(_) | KeyError::Storage(_) => Problem::ledger(error),
     }
 }
 
@@ -217,40 +223,11 @@ fn noted_or_logged(api: &Api, record: &KeyRecord, action: KeyAction) {
 /// Makes the stored keys those that requests are checked against, their budgets included. Both change under the lock
 /// of the limits, as they do in a reload: whichever comes second sees the other's part.
 fn put_in_force(api: &Api, keys: &KeyStore) -> Result<(), Problem> {
-    let table = KeyTable::new(keys.hasher(), keys.list().map_err(|error| failed(&error))?);
+    let table = KeyTable::new(keys.verifier(), keys.list().map_err(|error| failed(&error))?);
     let now = api.gateway.now();
     let mut limits = api.gateway.limits();
     let spec = limits_spec(&api.gateway.snapshot.load().config, &table);
     limits.reload(now, spec);
     api.gateway.keys.store(std::sync::Arc::new(table));
     Ok(())
-}
-
-/// What it may ask for; null: everything.
-fn capabilities(record: &KeyRecord) -> Value {
-    match record.capabilities.as_slice() {
-        [] => Value::Null,
-        names => names.iter().map(CapabilityName::as_str).collect(),
-    }
-}
-
-/// A key as it is shown; the command line shows the same without a running gateway.
-fn shown(record: &KeyRecord, now: UnixMicros) -> Value {
-    let time = |it: Option<UnixMicros>| it.map(|it| it.to_string());
-    let state = match (record.revoked_at, record.is_live(now)) {
-        (Some(_), _) => "revoked",
-        (None, true) => "live",
-        (None, false) => "expired",
-    };
-    json!({
-        "id": record.public.as_str(),
-        "app": record.app.as_str(),
-        "team": record.team.as_ref().map(TeamName::as_str),
-        "state": state,
-        "created_at": record.created_at.to_string(),
-        "expires_at": time(record.expires_at),
-        "revoked_at": time(record.revoked_at),
-        "budgets": record.budgets,
-        "capabilities": capabilities(record),
-    })
 }

@@ -4,6 +4,7 @@ mod access;
 mod explained;
 mod keys;
 mod reload;
+mod signed;
 mod upkeep;
 pub(crate) mod world;
 

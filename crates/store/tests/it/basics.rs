@@ -79,7 +79,7 @@ fn secrets_and_the_folder_are_the_owners_only() {
 }
 
 /// What each older program made of the one before it, written out here so that no later edit changes it.
-const OLD_SCHEMAS: [&str; 3] = [
+const OLD_SCHEMAS: [&str; 4] = [
     "CREATE TABLE log (seq INTEGER PRIMARY KEY, body BLOB NOT NULL);
      CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
      CREATE TABLE credentials (
@@ -90,6 +90,7 @@ const OLD_SCHEMAS: [&str; 3] = [
      PRAGMA user_version=1;",
     "CREATE TABLE damaged (seq INTEGER NOT NULL, body BLOB NOT NULL); PRAGMA user_version=2;",
     "ALTER TABLE credentials ADD COLUMN capabilities TEXT NOT NULL DEFAULT ''; PRAGMA user_version=3;",
+    "PRAGMA user_version=4;",
 ];
 
 #[test]
@@ -131,6 +132,7 @@ fn brought_forward(version: usize) {
     // A key from before there were permissions may ask for everything, as it could then.
     assert_eq!((keys.len(), keys[0].capabilities.len()), (1, 0));
     assert_eq!(keys[0].budgets, ["5 USD per day"]);
+    assert_eq!(keys[0].kind, store::KeyKind::Virtual);
     drop(store);
     let new = Connection::open(dir.path().join("ledger.db")).unwrap();
     let version: u32 = new.query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap();

@@ -129,7 +129,7 @@ fn the_test_suite_of_aws() {
             path: case.path,
             query: case.query,
             headers: case.headers,
-            body: Some(case.body.as_bytes()),
+            body: case.body.as_bytes(),
         };
         let scope = Scope { region: "us-east-1", service: "service" };
         let added = sign(&request, &keys(case.token), scope, THEN);
@@ -149,8 +149,7 @@ fn the_canonical_path_is_that_of_the_wire_encoded() {
         ),
         ("/test/@connections/JBDvjfGEIAMCERw%3D", "/test/%40connections/JBDvjfGEIAMCERw%253D"),
     ] {
-        let request =
-            Signable { method: "POST", path: wire, query: "", headers: &[], body: Some(b"") };
+        let request = Signable { method: "POST", path: wire, query: "", headers: &[], body: b"" };
         let text = canonical::request(&request, &[], &[""; 0], "");
         assert_eq!(text.lines().nth(1), Some(expected));
     }
@@ -184,7 +183,7 @@ fn requests_to_bedrock_are_signed_as_botocore_does() {
             path,
             query: "",
             headers: &headers,
-            body: Some(b"{\"messages\":[]}"),
+            body: b"{\"messages\":[]}",
         };
         let added = sign(&request, &keys(token), Scope { region, service: "bedrock" }, NOW);
         assert_eq!(signature(&added), expected);
@@ -206,17 +205,18 @@ fn check(
     presented.verify(&request, &Secret::new(SECRET.to_owned()), now)
 }
 
-fn bedrock(body: Option<&[u8]>) -> (Signable<'_>, Vec<(&'static str, String)>) {
+const BEDROCK: Scope<'static> = Scope { region: "us-east-1", service: "bedrock" };
+
+fn bedrock(body: &[u8]) -> (Signable<'_>, Vec<(&'static str, String)>) {
     let headers: &[(&str, &str)] = &[("host", "localhost:1"), ("content-type", "application/json")];
     let request = Signable { method: "POST", path: MODEL, query: "", headers, body };
-    let scope = Scope { region: "us-east-1", service: "bedrock" };
-    let added = sign(&request, &keys(None), scope, NOW);
+    let added = sign(&request, &keys(None), BEDROCK, NOW);
     (request, added)
 }
 
 #[test]
 fn a_signature_is_good_for_five_minutes() {
-    let (request, added) = bedrock(Some(b"{}"));
+    let (request, added) = bedrock(b"{}");
     let at = |seconds| UnixMicros::from_secs(NOW.secs() + seconds);
     for good in [-300, -1, 0, 299, 300] {
         assert_eq!(check(&request, &added, at(good)), Ok(()), "{good}");
@@ -228,12 +228,12 @@ fn a_signature_is_good_for_five_minutes() {
 
 #[test]
 fn whatever_is_changed_is_noticed() {
-    let (request, added) = bedrock(Some(b"{}"));
+    let (request, added) = bedrock(b"{}");
     let changed = [
         Signable { method: "PUT", ..request },
         Signable { path: PROFILE, ..request },
         Signable { query: "a=b", ..request },
-        Signable { body: Some(b"{} "), ..request },
+        Signable { body: b"{} ", ..request },
         Signable {
             headers: &[("host", "elsewhere"), ("content-type", "application/json")],
             ..request
@@ -247,23 +247,41 @@ fn whatever_is_changed_is_noticed() {
 }
 
 #[test]
-fn a_body_may_be_unsigned_if_that_is_signed() {
-    let (request, added) = bedrock(None);
-    assert!(added.contains(&("x-amz-content-sha256", "UNSIGNED-PAYLOAD".to_owned())));
-    let with_body = Signable { body: Some(b"anything"), ..request };
-    assert_eq!(check(&with_body, &added, NOW), Ok(()));
-    // Said by somebody on the way.
-    let (request, mut added) = bedrock(Some(b"{}"));
-    added.push(("x-amz-content-sha256", "UNSIGNED-PAYLOAD".to_owned()));
-    assert_eq!(check(&request, &added, NOW), Err(BadSignature::Mismatch));
-    let (request, mut added) = bedrock(Some(b"{}"));
-    added.push(("x-amz-content-sha256", "STREAMING-AWS4-HMAC-SHA256-PAYLOAD".to_owned()));
-    assert_eq!(check(&request, &added, NOW), Err(BadSignature::Body));
+fn a_body_must_be_signed_as_a_whole() {
+    for said in [
+        "UNSIGNED-PAYLOAD",
+        "STREAMING-UNSIGNED-PAYLOAD-TRAILER",
+        "STREAMING-AWS4-HMAC-SHA256-EVENTS",
+    ] {
+        // Even where the signature holds, whoever is on the way could put another body there.
+        let said = [("host", "h"), ("x-amz-content-sha256", said)];
+        let (request, _) = bedrock(b"{}");
+        let request = Signable { headers: &said, ..request };
+        let added = sign(&request, &keys(None), BEDROCK, NOW);
+        assert_eq!(check(&request, &added, NOW), Err(BadSignature::UncoveredBody));
+    }
+    let (request, mut added) = bedrock(b"{}");
+    added.push(("x-amz-content-sha256", hex(&Sha256::digest(b"{}"))));
+    assert_eq!(check(&request, &added, NOW), Ok(()));
+    let other = Signable { body: b"{} ", ..request };
+    assert_eq!(check(&other, &added, NOW), Err(BadSignature::Body));
+}
+
+/// What AWS's SDK for JavaScript signs on HTTP/2.
+#[test]
+fn the_authority_of_http2_stands_for_the_host() {
+    let headers = [(":authority", "localhost:1")];
+    let request = Signable { headers: &headers, ..bedrock(b"{}").0 };
+    let added = sign(&request, &keys(None), BEDROCK, NOW);
+    assert!(added.last().unwrap().1.contains("SignedHeaders=:authority;x-amz-date,"));
+    assert_eq!(check(&request, &added, NOW), Ok(()));
+    let elsewhere = Signable { headers: &[(":authority", "localhost:2")], ..request };
+    assert_eq!(check(&elsewhere, &added, NOW), Err(BadSignature::Mismatch));
 }
 
 #[test]
 fn host_and_date_must_be_covered() {
-    let (request, added) = bedrock(Some(b"{}"));
+    let (request, added) = bedrock(b"{}");
     for signed in [
         "content-type;x-amz-date",
         "content-type;host",
@@ -306,7 +324,7 @@ proptest! {
     ) {
         let headers = [("host", "h"), ("x-own", value.as_str())];
         let request =
-            Signable { method: "POST", path: &path, query: &query, headers: &headers, body: Some(&body) };
+            Signable { method: "POST", path: &path, query: &query, headers: &headers, body: &body };
         let scope = Scope { region: "us-east-1", service: "bedrock" };
         let added = sign(&request, &keys(None), scope, NOW);
         prop_assert_eq!(check(&request, &added, NOW), Ok(()));
@@ -317,7 +335,7 @@ proptest! {
         let _ = Presented::read(&text);
         let text = format!("AWS4-HMAC-SHA256 Credential=A/20261125/r/s/aws4_request, SignedHeaders={signed}, Signature={signed}");
         if let Some(presented) = Presented::read(&text) {
-            let request = Signable { method: "GET", path: "", query: "", headers: &[("host", "h"), ("x-amz-date", "20261125T100000Z")], body: None };
+            let request = Signable { method: "GET", path: "", query: "", headers: &[("host", "h"), ("x-amz-date", "20261125T100000Z")], body: b"" };
             prop_assert!(presented.verify(&request, &Secret::new(String::new()), NOW).is_err());
         }
     }

@@ -105,7 +105,7 @@ impl World {
         let numbers = Arc::new(OfferNumbers::default());
         let snapshot = build(1, config, &metrics, &numbers);
         let key_store = store.keys().unwrap();
-        let keys = KeyTable::new(key_store.hasher(), key_store.list().unwrap());
+        let keys = KeyTable::new(key_store.verifier(), key_store.list().unwrap());
         let now = domain::Clock::now(&crate::clock::SystemClock::default());
         let mut limits = Limits::new(now, limits_spec(&snapshot.config, &keys));
         restore::restore(&mut limits, &replay);
