@@ -36,14 +36,19 @@ prices: {{unpriced: allow}}
 class Agent:
     """How an agent is asked without a terminal, and settings of a user that lead elsewhere and must stay as they are."""
 
-    def __init__(self, name, dialect, program, words, home=None, long=False):
+    def __init__(self, name, dialect, program, words, home=None, long=False, cloud=None):
         self.name, self.dialect, self.program, self.words = name, dialect, program, words
         self.home, self.long = home or {}, long
+        # What it is to take the gateway for.
+        self.cloud = cloud
 
 
+CLAUDE = ("claude", "anthropic-messages", f"{QUICK}/@anthropic-ai/claude-code-linux-x64/claude",
+          ["-p", "--allowedTools", "Read", "--"], {".claude/settings.json": ('{"model": "opus"}\n', '"opus')})
 AGENTS = [
-    Agent("claude", "anthropic-messages", f"{QUICK}/@anthropic-ai/claude-code-linux-x64/claude",
-          ["-p", "--allowedTools", "Read", "--"], {".claude/settings.json": ('{"model": "opus"}\n', '"opus')}),
+    Agent(*CLAUDE),
+    Agent(*CLAUDE, long=True, cloud="bedrock"),
+    Agent(*CLAUDE, long=True, cloud="vertex"),
     Agent("opencode", "openai-chat", f"{QUICK}/opencode-linux-x64/bin/opencode", ["run"],
           {".config/opencode/opencode.json": ('{"model": "elsewhere/best"}\n', "elsewhere/best")}),
     Agent("codex", "openai-responses", f"{MORE}/.bin/codex", ["exec", "--skip-git-repo-check"],
@@ -96,7 +101,7 @@ def command(gateway, agent, folder, key):
 
 def ask(gateway, agent, model, key):
     """Has an agent tell what is in a file. Its answer, and what was wrong."""
-    case = f"{agent.name} with {model}"
+    case = f"{agent.name} with {model}" + (f" as on {agent.cloud}" if agent.cloud else "")
     folder = os.path.abspath(case.replace(" ", "-").replace("/", "-"))
     work = os.path.join(folder, "work")
     os.makedirs(work)
@@ -108,9 +113,10 @@ def ask(gateway, agent, model, key):
         # It has no tools: it sends files along, and writes what the answer lists.
         words = [*agent.words, "--message", f"Write this:\n\nanswer.txt\n```\n{FACT}, twice\n```", "notes.txt"]
         shutil.copy(os.path.join(folder, "home", ".env"), work)
+    cloud = ["--as", agent.cloud] if agent.cloud else []
     began = time.monotonic()
     # A session of its own: an agent that is given up ends with all that it started, or they would keep its output open.
-    process = subprocess.Popen([OUTRIGGER, "run", "--model", model, "--", agent.name, *words], cwd=work, env=env, text=True,
+    process = subprocess.Popen([OUTRIGGER, "run", "--model", model, *cloud, "--", agent.name, *words], cwd=work, env=env, text=True,
                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                start_new_session=True)
     late = False

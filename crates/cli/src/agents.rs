@@ -20,6 +20,15 @@ pub(crate) enum Agent {
     Aider,
 }
 
+/// A cloud that an agent may take the gateway for, whose way to ask for Claude it then uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Cloud {
+    /// Amazon Bedrock: InvokeModel.
+    Bedrock,
+    /// Google Vertex AI: rawPredict.
+    Vertex,
+}
+
 /// The gateway as the agent is to see it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Gateway<'a> {
@@ -29,6 +38,8 @@ pub(crate) struct Gateway<'a> {
     pub(crate) key: &'a str,
     /// What may be asked for.
     pub(crate) served: &'a [Served],
+    /// What it is taken for; none: Anthropic, or whatever else is usual.
+    pub(crate) cloud: Option<Cloud>,
 }
 
 /// A capability or an offer that the gateway lists.
@@ -146,16 +157,22 @@ impl Agent {
     }
 
     /// The model it is told to ask for where the user named none: the first that is listed, unless what it asks for by
-    /// itself may be there.
-    pub(crate) fn first_model(self, served: &[Served]) -> Option<&str> {
-        let own = |it: &Served| {
+    /// itself may be there. Clouds have names of their own for models, so that there it is told in any case.
+    pub(crate) fn first_model(self, served: &[Served], cloud: Option<Cloud>) -> Option<&str> {
+        let own = |it: &&Served| {
             let model = it.id.rsplit('/').next().unwrap_or_default();
             self.usual().is_some_and(|usual| model.starts_with(usual))
         };
-        if served.iter().any(own) {
-            return None;
-        }
-        served.first().map(|it| it.id.as_str())
+        let first = match (served.iter().find(own), cloud) {
+            (Some(_), None) => return None,
+            (own, _) => own.or(served.first()),
+        };
+        first.map(|it| it.id.as_str())
+    }
+
+    /// Whether it can take the gateway for a cloud.
+    pub(crate) fn knows_clouds(self) -> bool {
+        self == Self::Claude
     }
 
     /// What it needs, beside the variables that every program gets.
@@ -177,13 +194,32 @@ pub(crate) fn unknown(model: Option<&str>) -> Setup {
     Setup { set: set.collect(), ..Setup::default() }
 }
 
+/// What makes Claude Code ask the gateway, and for which it takes it. Clouds' own credentials are not looked for then.
+fn claude_place(gateway: Gateway<'_>) -> Vec<(&'static str, String)> {
+    let Gateway { base, key, cloud, .. } = gateway;
+    let (base, key, on) = (base.to_owned(), key.to_owned(), || "1".to_owned());
+    match cloud {
+        None => vec![("ANTHROPIC_BASE_URL", base), ("ANTHROPIC_AUTH_TOKEN", key)],
+        Some(Cloud::Bedrock) => vec![
+            ("CLAUDE_CODE_USE_BEDROCK", on()),
+            ("ANTHROPIC_BEDROCK_BASE_URL", base),
+            ("AWS_BEARER_TOKEN_BEDROCK", key),
+        ],
+        Some(Cloud::Vertex) => vec![
+            ("CLAUDE_CODE_USE_VERTEX", on()),
+            ("CLAUDE_CODE_SKIP_VERTEX_AUTH", on()),
+            ("ANTHROPIC_VERTEX_BASE_URL", format!("{base}/v1")),
+            // Part of the path, and of no importance to us.
+            ("ANTHROPIC_VERTEX_PROJECT_ID", "outrigger".to_owned()),
+            ("ANTHROPIC_AUTH_TOKEN", key),
+        ],
+    }
+}
+
 /// A key beside the token makes it ask which one to use; the switches to a cloud would pass the gateway by. `opus`,
 /// `sonnet` and the rest are names of its own for models, which it also asks for in the background.
 fn claude(gateway: Gateway<'_>, model: Option<&str>) -> Setup {
-    let mut set = vec![
-        ("ANTHROPIC_BASE_URL", gateway.base.to_owned()),
-        ("ANTHROPIC_AUTH_TOKEN", gateway.key.to_owned()),
-    ];
+    let mut set = claude_place(gateway);
     let names = [
         "ANTHROPIC_MODEL",
         "ANTHROPIC_DEFAULT_FABLE_MODEL",
@@ -196,8 +232,11 @@ fn claude(gateway: Gateway<'_>, model: Option<&str>) -> Setup {
     let window = gateway.served.iter().find(|it| Some(it.id.as_str()) == model);
     let window = window.and_then(|it| it.max_input);
     set.extend(window.map(|it| ("CLAUDE_CODE_MAX_CONTEXT_TOKENS", it.to_string())));
-    let unset = vec![
+    let elsewhere = [
         "ANTHROPIC_API_KEY",
+        "ANTHROPIC_AUTH_TOKEN",
+        "ANTHROPIC_BASE_URL",
+        "CLAUDE_CODE_SKIP_BEDROCK_AUTH",
         "CLAUDE_CODE_USE_ANTHROPIC_AWS",
         "CLAUDE_CODE_USE_ANTHROPIC_GOOGLE_CLOUD",
         "CLAUDE_CODE_USE_BEDROCK",
@@ -205,6 +244,8 @@ fn claude(gateway: Gateway<'_>, model: Option<&str>) -> Setup {
         "CLAUDE_CODE_USE_MANTLE",
         "CLAUDE_CODE_USE_VERTEX",
     ];
+    let is_set = |name: &str| set.iter().any(|(other, _)| *other == name);
+    let unset = elsewhere.into_iter().filter(|name| !is_set(name)).collect();
     Setup { set, unset, ..Setup::default() }
 }
 

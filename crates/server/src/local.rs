@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use dialect::ModelRow;
+use dialect::{ModelRow, bedrock_converse};
 use domain::{Money, RequestId};
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
@@ -68,6 +68,7 @@ pub fn answer(
 ) -> Result<Option<Response<RespBody>>, Failure> {
     match found.route.action {
         Action::Models => Ok(Some(json(cx, cx.client.write_models(&rows(cx))))),
+        Action::Profiles => Ok(Some(json(cx, bedrock_converse::no_profiles()))),
         Action::Model => one_model(cx, found.id.as_deref().unwrap_or_default()).map(Some),
         Action::RequestInfo => {
             request(worker, cx, found.id.as_deref().unwrap_or_default()).map(Some)

@@ -49,7 +49,7 @@ const fn suite(
 use Packages::{Cohere, Frameworks, Js, Python};
 
 #[rustfmt::skip]
-pub(crate) const SUITES: [Suite; 21] = [
+pub(crate) const SUITES: [Suite; 22] = [
     suite("test_openai", "openai", Python, "OpenAI for Python: Chat Completions"),
     suite("openai.test.mjs", "openai", Js, "OpenAI for JavaScript: Chat Completions"),
     suite("ai-sdk-openai.test.mjs", "openai", Js, "Vercel AI SDK: openai.chat and openai-compatible"),
@@ -62,6 +62,13 @@ pub(crate) const SUITES: [Suite; 21] = [
     suite("test_anthropic", "anthropic", Python, "Anthropic for Python"),
     suite("test_claude_clouds", "anthropic", Python, "Anthropic for Python: AnthropicBedrock and AnthropicVertex"),
     suite("anthropic.test.mjs", "anthropic", Js, "Anthropic for JavaScript"),
+    Suite {
+        file: "claude-clouds.test.mjs",
+        title: "Anthropic for JavaScript: AnthropicBedrock and AnthropicVertex",
+        client: "anthropic",
+        packages: Js,
+        quick: &["openai", "anthropic", "bedrock"], // what differs from the suite above is the client's side
+    },
     suite("ai-sdk-anthropic.test.mjs", "anthropic", Js, "Vercel AI SDK: anthropic"),
     suite("test_gemini", "gemini", Python, "Google Gen AI for Python"),
     suite("gemini.test.mjs", "gemini", Js, "Google Gen AI for JavaScript"),

@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::run_key::Key;
-use crate::agents::{self, Agent, Gateway, OwnHome, Served, Setup};
+use crate::agents::{self, Agent, Cloud, Gateway, OwnHome, Served, Setup};
 use crate::cli::Global;
 use crate::exit::{Context as _, Done, Exit, Failure};
 use crate::http::{self, Call};
@@ -24,7 +24,7 @@ use crate::{client, client_env, names, surroundings};
 /// Run a program with its SDKs, or a coding agent, pointed at the gateway.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  outrigger run -- python3 app.py\n  outrigger run --model fast --cap 2usd -- claude -p \"what is this?\"\n  outrigger run --print -- codex"
+    after_help = "Examples:\n  outrigger run -- python3 app.py\n  outrigger run --model fast --cap 2usd -- claude -p \"what is this?\"\n  outrigger run --as bedrock --print -- claude"
 )]
 pub(crate) struct Args {
     /// Model to ask for: a capability, or provider/model (default: the program's own choice).
@@ -36,6 +36,9 @@ pub(crate) struct Args {
     /// The most that the run may spend: it gets a key of its own, and the total is said at its end.
     #[arg(long, value_name = "USD", value_parser = cap, conflicts_with_all = ["key", "key_file", "print"])]
     cap: Option<String>,
+    /// Cloud that the gateway is taken for, by an agent that asks clouds in ways of their own: claude.
+    #[arg(long = "as", value_enum, value_name = "CLOUD")]
+    cloud: Option<Cloud>,
     /// Print what would be set; run nothing.
     #[arg(long)]
     print: bool,
@@ -65,6 +68,10 @@ pub(crate) fn run(args: &Args, global: &Global) -> Done {
     let Some((program, rest)) = args.command.split_first() else {
         return Err(Failure::new(Exit::Usage, "no program given"));
     };
+    if args.cloud.is_some() && !Agent::of(program).is_some_and(Agent::knows_clouds) {
+        let message = format!("`{program}` is not known to ask a cloud");
+        return Err(Failure::new(Exit::Usage, message).hint("--as is for claude"));
+    }
     let Some(cap) = &args.cap else {
         let key = match &args.key {
             Some(key) => Some(key.clone()),
@@ -106,12 +113,12 @@ impl<'a> Run<'a> {
         }
         let own = if let Some(agent) = Agent::of(program) {
             let served = if listens { served(&base, key.as_deref())? } else { Vec::new() };
-            let first = agent.first_model(&served).filter(|_| model.is_none());
+            let first = agent.first_model(&served, args.cloud).filter(|_| model.is_none());
             if let Some(first) = first {
                 output.say(&format!("{} asks for `{first}`; --model names another", agent.name()));
             }
             let sent = key.as_deref().unwrap_or(client_env::NO_KEY);
-            let gateway = Gateway { base: &base, key: sent, served: &served };
+            let gateway = Gateway { base: &base, key: sent, served: &served, cloud: args.cloud };
             agent.setup(gateway, model.or(first))
         } else {
             if !args.print {

@@ -70,6 +70,35 @@ fn claude_code_gets_one_key_and_a_model_under_each_of_its_names() {
 }
 
 #[test]
+fn claude_code_takes_the_gateway_for_a_cloud_and_gets_no_way_past_it() {
+    let (place, at, gateway) = gateway(DEMO);
+    let key = ["--key", "or-a-b"];
+    let (lines, said) = given(&place, "claude", &[&["--as", "bedrock"], &key[..]].concat());
+    assert!(said.contains("asks for `fast`"), "{said}");
+    has(&lines, "CLAUDE_CODE_USE_BEDROCK=1");
+    has(&lines, &format!("ANTHROPIC_BEDROCK_BASE_URL=http://{}", at.api));
+    has(&lines, "AWS_BEARER_TOKEN_BEDROCK=or-a-b");
+    has(&lines, "ANTHROPIC_MODEL=fast");
+    for name in [
+        "ANTHROPIC_API_KEY=",
+        "ANTHROPIC_BASE_URL=",
+        "ANTHROPIC_AUTH_TOKEN=",
+        "CLAUDE_CODE_USE_VERTEX=",
+    ] {
+        lacks(&lines, name);
+    }
+    let (lines, _) = given(&place, "claude", &[&["--as", "vertex"], &key[..]].concat());
+    has(&lines, "CLAUDE_CODE_USE_VERTEX=1");
+    has(&lines, &format!("ANTHROPIC_VERTEX_BASE_URL=http://{}/v1", at.api));
+    has(&lines, "ANTHROPIC_AUTH_TOKEN=or-a-b");
+    lacks(&lines, "CLAUDE_CODE_USE_BEDROCK=");
+    lacks(&lines, "ANTHROPIC_BASE_URL=");
+    let (code, _, err) = place.run(&["run", "--as", "vertex", "--", "codex"]);
+    assert_eq!(code, 2, "{err}");
+    gateway.stop();
+}
+
+#[test]
 fn an_agent_whose_own_models_are_not_there_asks_for_the_first_that_is() {
     let (place, _, gateway) = gateway(DEMO);
     let (lines, said) = given(&place, "claude", &[]);

@@ -5,6 +5,8 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use domain::{DialectId, Endpoint, Feature, Features, LossReport};
 
+pub use models::no_profiles;
+
 use crate::event_stream;
 use crate::exchange::{Answer, Exchange};
 use crate::intake::splice;

@@ -14,6 +14,12 @@ pub(super) fn one(row: &ModelRow) -> Vec<u8> {
     to_bytes(&json!({"modelDetails": summary(row)}))
 }
 
+/// The answer to who lists inference profiles: <https://docs.aws.amazon.com/bedrock/latest/APIReference/API_ListInferenceProfiles.html>.
+/// A gateway has none; its names are those of models.
+pub fn no_profiles() -> Vec<u8> {
+    to_bytes(&json!({"inferenceProfileSummaries": []}))
+}
+
 fn summary(row: &ModelRow) -> Value {
     json!({
         "modelId": row.id,

@@ -79,6 +79,8 @@ pub enum Action {
     Models,
     /// One model; the id is in [`Match::id`].
     Model,
+    /// List Bedrock's inference profiles, of which there are none: models are asked for by their own names.
+    Profiles,
     /// What the ledger says about one request; the id is in [`Match::id`].
     RequestInfo,
     /// The process runs.
@@ -136,6 +138,7 @@ impl Verb {
 }
 
 const NO_ENVELOPE: Envelope = Envelope::None;
+const VERTEX: Envelope = Envelope::VertexRawPredict;
 const OPENAI: Speaks = Speaks::One(DialectId::OpenaiChat);
 const RESPONSES: Speaks = Speaks::One(DialectId::OpenaiResponses);
 const ANTHROPIC: Speaks = Speaks::One(DialectId::AnthropicMessages);
@@ -171,6 +174,17 @@ const ANY_PAGE: &[&str] = &[
     "page_token",
     "endpoint",
     "default_only",
+];
+/// How Bedrock's lists are filtered and paged.
+const BEDROCK_PAGE: &[&str] = &[
+    "type",
+    "typeEquals",
+    "maxResults",
+    "nextToken",
+    "byProvider",
+    "byCustomizationType",
+    "byOutputModality",
+    "byInferenceType",
 ];
 /// One model, as anybody asks for it.
 const ANY_MODEL: &[&str] = &["beta", "alt", "key"];
@@ -296,22 +310,25 @@ pub const ROUTES: &[Route] = &[
         "/v1beta1/projects/*/locations/*/publishers/google/models/*:countTokens",
         Action::CountTokens,
     ),
+    google("/projects/*/locations/*/publishers/google/models/*:generateContent", Action::Chat),
+    google_stream("/projects/*/locations/*/publishers/google/models/*:streamGenerateContent"),
+    google("/projects/*/locations/*/publishers/google/models/*:countTokens", Action::CountTokens),
     google("/v1/publishers/google/models/*:generateContent", Action::Chat),
     google_stream("/v1/publishers/google/models/*:streamGenerateContent"),
     google("/v1beta1/publishers/google/models/*:generateContent", Action::Chat),
     google_stream("/v1beta1/publishers/google/models/*:streamGenerateContent"),
     get("/v1/outrigger/requests/*", Action::RequestInfo, OPENAI, NONE),
-    post("/openai/v1/chat/completions", Action::Chat, OPENAI, NONE),
-    post("/openai/v1/responses", Action::Chat, RESPONSES, NONE),
-    post("/openai/v1/responses/input_tokens", Action::CountTokens, RESPONSES, NONE),
-    post("/openai/v1/embeddings", Action::Embeddings, OPENAI, NONE),
+    post("/openai/v1/chat/completions", Action::Chat, OPENAI, VERSION),
+    post("/openai/v1/responses", Action::Chat, RESPONSES, VERSION),
+    post("/openai/v1/responses/input_tokens", Action::CountTokens, RESPONSES, VERSION),
+    post("/openai/v1/embeddings", Action::Embeddings, OPENAI, VERSION),
     pass("/openai/v1/images/generations", Endpoint::ImageGeneration),
     pass("/openai/v1/images/edits", Endpoint::ImageEdit),
     pass("/openai/v1/audio/speech", Endpoint::Speech),
     pass("/openai/v1/audio/transcriptions", Endpoint::Transcription),
     pass("/openai/v1/audio/translations", Endpoint::Translation),
-    get("/openai/v1/models", Action::Models, OPENAI, NONE),
-    get("/openai/v1/models/*", Action::Model, OPENAI, NONE),
+    get("/openai/v1/models", Action::Models, OPENAI, VERSION),
+    get("/openai/v1/models/*", Action::Model, OPENAI, VERSION),
     get("/openai/v1/outrigger/requests/*", Action::RequestInfo, OPENAI, NONE),
     post("/anthropic/v1/messages", Action::Chat, ANTHROPIC, BETA),
     post("/anthropic/v1/messages/count_tokens", Action::CountTokens, ANTHROPIC, BETA),
@@ -319,25 +336,58 @@ pub const ROUTES: &[Route] = &[
     stream("/model/*/converse-stream", Action::Chat, CONVERSE),
     claude("/model/*/invoke", Envelope::BedrockInvoke, Action::Chat),
     claude_stream("/model/*/invoke-with-response-stream", Envelope::BedrockInvoke),
+    get("/foundation-models", Action::Models, CONVERSE, BEDROCK_PAGE),
+    get("/foundation-models/*", Action::Model, CONVERSE, NONE),
+    // Claude Code asks so before it asks Bedrock for anything.
+    get("/inference-profiles", Action::Profiles, CONVERSE, BEDROCK_PAGE),
     // Of either: the body says which.
     post("/model/*/count-tokens", Action::CountTokens, CONVERSE, NONE),
+    // Under a version, or under none where a client's base URL is expected to end in it.
     claude(
         "/v1/projects/*/locations/*/publishers/anthropic/models/*:rawPredict",
-        Envelope::VertexRawPredict,
+        VERTEX,
         Action::Chat,
     ),
     claude_stream(
         "/v1/projects/*/locations/*/publishers/anthropic/models/*:streamRawPredict",
-        Envelope::VertexRawPredict,
+        VERTEX,
     ),
     claude(
         "/v1/projects/*/locations/*/publishers/anthropic/models/count-tokens:rawPredict",
-        Envelope::VertexRawPredict,
+        VERTEX,
+        Action::CountTokens,
+    ),
+    claude(
+        "/v1beta1/projects/*/locations/*/publishers/anthropic/models/*:rawPredict",
+        VERTEX,
+        Action::Chat,
+    ),
+    claude_stream(
+        "/v1beta1/projects/*/locations/*/publishers/anthropic/models/*:streamRawPredict",
+        VERTEX,
+    ),
+    claude(
+        "/v1beta1/projects/*/locations/*/publishers/anthropic/models/count-tokens:rawPredict",
+        VERTEX,
+        Action::CountTokens,
+    ),
+    claude(
+        "/projects/*/locations/*/publishers/anthropic/models/*:rawPredict",
+        VERTEX,
+        Action::Chat,
+    ),
+    claude_stream("/projects/*/locations/*/publishers/anthropic/models/*:streamRawPredict", VERTEX),
+    claude(
+        "/projects/*/locations/*/publishers/anthropic/models/count-tokens:rawPredict",
+        VERTEX,
         Action::CountTokens,
     ),
     post("/openai/deployments/*/chat/completions", Action::Chat, OPENAI, VERSION),
     post("/openai/deployments/*/embeddings", Action::Embeddings, OPENAI, VERSION),
     post("/openai/responses", Action::Chat, RESPONSES, VERSION),
+    post("/openai/responses/input_tokens", Action::CountTokens, RESPONSES, VERSION),
+    get("/openai/models", Action::Models, OPENAI, VERSION),
+    get("/openai/models/*", Action::Model, OPENAI, VERSION),
     get("/anthropic/v1/models", Action::Models, ANTHROPIC, PAGE),
     get("/anthropic/v1/models/*", Action::Model, ANTHROPIC, BETA),
     get("/anthropic/v1/outrigger/requests/*", Action::RequestInfo, ANTHROPIC, NONE),

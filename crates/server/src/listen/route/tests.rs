@@ -73,6 +73,38 @@ fn ids_may_hold_slashes_and_are_decoded_once() {
     }
 }
 
+/// Claude Code in its Bedrock mode; the AWS SDK's client of the `bedrock` service.
+#[test]
+fn what_bedrock_lists_is_listed() {
+    for (path, query, action) in [
+        ("/inference-profiles", "type=SYSTEM_DEFINED&maxResults=100", Action::Profiles),
+        ("/foundation-models", "byProvider=anthropic", Action::Models),
+        ("/foundation-models/claude%2Fx", "", Action::Model),
+    ] {
+        let query = Some(query).filter(|it| !it.is_empty());
+        let found = find(&Method::GET, path, query).unwrap();
+        assert_eq!(found.route.action, action, "{path}");
+        assert_eq!(found.route.speaks, Speaks::One(DialectId::BedrockConverse), "{path}");
+    }
+}
+
+/// AzureOpenAI puts its version into the query, also where the path has one.
+#[test]
+fn azures_version_may_stand_anywhere() {
+    for (method, path) in [
+        (Method::POST, "/openai/v1/chat/completions"),
+        (Method::POST, "/openai/v1/responses"),
+        (Method::POST, "/openai/responses/input_tokens"),
+        (Method::POST, "/openai/deployments/gpt-5/chat/completions"),
+        (Method::GET, "/openai/models"),
+        (Method::GET, "/openai/models/azure/gpt-5"),
+        (Method::GET, "/openai/v1/models"),
+    ] {
+        find(&method, path, Some("api-version=preview")).unwrap();
+        assert_eq!(find(&method, path, Some("version=1")), Err(NoRoute::Query), "{path}");
+    }
+}
+
 /// What boto3, AnthropicBedrock and AnthropicVertex (Python SDK 2.12) ask for.
 #[test]
 fn claude_is_found_in_the_clouds_envelopes() {
@@ -122,6 +154,26 @@ fn claude_is_found_in_the_clouds_envelopes() {
             (Some(id), streams),
             "{path}"
         );
+    }
+    // Of the three spellings, the one without a version is of clients whose base URL is expected to end in it.
+    for version in ["/v1", "/v1beta1", ""] {
+        for (verb, action) in [
+            ("anthropic/models/claude/x:rawPredict", Action::Chat),
+            ("anthropic/models/claude/x:streamRawPredict", Action::Chat),
+            ("anthropic/models/count-tokens:rawPredict", Action::CountTokens),
+            ("google/models/claude/x:generateContent", Action::Chat),
+            ("google/models/claude/x:streamGenerateContent", Action::Chat),
+            ("google/models/claude/x:countTokens", Action::CountTokens),
+        ] {
+            let path = format!("{version}/projects/p/locations/global/publishers/{verb}");
+            let found = find(&Method::POST, &path, None).unwrap();
+            let is_claude = verb.starts_with("anthropic");
+            assert_eq!(found.route.envelope == Envelope::VertexRawPredict, is_claude, "{path}");
+            assert_eq!(found.route.action, action, "{path}");
+            if !verb.contains("count-tokens") {
+                assert_eq!(found.id.as_deref(), Some("claude/x"), "{path}");
+            }
+        }
     }
     // A signature in the query would be in every log.
     let signed = "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Signature=00";
