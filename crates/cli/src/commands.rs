@@ -14,6 +14,7 @@ pub(crate) mod maintain;
 pub(crate) mod man;
 pub(crate) mod model;
 pub(crate) mod provider;
+pub(crate) mod responses;
 pub(crate) mod route;
 pub(crate) mod run;
 mod run_key;

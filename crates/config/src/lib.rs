@@ -26,6 +26,7 @@ mod providers;
 mod rates;
 mod read;
 mod render;
+mod responses;
 mod routing;
 mod scalar;
 mod schema;
@@ -48,8 +49,8 @@ pub use load::{Loaded, load};
 pub use model::{
     Auth, Aws, AwsKeys, AzureLogin, AzureProof, Capability, Circuit, Config, Content, Disconnect,
     Durability, GoogleLogin, KeyPolicy, Ledger, LogFormat, Network, Oci, OciKey, PriceOverride,
-    Prices, Provider, ProviderKind, RateLimit, Retries, RoledOffer, Routing, Secret, Server,
-    ServerLimits, Team, Telemetry, Timeouts, Tls, TokenSource, Tokens, Unpriced,
+    Prices, Provider, ProviderKind, RateLimit, Responses, Retries, RoledOffer, Routing, Secret,
+    Server, ServerLimits, Team, Telemetry, Timeouts, Tls, TokenSource, Tokens, Unpriced,
 };
 pub use origin::{Leaf, Origin};
 pub use render::{render, to_json};

@@ -8,7 +8,7 @@ use crate::spec::{ROOT, ROOT_FIELDS};
 use crate::tree::Node;
 use crate::{
     Config, Env, Presets, auth, budgets, capabilities, content, ledger, overrides, prices,
-    providers, rates, routing, server, teams, telemetry, yaml,
+    providers, rates, responses, routing, server, teams, telemetry, yaml,
 };
 
 /// A configuration that passed.
@@ -70,6 +70,7 @@ fn read(root: &Node, cx: &mut Context<'_>) -> Config {
         prices: prices::read(top.section("prices", prices::FIELDS), &providers, cx),
         ledger: ledger::read(top.section("ledger", ledger::FIELDS)),
         telemetry: telemetry::read(top.section("telemetry", telemetry::FIELDS)),
+        responses: responses::read(top.section("responses", responses::FIELDS)),
         content: content::read(top.section("content", content::FIELDS), cx),
         routing,
         providers,

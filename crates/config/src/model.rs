@@ -37,7 +37,9 @@ pub struct Config {
     pub routing: Routing,
     /// Logs and metrics.
     pub telemetry: Telemetry,
-    /// Whether prompts and answers are kept.
+    /// Whether responses are kept.
+    pub responses: Responses,
+    /// Whether prompts and answers are logged.
     pub content: Content,
 }
 
@@ -467,6 +469,17 @@ pub struct PriceOverride {
     pub reasoning: Option<Price>,
 }
 
+/// Whether responses are kept, so that later ones build on them by their id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Responses {
+    /// Yes, unless a request says no.
+    pub store: bool,
+    /// How long, since one was made or last built upon.
+    pub keep: Duration,
+    /// How many bytes in all.
+    pub max_size: u64,
+}
+
 /// The record of every request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ledger {
@@ -566,7 +579,7 @@ pub enum LogFormat {
     Auto,
 }
 
-/// Whether prompts and answers are kept.
+/// Whether prompts and answers are logged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Content {
     /// Always false in this version.

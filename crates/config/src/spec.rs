@@ -2,8 +2,8 @@
 //! Schema and the suggestions, so they can't disagree. Each domain file describes and reads its own section.
 
 use crate::{
-    auth, budgets, capabilities, content, ledger, prices, providers, rates, routing, server, teams,
-    telemetry,
+    auth, budgets, capabilities, content, ledger, prices, providers, rates, responses, routing,
+    server, teams, telemetry,
 };
 
 /// A key of a section.
@@ -125,5 +125,10 @@ pub(crate) static ROOT_FIELDS: &[Field] = &[
     optional("ledger", "The record of every request.", Kind::Section(ledger::FIELDS)),
     optional("routing", "Retries, breakers, translation.", Kind::Section(routing::FIELDS)),
     optional("telemetry", "Logs and metrics.", Kind::Section(telemetry::FIELDS)),
-    optional("content", "Whether prompts and answers are kept.", Kind::Section(content::FIELDS)),
+    optional(
+        "responses",
+        "Whether responses are kept, so that later ones build on them.",
+        Kind::Section(responses::FIELDS),
+    ),
+    optional("content", "Whether prompts and answers are logged.", Kind::Section(content::FIELDS)),
 ];

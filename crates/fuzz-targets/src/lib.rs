@@ -11,12 +11,13 @@ mod targets;
 
 pub use targets::{
     answer_and_stream, canary, config_yaml, error_body, event_stream, image_size, json_gate,
-    key_parse, ledger_record, peek_anthropic_messages, peek_bedrock_converse, peek_cohere_chat,
-    peek_gemini, peek_openai_chat, peek_openai_responses, retry_after, sse_bytes, sse_rechunk,
-    translate_chat_to_messages, translate_converse, translate_from_cohere, translate_from_gemini,
-    translate_messages_to_chat, translate_responses, translate_to_cohere, translate_to_gemini,
-    translate_to_oci, translate_to_responses, usage_anthropic_messages, usage_bedrock_converse,
-    usage_cohere_chat, usage_gemini, usage_openai_chat, usage_openai_responses,
+    keep_responses, key_parse, ledger_record, peek_anthropic_messages, peek_bedrock_converse,
+    peek_cohere_chat, peek_gemini, peek_openai_chat, peek_openai_responses, retry_after, sse_bytes,
+    sse_rechunk, translate_chat_to_messages, translate_converse, translate_from_cohere,
+    translate_from_gemini, translate_messages_to_chat, translate_responses, translate_to_cohere,
+    translate_to_gemini, translate_to_oci, translate_to_responses, usage_anthropic_messages,
+    usage_bedrock_converse, usage_cohere_chat, usage_gemini, usage_openai_chat,
+    usage_openai_responses,
 };
 
 /// A target: its name, its body, and words that mutation puts in.
@@ -327,6 +328,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "answer_and_stream", run: answer_and_stream, words: STREAM },
     Target { name: "error_body", run: error_body, words: ERROR },
     Target { name: "retry_after", run: retry_after, words: WAIT },
+    Target { name: "keep_responses", run: keep_responses, words: JSON },
     Target { name: "key_parse", run: key_parse, words: KEY },
     Target { name: "config_yaml", run: config_yaml, words: YAML },
     Target { name: "ledger_record", run: ledger_record, words: BYTES },

@@ -1,9 +1,11 @@
 //! The targets, by what they try.
 
+mod kept;
 mod others;
 mod requests;
 mod streams;
 
+pub use kept::keep_responses;
 pub use others::{canary, config_yaml, error_body, key_parse, ledger_record, retry_after};
 pub use requests::{
     image_size, json_gate, peek_anthropic_messages, peek_bedrock_converse, peek_cohere_chat,

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use config::Disconnect;
 use dialect::envelope;
 use dialect::{AnswerContext, Dialect, DialectId, EmbeddingContext, FirstEvent, TeeOptions};
-use domain::{Endpoint, Envelope, ErrorClass, OnLoss, RequestId, UnixMicros};
+use domain::{Endpoint, Envelope, ErrorClass, Fate, OnLoss, RequestId, UnixMicros};
 use flow::{Action, Attempt, Ended, Event, Flow, GiveUp};
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
@@ -26,6 +26,7 @@ use crate::enveloped;
 use crate::errors::{self, Failure};
 use crate::fetch::{self, Files};
 use crate::identify::{self, Caller, Identity, identify};
+use crate::kept::{self, Keep, Streamed};
 use crate::listen::headers as allowed;
 use crate::listen::route::{self, Access, Action as RouteAction, Match, NoRoute};
 use crate::listen::{BodyFault, Pace, ReqBody, read_body};
@@ -72,6 +73,8 @@ pub struct Cx {
     pub attempts: u32,
     /// What became of each offer, once nothing was sent to any: for the row of the refusal.
     pub candidates: Vec<Candidate>,
+    /// How the answer is kept, if it is.
+    pub keep: Option<Arc<Keep>>,
 }
 
 /// Serves one request of the data plane. Where a client that leaves does not cancel its attempt, the request runs as a
@@ -141,6 +144,7 @@ async fn answer(worker: Rc<Worker>, request: Request<ReqBody>) -> Response<RespB
         model: None,
         attempts: 0,
         candidates: Vec::new(),
+        keep: None,
     };
     let host = parts.uri.authority().map(|it| it.as_str().to_owned());
     let result = match found {
@@ -204,6 +208,10 @@ async fn serve(
     if let Some(answer) = local::answer(worker, cx, found)? {
         return Ok(answer);
     }
+    let query = parts.uri.query();
+    if let Some(answer) = Box::pin(kept::routes::answer(worker, cx, found, query)).await? {
+        return Ok(answer);
+    }
     if worker.gateway.is_draining() {
         return Err(Failure::new(&errors::DRAINING, "the gateway is shutting down"));
     }
@@ -211,7 +219,8 @@ async fn serve(
     planted::panic_at("read", headers);
     let opened = enveloped::open(cx, body, headers, found.path_facts())?;
     let headers: &HeaderMap = &opened.headers;
-    let ask = read::read(cx.client, cx.endpoint, opened.body, headers, opened.path)?;
+    let (body, past) = Box::pin(kept::open(worker, cx, opened.body)).await?;
+    let ask = Ask { past, ..read::read(cx.client, cx.endpoint, body, headers, opened.path)? };
     cx.model = Some(ask.peek.model.clone());
     let resolved = resolve::resolve(&cx.snapshot, cx.caller.as_ref(), &ask.peek.model)?;
     let files = Files::planned(&cx.snapshot.config.routing.fetch_urls);
@@ -604,6 +613,20 @@ async fn whole(
     if let Some(cost) = cost {
         insert(&mut headers, "x-outrigger-cost", &cost.to_string());
     }
+    let body = match &cx.keep {
+        Some(keep) => {
+            let provider = call.offer.provider.name.as_str();
+            let kept = keep.whole(flight.gateway(), provider, body);
+            let (body, lost) = Box::pin(kept).await;
+            if lost {
+                let mut losses = call.losses.clone();
+                losses.note("store", Fate::Dropped, "the response could not be kept");
+                insert(&mut headers, "x-outrigger-loss", &losses.to_string());
+            }
+            body
+        }
+        None => body,
+    };
     if settled.await.is_err() {
         // It is kept and will be written, but not before the client could take the answer for acknowledged.
         return Err((
@@ -685,6 +708,9 @@ async fn streamed(
         Translation::new(call.stream_reader(), cx.client.stream_writer(&context), cx.since)
     });
     let mut pipe = Pipe::new(tee, translation).into_envelope(cx.envelope);
+    if let Some(keep) = &cx.keep {
+        pipe = pipe.kept(Streamed::new(keep, flight.gateway(), provider.name.as_str()));
+    }
     let mut ready: VecDeque<Bytes> = VecDeque::new();
     let mut held = 0;
     let fault = loop {

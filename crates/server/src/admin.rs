@@ -13,6 +13,7 @@ mod ledger;
 mod listen;
 mod probe;
 mod problem;
+mod responses;
 #[cfg(test)]
 pub(crate) mod tests;
 mod view;
@@ -158,6 +159,7 @@ const ROUTES: &[Route] = &[
     row("POST", "/v1/outrigger/ledger/write-off", || post(ledger::write_off)),
     row("POST", "/v1/outrigger/ledger/prune", || post(ledger::prune)),
     row("POST", "/v1/outrigger/ledger/backup", || post(ledger::backup)),
+    row("POST", "/v1/outrigger/responses/purge", || post(responses::purge)),
     row("POST", "/v1/outrigger/reload", || post(control::reload)),
     row("POST", "/v1/outrigger/drain", || post(control::drain)),
 ];

@@ -7,11 +7,12 @@ use std::time::Instant;
 use bytes::Bytes;
 use config::ProviderKind;
 use dialect::envelope;
+use dialect::openai_responses::kept;
 use dialect::{
-    Answer, BadAnswer, Dialect, DialectId, Edits, StopCut, StreamForm, StreamReader,
+    Answer, BadAnswer, Dialect, DialectId, Edits, Peek, StopCut, StreamForm, StreamReader,
     Target as DialectTarget, UpstreamFault,
 };
-use domain::{Endpoint, Envelope, ErrorClass, Feature, LossReport, RateHint, UnixMicros};
+use domain::{Endpoint, Envelope, ErrorClass, Fate, Feature, LossReport, RateHint, UnixMicros};
 use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use upstream::RsaError;
@@ -177,6 +178,10 @@ pub fn prepare(
     } else {
         forward(&mut call, ask, client_headers);
     }
+    if ask.past.lost_reasoning {
+        let note = "reasoning of earlier turns is left out: it came without `encrypted_content`";
+        call.losses.note("previous_response_id", Fate::Approximated, note);
+    }
     pack(&mut call);
     own_headers(&mut call, ask, client_headers);
     Ok(call)
@@ -241,7 +246,14 @@ fn forward(call: &mut Call, ask: &Ask, client_headers: &HeaderMap) {
         && !call.offer.quirks.no_stream_options;
     let edits = Edits { model: Some(model), ask_usage: asks_usage };
     call.strip_usage = asks_usage;
-    call.body = ask.client.forward(&ask.body, &ask.peek, &edits);
+    call.body = match foreign_items(ask, &call.offer) {
+        Some(peek) => {
+            let note = "reasoning of another provider is left out: only that one can read it";
+            call.losses.note("previous_response_id", Fate::Dropped, note);
+            ask.client.forward(&ask.body, &peek, &edits)
+        }
+        None => ask.client.forward(&ask.body, &ask.peek, &edits),
+    };
     call.headers = allowed::to_provider(call.dialect.forwarded_headers(), client_headers);
     if let Some(kind) = client_headers.get(CONTENT_TYPE).filter(|_| ask.peek.form) {
         // It holds the boundary.
@@ -252,6 +264,14 @@ fn forward(call: &mut Call, ask: &Ask, client_headers: &HeaderMap) {
     {
         set(&mut call.headers, name, value);
     }
+}
+
+/// What is known of the request without what kept responses hold for another provider, if they do.
+fn foreign_items(ask: &Ask, offer: &Offer) -> Option<Peek> {
+    let provider = offer.provider.name.as_str();
+    let bound = ask.past.bound.iter().filter(|(_, of)| of != provider);
+    let items: Vec<_> = bound.map(|(at, _)| at.clone()).collect();
+    (!items.is_empty()).then(|| kept::without(&ask.body, &ask.peek, &items))
 }
 
 fn translate(

@@ -10,7 +10,7 @@ use fake_provider::Demo;
 use ledger::{Record, Refusal};
 use limits::{Limits, Unpriced};
 use policy::Health;
-use store::LedgerWriter;
+use store::{LedgerWriter, Responses};
 use telemetry::metrics::Metrics;
 
 use crate::accept::Cx;
@@ -31,6 +31,8 @@ pub struct Gateway {
     pub keys: ArcSwap<KeyTable>,
     /// Where records go.
     pub ledger: LedgerWriter,
+    /// Kept responses.
+    pub responses: Responses,
     /// Counters.
     pub metrics: Arc<Metrics>,
     /// The built-in partners.
@@ -57,6 +59,8 @@ pub struct Parts {
     pub keys: KeyTable,
     /// Where records go.
     pub ledger: LedgerWriter,
+    /// Kept responses.
+    pub responses: Responses,
     /// Counters.
     pub metrics: Arc<Metrics>,
     /// Budgets and rates, with what the ledger remembers.
@@ -77,6 +81,7 @@ impl Gateway {
             snapshot: ArcSwap::new(parts.snapshot),
             keys: ArcSwap::from_pointee(parts.keys),
             ledger: parts.ledger,
+            responses: parts.responses,
             metrics: parts.metrics,
             demo: Demo::default(),
             local_app: parts.local_app,

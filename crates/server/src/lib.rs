@@ -23,6 +23,7 @@ pub mod gateway;
 pub mod gauges;
 pub mod identify;
 pub mod imported;
+pub mod kept;
 pub mod keys;
 pub mod listen;
 pub mod local;

@@ -77,7 +77,8 @@ pub fn answer(
     }
 }
 
-fn json(cx: &Cx, body: Vec<u8>) -> Response<RespBody> {
+/// A success answer of ours.
+pub fn json(cx: &Cx, body: Vec<u8>) -> Response<RespBody> {
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     own_headers(cx, &mut headers);

@@ -11,6 +11,7 @@ use http::{HeaderMap, HeaderValue};
 
 use crate::errors::{self, Failure};
 use crate::fetch::Files;
+use crate::kept::Past;
 
 /// A request as read: the client's bytes and what was typed of them.
 pub struct Ask {
@@ -24,6 +25,8 @@ pub struct Ask {
     pub path_model: Option<String>,
     /// The fields we act on.
     pub peek: Peek,
+    /// What it took from kept responses.
+    pub past: Past,
 }
 
 /// The request in no vendor's words; read once an offer needs it so.
@@ -48,7 +51,11 @@ impl Canonical {
                 self.embedding = Some(Box::new(read));
             }
             (Endpoint::Chat, _) if self.chat.is_none() => {
-                let read = ask.client.read_request(&incoming).map_err(bad_field)?;
+                let mut read = ask.client.read_request(&incoming).map_err(bad_field)?;
+                if ask.past.kept_here {
+                    // Other dialects' providers keep nothing unless they are asked to, and some know no such field.
+                    read.extras.remove("store");
+                }
                 self.chat = Some(Box::new(read));
             }
             _ => {}
@@ -84,7 +91,7 @@ pub fn read(
         return Err(Failure::new(&errors::BAD_FIELD, "`model` is missing").field("model"));
     }
     let path_model = path.model.map(str::to_owned);
-    Ok(Ask { client, endpoint, body, path_model, peek })
+    Ok(Ask { client, endpoint, body, path_model, peek, past: Past::default() })
 }
 
 impl Ask {

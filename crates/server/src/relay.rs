@@ -25,6 +25,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::body::Aborted;
 use crate::errors::{self, Failure};
+use crate::kept::Streamed;
 use crate::settle::{Flight, Settled};
 use crate::source::Source;
 
@@ -85,19 +86,26 @@ pub struct Pipe {
     translation: Option<Translation>,
     /// Where the client wants its events in frames.
     framer: Option<Framer>,
+    /// Where the response is kept.
+    kept: Option<Box<Streamed>>,
     scratch: SmallVec<[Bytes; 2]>,
 }
 
 impl Pipe {
     /// Forwards, or converts where a translation is given.
     pub fn new(tee: Box<dyn Tee>, translation: Option<Translation>) -> Self {
-        Self { tee, translation, framer: None, scratch: SmallVec::new() }
+        Self { tee, translation, framer: None, kept: None, scratch: SmallVec::new() }
     }
 
     /// The same into the client's envelope.
     pub fn into_envelope(self, envelope: Envelope) -> Self {
         let framer = dialect::envelope::stream_media_type(envelope).map(|_| Framer::default());
         Self { framer, ..self }
+    }
+
+    /// The same with its response kept.
+    pub fn kept(self, kept: Streamed) -> Self {
+        Self { kept: Some(Box::new(kept)), ..self }
     }
 
     /// Takes a piece; pushes what the client gets.
@@ -123,6 +131,10 @@ impl Pipe {
         pieces: SmallVec<[Bytes; 2]>,
         out: &mut VecDeque<Bytes>,
     ) -> Result<(), String> {
+        if let Some(kept) = &mut self.kept {
+            pieces.iter().for_each(|piece| kept.feed(piece, out));
+            return Ok(());
+        }
         let Some(framer) = &mut self.framer else {
             out.extend(pieces);
             return Ok(());
@@ -144,10 +156,31 @@ impl Pipe {
 
     /// The provider's body ended in order.
     pub fn end(&mut self, out: &mut VecDeque<Bytes>) -> Result<(), String> {
-        let Some(translation) = &mut self.translation else { return Ok(()) };
         let mut pieces = SmallVec::new();
-        let result = translation.end(&mut pieces);
-        self.push(pieces, out).and(result)
+        let result = match &mut self.translation {
+            Some(translation) => translation.end(&mut pieces),
+            None => Ok(()),
+        };
+        let pushed = self.push(pieces, out);
+        if let Some(kept) = &mut self.kept {
+            kept.end(out);
+        }
+        pushed.and(result)
+    }
+
+    /// The answer is whole: begins to keep its response.
+    fn begin_keeping(&mut self) {
+        if let Some(kept) = &mut self.kept {
+            kept.begin();
+        }
+    }
+
+    /// Lets go what waits for the response to be kept; whether that is done.
+    fn poll_close(&mut self, context: &mut Context<'_>, out: &mut VecDeque<Bytes>) -> Poll<()> {
+        match &mut self.kept {
+            Some(kept) => kept.poll_close(context, out),
+            None => Poll::Ready(()),
+        }
     }
 
     /// The error event that ends what the client got, in the client's dialect.
@@ -190,6 +223,8 @@ enum Phase {
     Flowing,
     /// The end waits for the ledger.
     Settling(Settled),
+    /// It waits for the response to be kept.
+    Keeping,
     /// Settled; what the provider still sends after its terminator passes.
     Trailing,
     /// The error event is out; the body is torn next.
@@ -242,7 +277,8 @@ impl Relay {
             linger,
         };
         if relay.pipe.is_complete() {
-            relay.settle_whole();
+            let seen = relay.pipe.finish();
+            relay.settle_whole(&seen);
         }
         relay
     }
@@ -262,12 +298,16 @@ impl Relay {
                     Poll::Pending => return Poll::Pending,
                 },
                 Phase::Settling(settled) => match Pin::new(settled).poll(context) {
-                    Poll::Ready(Ok(())) => {
-                        self.ready.append(&mut self.held);
-                        self.phase = Phase::Trailing;
-                    }
+                    Poll::Ready(Ok(())) => self.phase = Phase::Keeping,
                     Poll::Ready(Err(_)) => {
                         self.tear(&errors::LEDGER_UNAVAILABLE, "the ledger can't be written");
+                    }
+                    Poll::Pending => return Poll::Pending,
+                },
+                Phase::Keeping => match self.pipe.poll_close(context, &mut self.held) {
+                    Poll::Ready(()) => {
+                        self.ready.append(&mut self.held);
+                        self.phase = Phase::Trailing;
                     }
                     Poll::Pending => return Poll::Pending,
                 },
@@ -315,7 +355,8 @@ impl Relay {
             self.cut(ErrorClass::BadResponse, &why);
         } else if self.pipe.is_complete() {
             self.held = out;
-            self.settle_whole();
+            let seen = self.pipe.finish();
+            self.settle_whole(&seen);
         } else {
             self.ready.append(&mut out);
         }
@@ -331,7 +372,7 @@ impl Relay {
             self.cut_seen(ErrorClass::BadResponse, &why, &seen);
         } else if seen.complete {
             self.held = out;
-            self.phase = Phase::Settling(self.settle(Ended::Whole, &seen));
+            self.settle_whole(&seen);
         } else {
             self.ready.append(&mut out);
             self.cut_seen(ErrorClass::BadResponse, "the stream ended before its end marker", &seen);
@@ -358,9 +399,10 @@ impl Relay {
         }
     }
 
-    fn settle_whole(&mut self) {
-        let seen = self.pipe.finish();
-        self.phase = Phase::Settling(self.settle(Ended::Whole, &seen));
+    /// The answer is whole. What it came to is written to the ledger, and the response is kept, at the same time.
+    fn settle_whole(&mut self, seen: &Seen) {
+        self.pipe.begin_keeping();
+        self.phase = Phase::Settling(self.settle(Ended::Whole, seen));
     }
 
     /// After the terminator only the orderly end is of interest: it makes the connection fit for reuse.

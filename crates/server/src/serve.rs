@@ -28,6 +28,8 @@ use crate::{accept, admin, restore, secrets, settle};
 const SWEEP_EVERY: Duration = Duration::from_secs(10);
 /// How often the configuration is looked at for a change.
 const WATCH_EVERY: Duration = Duration::from_secs(2);
+/// How often what was kept long enough is deleted.
+const SWEEP_KEPT_EVERY: Duration = Duration::from_hours(1);
 /// How often gauges are brought up to date.
 const GAUGES_EVERY: Duration = Duration::from_secs(1);
 
@@ -99,6 +101,9 @@ pub enum ServeError {
     /// The data folder can't be used.
     #[error("the data folder can't be used")]
     Store(#[from] store::OpenError),
+    /// What is kept can't be sealed.
+    #[error("what is kept can't be sealed")]
+    Sealer(#[from] store::SealError),
     /// The keys can't be read.
     #[error("the keys can't be read")]
     Keys(#[from] store::KeyError),
@@ -169,6 +174,7 @@ pub fn run(options: Options) -> Result<Exit, ServeError> {
         snapshot: Arc::new(snapshot),
         keys,
         ledger: writer,
+        responses: store.responses()?,
         metrics,
         limits,
         data_dir: data_dir.clone(),
@@ -320,6 +326,14 @@ impl Running {
         Ok(if cut == 0 { Exit::Drained } else { Exit::Cut(cut) })
     }
 
+    /// Deletes what was kept long enough. Nobody waits for it: what fails is in the log, and tried again.
+    fn sweep_kept(&self) {
+        let kept = self.store.kept();
+        if kept.is_made() {
+            drop(kept.sweep(self.gateway.now()));
+        }
+    }
+
     async fn control(&mut self, signals: &mut Signals) -> Result<&'static str, ServeError> {
         let admin = admin::serve(
             self.admin.try_clone()?,
@@ -335,6 +349,8 @@ impl Running {
         let mut accepting = std::pin::pin!(accepting);
         let mut watch = tokio::time::interval(WATCH_EVERY);
         let mut gauges = tokio::time::interval(GAUGES_EVERY);
+        // The first tick is at once: what had its time while nothing ran goes at the start.
+        let mut sweep = tokio::time::interval(SWEEP_KEPT_EVERY);
         loop {
             tokio::select! {
                 () = received(&mut signals.terminate) => break Ok("sigterm"),
@@ -342,6 +358,7 @@ impl Running {
                 // What came of it is in the log.
                 () = received(&mut signals.hangup) => drop(self.reloader.reload()),
                 now = watch.tick() => self.reloader.look(now.into_std()),
+                _ = sweep.tick() => self.sweep_kept(),
                 _ = gauges.tick() => self.gateway.update_gauges(),
                 asking = admin.asked_to_reload() => admin::tell(asking, &self.reloader.reload()),
                 () = admin.asked_to_drain() => break Ok("drain"),

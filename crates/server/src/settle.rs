@@ -214,6 +214,11 @@ impl Flight {
         (flight, receipt)
     }
 
+    /// The gateway that it flies for.
+    pub fn gateway(&self) -> &Arc<Gateway> {
+        &self.gateway
+    }
+
     /// The request it belongs to.
     pub fn request_id(&self) -> RequestId {
         self.id.request

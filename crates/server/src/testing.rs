@@ -56,6 +56,7 @@ impl Trial {
             model: None,
             attempts: 0,
             candidates: Vec::new(),
+            keep: None,
         };
         let headers = HeaderMap::new();
         let body = Bytes::from_static(body.as_bytes());

@@ -182,6 +182,7 @@ providers:
 budgets:
   spent: {{app: spent, limit: 1 requests, per: month}}
 prices: {{unpriced: allow}}
+responses: {{store: on}}
 routing:
   circuit: {{open_at: 100%, over: 64 calls, probe_after: 1s}}
 "

@@ -5,7 +5,7 @@ use anyhow::{Result, bail};
 use crate::report::Tally;
 use crate::{cargo, fuzz, readme, sdk, system, tidy};
 
-const STEPS: [&str; 31] = [
+const STEPS: [&str; 32] = [
     "fmt",
     "clippy",
     "tidy",
@@ -36,6 +36,7 @@ const STEPS: [&str; 31] = [
     "leaks",
     "diskfull",
     "panic",
+    "kept",
     "kills",
     "budget",
 ];

@@ -5,6 +5,7 @@ import OpenAI from "openai";
 import { zodTextFormat } from "openai/helpers/zod";
 import { z } from "zod";
 import { apiKey, baseURL, clock, marked, model, onlyGateway, onlySpent, png, provider, spentKey, weather } from "./common.mjs";
+import { keptResponses } from "./kept.mjs";
 
 const client = new OpenAI({ baseURL, apiKey, maxRetries: 0, timeout: 20_000 });
 const retrying = new OpenAI({ baseURL, apiKey, maxRetries: 2, timeout: 20_000 });
@@ -13,6 +14,8 @@ const tools = [
   { type: "function", name: "clock", description: "Local time", parameters: clock, strict: false },
 ];
 const Person = z.object({ name: z.string(), age: z.int(), tags: z.array(z.string()) });
+
+keptResponses(client);
 
 test("text", async () => {
   const { mark } = marked();

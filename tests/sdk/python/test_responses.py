@@ -9,6 +9,7 @@ from openai import AsyncOpenAI, OpenAI
 from pydantic import BaseModel
 
 from common import API_KEY, BASE_URL, CLOCK, PNG, PROVIDER, SPENT_KEY, WEATHER
+from kept import KeptResponses
 from common import Marked, gateway_only, model, needs_provider, unless_provider
 
 TOOLS = [
@@ -27,7 +28,7 @@ def user(content):
     return [{"role": "user", "content": content}]
 
 
-class ResponsesSuite(Marked):
+class ResponsesSuite(KeptResponses, Marked):
     def setUp(self):
         super().setUp()
         self.client = OpenAI(base_url=BASE_URL, api_key=API_KEY, max_retries=0, timeout=20)
@@ -299,7 +300,7 @@ class ResponsesSuite(Marked):
         with self.assertRaises(openai.BadRequestError):
             self.create(input=[{"role": "robot", "content": "x"}])
 
-    def test_kept_state_is_refused(self):
+    def test_what_is_not_kept_is_refused(self):
         with self.assertRaises(openai.BadRequestError) as caught:
             self.create(previous_response_id="resp_1")
         self.assertEqual(caught.exception.param, "previous_response_id")

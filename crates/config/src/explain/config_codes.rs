@@ -188,7 +188,7 @@ pub(super) const CODES: &[Explained] = &[
     code(
         "E0601",
         "`content.log: true` is not possible.",
-        "This version never keeps prompts and answers, so the setting would promise what does not happen.",
+        "This version never logs prompts and answers, so the setting would promise what does not happen.",
         "Leave it out, or write `false`.",
     ),
 ];

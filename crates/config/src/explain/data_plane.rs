@@ -234,6 +234,33 @@ catalogue! {
         "The id is misspelled, was pruned, or belongs to another key's request.",
         "Use the id of the header `x-outrigger-request-id`, with the key that made the request; an \
          operator uses `outrigger ledger show ID`.";
+    PREVIOUS_RESPONSE_NOT_FOUND = "previous_response_not_found", 400, false,
+        "The response that the request builds on is not there.",
+        "Its id is misspelled, it was made with `store: false` or by another application, was deleted, or its time \
+         (`responses.keep`) is over; the same goes for each response that it builds on itself.",
+        "Send the earlier items again in `input`, without `previous_response_id`.";
+    RESPONSE_NOT_FOUND = "response_not_found", 404, false,
+        "No response of this application has that id.",
+        "It is misspelled, was made with `store: false` or by another application, was deleted, or its time \
+         (`responses.keep`) is over.",
+        "Use the `id` of a response that says `store: true`, with a key of the application that made it.";
+    RESPONSES_NOT_KEPT = "responses_not_kept", 404, false,
+        "The gateway keeps no responses.",
+        "`responses.store` is `off`, as it is unless configured.",
+        "Send earlier items again in `input`; or the operator sets `responses: {store: on}`.";
+    CONVERSATION_TOO_LONG = "conversation_too_long", 400, false,
+        "The responses that the request builds on are too many or too large.",
+        "At most 1,000 responses are followed, and with their items the request must stay below \
+         `server.limits.body`.",
+        "Begin a new conversation, with what matters of the old one in `input`.";
+    STATE_NOT_SERVED = "state_not_served", 400, false,
+        "The gateway keeps responses, but nothing like this.",
+        "Conversations, responses in the background and replayed streams are kept by OpenAI only.",
+        "Build on a response with `previous_response_id`, and stream a response while it is made.";
+    KEPT_UNAVAILABLE = "kept_unavailable", 503, true,
+        "What the gateway keeps can't be read or written now.",
+        "The disk fails or is full, or the master key is another one than when it was kept.",
+        "Try again; an operator looks into the log and at `kept.db` in the data folder.";
     INTERNAL = "internal", 500, false,
         "A fault of the gateway.",
         "Only this request failed; its reservation was settled.",

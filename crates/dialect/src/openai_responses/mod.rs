@@ -16,6 +16,7 @@ use crate::wire::{
 };
 
 mod errors;
+pub mod kept;
 mod peek;
 mod read_answer;
 mod read_items;
@@ -35,14 +36,17 @@ mod write_request;
 const STATEFUL: [&str; 3] = ["previous_response_id", "conversation", "background"];
 
 /// Why a request that builds on kept state is refused, and what to do. Never dropped: the model would not see what the
-/// request is about.
+/// request is about. Where the gateway keeps responses, `previous_response_id` never gets here.
 fn state_refusal(what: &str, field: Option<String>) -> FieldError {
     let message = match what {
         "background" => {
-            "a response in the background is fetched later, and this gateway keeps no responses: leave `background` out, and stream the response if it takes long".to_owned()
+            "a response in the background is fetched later, and this gateway makes none: leave `background` out, and stream the response if it takes long".to_owned()
+        }
+        "conversation" => {
+            "`conversation` refers to what its vendor keeps, and this gateway keeps no conversations: build on a response with `previous_response_id` where `responses.store` is on, or send the earlier items again in `input`".to_owned()
         }
         _ => format!(
-            "`{what}` refers to what a server keeps, and this gateway keeps no responses: send the earlier items again in `input`. Set `store: false`, so that SDKs do so by themselves; reasoning comes back with its `encrypted_content`"
+            "`{what}` refers to what a server keeps, and this gateway keeps no responses: send the earlier items again in `input`. Set `store: false`, so that SDKs do so by themselves; reasoning comes back with its `encrypted_content`. With `responses: {{store: on}}` in its configuration the gateway keeps them, for `previous_response_id`"
         ),
     };
     FieldError::new(field.unwrap_or_else(|| what.to_owned()), message)

@@ -169,7 +169,7 @@ impl Reader {
 
 /// Where items stand that no provider of this dialect can read, with the commas that go with them.
 #[derive(Default)]
-struct Cuts {
+pub(super) struct Cuts {
     done: Vec<Range<usize>>,
     /// The last item that stays ended here.
     kept: Option<usize>,
@@ -178,7 +178,7 @@ struct Cuts {
 }
 
 impl Cuts {
-    fn pass(&mut self, item: Range<usize>, foreign: bool) {
+    pub(super) fn pass(&mut self, item: Range<usize>, foreign: bool) {
         if foreign {
             let start = self.run.as_ref().map_or(item.start, |run| run.start);
             self.run = Some(start..item.end);
@@ -190,12 +190,17 @@ impl Cuts {
         self.kept = Some(item.end);
     }
 
-    fn finish(mut self) -> Vec<Range<usize>> {
+    pub(super) fn finish(mut self) -> Vec<Range<usize>> {
         if let Some(run) = self.run {
             self.done.push(self.kept.unwrap_or(run.start)..run.end);
         }
         self.done
     }
+}
+
+/// Whether an item is reasoning of another dialect's vendor.
+pub(super) fn is_foreign(item_text: &[u8]) -> bool {
+    item(&mut Intake::new(), &mut Cursor::new(item_text)).foreign
 }
 
 /// Who said something.

@@ -20,7 +20,7 @@ use crate::wire::{FieldError, Target, UpstreamRequest};
 use domain::DialectId;
 
 /// Asks for reasoning in a form that can be sent back.
-const INCLUDE_ENCRYPTED: &str = "reasoning.encrypted_content";
+pub(super) const INCLUDE_ENCRYPTED: &str = "reasoning.encrypted_content";
 
 /// Fields that hosts which refuse unknown fields don't know.
 const OPENAI_ONLY: [&str; 9] = [

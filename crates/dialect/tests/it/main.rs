@@ -7,6 +7,7 @@ mod embedding;
 mod errors;
 mod gemini;
 mod golden;
+mod kept;
 mod peek;
 mod properties;
 mod support;

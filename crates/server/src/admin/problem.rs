@@ -36,6 +36,7 @@ kinds! {
     CONFIG_REFUSED = "config_refused", 422, "The new configuration was refused; the old one stays";
     INTERNAL = "internal", 500, "A fault of the gateway";
     LEDGER = "ledger_unavailable", 503, "The ledger can't be used now";
+    KEPT = "kept_unavailable", 503, "What is kept can't be used now";
     STOPPING = "stopping", 503, "The gateway is stopping";
 }
 

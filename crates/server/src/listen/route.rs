@@ -83,6 +83,16 @@ pub enum Action {
     Profiles,
     /// What the ledger says about one request; the id is in [`Match::id`].
     RequestInfo,
+    /// One kept response; the id is in [`Match::id`].
+    Response,
+    /// The same, to be deleted.
+    DeleteResponse,
+    /// The items that it was asked with.
+    ResponseItems,
+    /// The same, to be cancelled.
+    CancelResponse,
+    /// Whatever OpenAI's conversations are asked.
+    Conversations,
     /// The process runs.
     Live,
     /// It takes requests.
@@ -118,6 +128,10 @@ pub enum Verb {
     Get,
     /// POST.
     Post,
+    /// DELETE, beside the same path's GET.
+    Delete,
+    /// Any: what is there is the same for all.
+    Any,
 }
 
 impl Verb {
@@ -126,6 +140,8 @@ impl Verb {
         match self {
             Self::Get => "GET, HEAD",
             Self::Post => "POST",
+            Self::Delete => "GET, HEAD, DELETE",
+            Self::Any => "GET, HEAD, POST, DELETE",
         }
     }
 
@@ -133,6 +149,8 @@ impl Verb {
         match self {
             Self::Get => method == Method::GET || method == Method::HEAD,
             Self::Post => method == Method::POST,
+            Self::Delete => method == Method::DELETE,
+            Self::Any => Self::Get.is(method) || [Method::POST, Method::DELETE].contains(method),
         }
     }
 }
@@ -186,6 +204,11 @@ const BEDROCK_PAGE: &[&str] = &[
     "byOutputModality",
     "byInferenceType",
 ];
+/// How a kept response is asked for.
+const KEPT: &[&str] =
+    &["include", "include[]", "include%5B%5D", "stream", "starting_after", "include_obfuscation"];
+/// The same of its items, in pages.
+const KEPT_PAGE: &[&str] = &["include", "include[]", "include%5B%5D", "after", "limit", "order"];
 /// One model, as anybody asks for it.
 const ANY_MODEL: &[&str] = &["beta", "alt", "key"];
 
@@ -211,6 +234,16 @@ const fn post(
 
 const fn pass(path: &'static str, endpoint: Endpoint) -> Route {
     post(path, Action::Pass(endpoint), OPENAI, NONE)
+}
+
+/// What a kept response is deleted by.
+const fn delete(path: &'static str, action: Action, speaks: Speaks) -> Route {
+    Route { method: Verb::Delete, ..post(path, action, speaks, NONE) }
+}
+
+/// What is not served whatever the method.
+const fn any(path: &'static str, action: Action, speaks: Speaks) -> Route {
+    Route { method: Verb::Any, ..post(path, action, speaks, KEPT_PAGE) }
 }
 
 /// A verb of Google's on a model, that answers at once.
@@ -318,6 +351,18 @@ pub const ROUTES: &[Route] = &[
     google("/v1beta1/publishers/google/models/*:generateContent", Action::Chat),
     google_stream("/v1beta1/publishers/google/models/*:streamGenerateContent"),
     get("/v1/outrigger/requests/*", Action::RequestInfo, OPENAI, NONE),
+    get("/v1/responses/*", Action::Response, RESPONSES, KEPT),
+    delete("/v1/responses/*", Action::DeleteResponse, RESPONSES),
+    get("/v1/responses/*/input_items", Action::ResponseItems, RESPONSES, KEPT_PAGE),
+    post("/v1/responses/*/cancel", Action::CancelResponse, RESPONSES, NONE),
+    any("/v1/conversations", Action::Conversations, RESPONSES),
+    any("/v1/conversations/*", Action::Conversations, RESPONSES),
+    get("/openai/v1/responses/*", Action::Response, RESPONSES, KEPT),
+    delete("/openai/v1/responses/*", Action::DeleteResponse, RESPONSES),
+    get("/openai/v1/responses/*/input_items", Action::ResponseItems, RESPONSES, KEPT_PAGE),
+    post("/openai/v1/responses/*/cancel", Action::CancelResponse, RESPONSES, NONE),
+    any("/openai/v1/conversations", Action::Conversations, RESPONSES),
+    any("/openai/v1/conversations/*", Action::Conversations, RESPONSES),
     post("/openai/v1/chat/completions", Action::Chat, OPENAI, VERSION),
     post("/openai/v1/responses", Action::Chat, RESPONSES, VERSION),
     post("/openai/v1/responses/input_tokens", Action::CountTokens, RESPONSES, VERSION),
@@ -458,9 +503,16 @@ pub fn find<'a>(method: &Method, path: &'a str, query: Option<&str>) -> Result<M
 fn with_id<'a>(method: &Method, path: &'a str) -> Result<Match<'a>, NoRoute> {
     let rows = || ROUTES.iter().filter_map(|it| id_in(it.path, path).map(|id| (it, id)));
     // What names a verb after the id is meant rather than an id that ends so.
-    let Some((route, id)) = rows().max_by_key(|(it, _)| it.path.len()) else {
+    let Some((most, _)) = rows().max_by_key(|(it, _)| it.path.len()) else {
         sound(path)?;
         return Err(NoRoute::Unknown { nearest: nearest(path) });
+    };
+    // One path may have several methods, each a row.
+    let same = || rows().filter(|(it, _)| it.path == most.path);
+    let fit = same().find(|(it, _)| it.method.is(method));
+    let Some((route, id)) = fit.or_else(|| same().max_by_key(|(it, _)| it.method.allow().len()))
+    else {
+        return Err(NoRoute::Unknown { nearest: most.path });
     };
     // Clients encode ids; after this one decoding it holds what ids hold, and no path is made of it any more.
     let id = match route.action {
@@ -469,13 +521,26 @@ fn with_id<'a>(method: &Method, path: &'a str) -> Result<Match<'a>, NoRoute> {
     };
     sound_relative(&id)?;
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._:/@-".contains(&byte);
-    if id.is_empty() || id.len() > 256 || !id.bytes().all(plain) {
+    // Models and conversations have names with slashes, and what is below them.
+    let segments = match route.action {
+        Action::Conversations => !id.ends_with('/'),
+        action => !is_kept(action) || !id.contains('/'),
+    };
+    if id.is_empty() || id.len() > 256 || !segments || !id.bytes().all(plain) {
         return Err(NoRoute::Unknown { nearest: route.path });
     }
     if !route.method.is(method) {
         return Err(NoRoute::WrongMethod { allow: route.method.allow() });
     }
     Ok(Match { route, id: Some(id), events: false })
+}
+
+/// Whether it is about one kept response.
+fn is_kept(action: Action) -> bool {
+    matches!(
+        action,
+        Action::Response | Action::DeleteResponse | Action::ResponseItems | Action::CancelResponse
+    )
 }
 
 /// What stands for the last `*` of a pattern; each other `*` takes one segment that can be read in one way only.

@@ -54,7 +54,7 @@ pub struct NewResponse {
     /// Until when it is kept.
     pub expires_at: UnixMicros,
     /// What is to be had back.
-    pub text: Zeroizing<Vec<u8>>,
+    pub text: Vec<u8>,
 }
 
 /// What became of a response that was to be kept.
@@ -116,11 +116,12 @@ impl Responses {
     }
 
     /// Keeps a response; all of them together take at most `max_bytes`.
-    pub fn keep(&self, new: NewResponse, max_bytes: u64) -> Pending<Keeping> {
+    pub fn keep(&self, mut new: NewResponse, max_bytes: u64) -> Pending<Keeping> {
         let sealer = self.sealer.clone();
+        let text = Zeroizing::new(std::mem::take(&mut new.text));
         self.kept.change(move |connection| {
             let belongs_to = belongs_to(&new.app, &new.id, new.previous.as_deref());
-            let sealed = sealer.seal(&new.text, &belongs_to)?;
+            let sealed = sealer.seal(&text, &belongs_to)?;
             let bytes = (sealed.len() as u64).saturating_add(ROW_BYTES);
             if bytes > max_bytes {
                 return Ok(Keeping::TooLarge);

@@ -6,7 +6,6 @@ use std::path::Path;
 use domain::{AppName, UnixMicros};
 use store::kept::responses::{Chain, ChainBounds, Keeping, NewResponse, Responses};
 use store::{KeptError, OpenOptions, SealError, Store};
-use zeroize::Zeroizing;
 
 const MUCH: u64 = 1 << 30;
 const BOUNDS: ChainBounds = ChainBounds { responses: 100, bytes: MUCH };
@@ -32,7 +31,7 @@ fn new(app_name: &str, id: &str, previous: Option<&str>, expires_at: i64) -> New
         previous: previous.map(str::to_owned),
         created_at: second(1),
         expires_at: second(expires_at),
-        text: Zeroizing::new(format!("the text of {id}").into_bytes()),
+        text: format!("the text of {id}").into_bytes(),
     }
 }
 
@@ -119,7 +118,7 @@ fn what_is_kept_in_all_is_bounded_and_the_oldest_go_first() {
     }
     let there = |id| responses.get(&app("web"), id, second(2)).wait().unwrap().is_some();
     assert_eq!(["a", "b", "c", "d"].map(there), [false, true, true, true]);
-    let large = NewResponse { text: Zeroizing::new(vec![0; 2_000]), ..new("web", "e", None, 50) };
+    let large = NewResponse { text: vec![0; 2_000], ..new("web", "e", None, 50) };
     assert_eq!(responses.keep(large, room_for_three).wait().unwrap(), Keeping::TooLarge);
     assert_eq!(["b", "c", "d"].map(there), [true; 3], "nothing made room for it");
 }

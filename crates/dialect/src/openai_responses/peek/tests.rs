@@ -52,7 +52,12 @@ fn what_refers_to_kept_state_is_refused_and_says_what_to_do() {
         let error = refused(&json!({"model": "m", "input": "x", field: value}));
         assert_eq!(error.field, field);
         assert!(error.offset.is_some());
-        assert!(error.message.contains("keeps no responses"), "{}", error.message);
+        let why = match field {
+            "previous_response_id" => "keeps no responses",
+            "conversation" => "keeps no conversations",
+            _ => "this gateway makes none",
+        };
+        assert!(error.message.contains(why), "{}", error.message);
     }
     for item in [json!({"type": "item_reference", "id": "msg_1"}), json!({"id": "msg_1"})] {
         let error =

@@ -125,6 +125,7 @@ impl World {
             snapshot: Arc::new(snapshot),
             keys,
             ledger,
+            responses: store.responses().unwrap(),
             metrics,
             limits,
             data_dir: dir.path().to_owned(),
