@@ -41,7 +41,8 @@ pub use names::nearest;
 pub use overlay::{Overlay, OverlayError};
 pub use price::{PriceSheet, Rates, Tier};
 pub use provider::{
-    AuthStyle, Canonical, Equity, Issuer, LayerFact, Maker, Preset, ProviderFacts, Tokens,
+    AddressPart, AuthStyle, Canonical, Equity, Issuer, LayerFact, Maker, Preset, ProviderFacts,
+    Tokens,
 };
 pub use timeline::{Change, PriceTimeline};
 pub use version::PriceVersion;

@@ -71,10 +71,16 @@ pub struct Preset {
     pub base_url: Text,
     /// Where dialects are served that are not at `base_url`: another address, or (beginning with `/`) a path below it.
     pub base_urls: Vec<(DialectId, Text)>,
+    /// What the base URL's placeholders stand for, where that is no matter of a cloud's own settings.
+    pub address: Vec<AddressPart>,
+    /// Base URLs by where the vendor promises that data stays, for whom that is asked of (`residency: eu`).
+    pub residency: Vec<(Text, Text)>,
     /// How the key is sent.
     pub auth: AuthStyle,
     /// Headers sent on every request, lower-case names.
     pub headers: Vec<(Text, Text)>,
+    /// Headers sent on every request where one of these environment variables is set: the vendor's own SDK sends them so.
+    pub header_env: Vec<(Text, Vec<Text>)>,
     /// Who gives out tokens for it, where it takes them in a key's place.
     pub tokens: Option<Tokens>,
     /// Dialects it speaks, best first.
@@ -98,6 +104,17 @@ pub struct Preset {
     pub catalog_host: Text,
     /// What the facts above rest on.
     pub fact: Fact<()>,
+}
+
+/// A placeholder of a base URL, which every user fills in otherwise.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AddressPart {
+    /// The placeholder's name.
+    pub name: Text,
+    /// What it is, for a message: `a Cloudflare account`.
+    pub what: Text,
+    /// Environment variables that hold it, in the order they are looked at.
+    pub env: Vec<Text>,
 }
 
 /// Short-lived tokens that a provider takes in a key's place.

@@ -7,7 +7,8 @@ use domain::{DialectId, Envelope, Layer};
 use serde::Deserialize;
 
 use crate::{
-    AuthStyle, Equity, Fact, Grade, Issuer, LayerFact, Maker, Preset, ProviderFacts, Tokens,
+    AddressPart, AuthStyle, Equity, Fact, Grade, Issuer, LayerFact, Maker, Preset, ProviderFacts,
+    Tokens,
 };
 
 type Text = Cow<'static, str>;
@@ -27,9 +28,16 @@ struct PresetRow {
     base_url: String,
     #[serde(default)]
     base_urls: BTreeMap<String, String>,
+    /// Placeholder: what it is, then variables.
+    #[serde(default)]
+    address: BTreeMap<String, Vec<String>>,
+    #[serde(default)]
+    residency: BTreeMap<String, String>,
     auth: String,
     #[serde(default)]
     headers: BTreeMap<String, String>,
+    #[serde(default)]
+    header_env: BTreeMap<String, Vec<String>>,
     /// Issuer, scope.
     #[serde(default)]
     tokens: Option<(String, String)>,
@@ -130,7 +138,14 @@ fn read_preset(row: PresetRow, equity: &[Equity]) -> Option<(Preset, ProviderFac
             .into_iter()
             .map(|(dialect, url)| Some((DialectId::parse(&dialect)?, text(url))))
             .collect::<Option<_>>()?,
+        address: row.address.into_iter().map(read_part).collect::<Option<_>>()?,
+        residency: row.residency.into_iter().map(|(at, url)| (text(at), text(url))).collect(),
         auth: AuthStyle::parse(&row.auth)?,
+        header_env: row
+            .header_env
+            .into_iter()
+            .map(|(name, env)| (text(name), texts(env)))
+            .collect(),
         headers: row.headers.into_iter().map(|(name, value)| (text(name), text(value))).collect(),
         tokens,
         dialects: read_dialects(&row.dialects)?,
@@ -153,6 +168,12 @@ fn read_preset(row: PresetRow, equity: &[Equity]) -> Option<(Preset, ProviderFac
         fact: fact((), &row.grade, row.date, row.source)?,
     };
     Some((preset, facts))
+}
+
+fn read_part((name, words): (String, Vec<String>)) -> Option<AddressPart> {
+    let mut words = words.into_iter();
+    let what = text(words.next()?);
+    Some(AddressPart { name: text(name), what, env: texts(words.collect()) })
 }
 
 fn read_dialects(words: &[String]) -> Option<Vec<DialectId>> {

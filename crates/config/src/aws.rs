@@ -4,7 +4,7 @@ use crate::check::Problem;
 use crate::read::{Context, Section};
 use crate::spec::{Field, Kind, Scalar, optional};
 use crate::tree::Place;
-use crate::{Aws, AwsKeys, PresetFacts, Secret};
+use crate::{Aws, AwsAround, AwsKeys, PresetFacts, Secret};
 
 /// A provider's `aws`.
 pub(crate) static FIELDS: &[Field] = &[
@@ -13,7 +13,7 @@ pub(crate) static FIELDS: &[Field] = &[
     optional("session_token", "The token of a temporary pair.", Kind::Scalar(Scalar::Secret)),
     optional(
         "profile",
-        "The profile whose key pair is used, of the file that AWS's own tools keep.",
+        "The profile whose key pair is used, or whose role is taken on, of the files that AWS's own tools keep.",
         Kind::Scalar(Scalar::Text),
     ),
     optional(
@@ -97,9 +97,7 @@ fn keys(
         return None;
     }
     if given.text("credentials") == Some("instance") {
-        let url = cx.env.var("AWS_EC2_METADATA_SERVICE_ENDPOINT");
-        let url = url.unwrap_or_else(|| "http://169.254.169.254".into());
-        return Some(AwsKeys::Instance { url: url.trim_end_matches('/').into() });
+        return Some(AwsKeys::Instance { url: instance(cx) });
     }
     let variable = |name: &str| cx.env.var(name).map(|_| Secret::Env(name.into()));
     if given.get("profile").is_none()
@@ -121,8 +119,11 @@ fn keys(
         && (profile.is_some() || cx.env.readable(&path).is_ok())
     {
         let name = profile.unwrap_or_else(|| "default".into());
-        cx.expect_readable(&path, place);
-        return Some(AwsKeys::Profile { name, path });
+        let around = Box::new(around(region, cx));
+        if around.config.is_none() {
+            cx.expect_readable(&path, place);
+        }
+        return Some(AwsKeys::Profile { name, path, around });
     }
     let message = format!("provider `{name}` has no key: neither a bearer key nor a key pair");
     let help = "set AWS_BEARER_TOKEN_BEDROCK, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or write `aws: \
@@ -131,10 +132,36 @@ fn keys(
     None
 }
 
+/// Where an instance's metadata service is.
+fn instance(cx: &Context<'_>) -> String {
+    let url = cx.env.var("AWS_EC2_METADATA_SERVICE_ENDPOINT");
+    let url = url.unwrap_or_else(|| "http://169.254.169.254".into());
+    url.trim_end_matches('/').into()
+}
+
+/// Where AWS's token service is.
+fn sts(region: &str, cx: &Context<'_>) -> String {
+    let url = cx.env.var("AWS_ENDPOINT_URL_STS");
+    // China's regions are in a partition of their own.
+    let end = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
+    url.unwrap_or_else(|| format!("https://sts.{region}.{end}"))
+}
+
+fn around(region: &str, cx: &Context<'_>) -> AwsAround {
+    let file = cx.env.var("AWS_CONFIG_FILE");
+    let file = file.or_else(|| cx.env.var("HOME").map(|home| format!("{home}/.aws/config")));
+    AwsAround {
+        config: file.filter(|path| cx.env.readable(path).is_ok()),
+        region: region.into(),
+        sts: sts(region, cx),
+        instance: instance(cx),
+        container: container(cx),
+    }
+}
+
 /// What the variables of a pod with a role of its own say.
 fn web_identity(region: &str, cx: &Context<'_>) -> Option<AwsKeys> {
-    let url = cx.env.var("AWS_ENDPOINT_URL_STS");
-    let url = url.unwrap_or_else(|| format!("https://sts.{region}.amazonaws.com"));
+    let url = sts(region, cx);
     Some(AwsKeys::WebIdentity {
         file: cx.env.var("AWS_WEB_IDENTITY_TOKEN_FILE")?,
         role: cx.env.var("AWS_ROLE_ARN")?,

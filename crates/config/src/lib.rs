@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+mod address;
 mod auth;
 mod aws;
 mod budgets;
@@ -47,10 +48,11 @@ pub use explain::{Explained, codes, data_plane, explain};
 pub use fetch::{FetchHost, FetchHosts, FetchUrls};
 pub use load::{Loaded, load};
 pub use model::{
-    Auth, Aws, AwsKeys, AzureLogin, AzureProof, Capability, Circuit, Config, Content, Disconnect,
-    Durability, GoogleLogin, KeyPolicy, Ledger, LogFormat, Network, Oci, OciKey, PriceOverride,
-    Prices, Provider, ProviderKind, RateLimit, Responses, Retries, RoledOffer, Routing, Secret,
-    Server, ServerLimits, Team, Telemetry, Timeouts, Tls, TokenSource, Tokens, Unpriced,
+    Auth, Aws, AwsAround, AwsKeys, AzureLogin, AzureProof, Capability, Circuit, Config, Content,
+    Disconnect, Durability, GoogleLogin, KeyPolicy, Ledger, LogFormat, Network, Oci, OciKey,
+    PriceOverride, Prices, Provider, ProviderKind, RateLimit, Responses, Retries, RoledOffer,
+    Routing, Secret, Server, ServerLimits, Team, Telemetry, Timeouts, Tls, TokenSource, Tokens,
+    Unpriced,
 };
 pub use origin::{Leaf, Origin};
 pub use render::{render, to_json};
@@ -76,6 +78,12 @@ pub struct PresetFacts {
     pub base_url: Option<String>,
     /// Where its dialects are that are not at `base_url`: an address, or (beginning with `/`) a path below it.
     pub base_urls: Vec<(domain::DialectId, String)>,
+    /// What its base URL's placeholders stand for, where that is no matter of a cloud's own settings.
+    pub address: Vec<catalog::AddressPart>,
+    /// Base URLs by where the vendor promises that data stays.
+    pub residency: Vec<(String, String)>,
+    /// Headers that are sent where one of the environment variables is set.
+    pub header_variables: Vec<(String, Vec<String>)>,
     /// Formats it speaks, the preferred one first.
     pub dialects: Vec<domain::DialectId>,
     /// Environment variables that usually hold its key, the first preferred.

@@ -238,15 +238,34 @@ pub enum GoogleLogin {
 
 /// Who asks Microsoft Entra for tokens.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AzureLogin {
-    /// `https://login.microsoftonline.com`.
-    pub authority: String,
-    /// The tenant's id or domain.
-    pub tenant: String,
-    /// The application's id.
-    pub client_id: String,
-    /// What shows that it is the application.
-    pub proof: AzureProof,
+pub enum AzureLogin {
+    /// An application.
+    Application {
+        /// `https://login.microsoftonline.com`.
+        authority: String,
+        /// The tenant's id or domain.
+        tenant: String,
+        /// The application's id.
+        client_id: String,
+        /// What shows that it is the application.
+        proof: AzureProof,
+    },
+    /// The machine itself, by an identity that Azure manages.
+    Machine {
+        /// Where its metadata service is.
+        origin: String,
+        /// Which identity, where it has several.
+        client_id: Option<String>,
+    },
+    /// The same in App Service, Functions and Container Apps.
+    AppService {
+        /// Where tokens are given out.
+        url: String,
+        /// What is shown for them.
+        secret: Secret,
+        /// Which identity, where there are several.
+        client_id: Option<String>,
+    },
 }
 
 /// What shows that it is an application that asks.
@@ -303,6 +322,21 @@ pub struct Aws {
     pub keys: AwsKeys,
 }
 
+/// What a profile of AWS's own tools may refer to: a role that it takes on, and whose pair that is done with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AwsAround {
+    /// The file that holds profiles without secrets, where it can be read.
+    pub config: Option<String>,
+    /// The region whose token service is asked.
+    pub region: String,
+    /// Where that is.
+    pub sts: String,
+    /// Where an instance's metadata service is.
+    pub instance: String,
+    /// Where a container's pair is, where this runs in one.
+    pub container: Option<AwsKeys>,
+}
+
 /// Where a key pair of AWS is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AwsKeys {
@@ -321,6 +355,8 @@ pub enum AwsKeys {
         name: String,
         /// Which file.
         path: String,
+        /// What the profile may refer to.
+        around: Box<AwsAround>,
     },
     /// Given to the container that this runs in, for a while.
     Container {

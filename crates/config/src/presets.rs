@@ -27,6 +27,17 @@ fn of(preset: &Preset) -> PresetFacts {
         kind,
         base_url: (!preset.base_url.is_empty()).then(|| preset.base_url.to_string()),
         base_urls: preset.base_urls.iter().map(|(id, url)| (*id, url.to_string())).collect(),
+        address: preset.address.clone(),
+        residency: preset
+            .residency
+            .iter()
+            .map(|(place, url)| (place.to_string(), url.to_string()))
+            .collect(),
+        header_variables: preset
+            .header_env
+            .iter()
+            .map(|(name, env)| (name.to_string(), env.iter().map(ToString::to_string).collect()))
+            .collect(),
         dialects: preset.dialects.clone(),
         key_variables: preset.key_env.iter().map(ToString::to_string).collect(),
         key_required: !matches!(preset.auth, AuthStyle::None | AuthStyle::Aws | AuthStyle::Oci)

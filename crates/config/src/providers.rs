@@ -7,7 +7,8 @@ use crate::read::{Context, Section};
 use crate::spec::{Field, KeyForm, Kind, Scalar, defaulted, optional};
 use crate::tree::{Node, Place, Value};
 use crate::{
-    PresetFacts, Provider, ProviderKind, Secret, Timeouts, aws, oci, scalar, suggest, tokens,
+    PresetFacts, Provider, ProviderKind, Secret, Timeouts, address, aws, oci, scalar, suggest,
+    tokens,
 };
 
 /// `[openai, anthropic]`, or a mapping of names.
@@ -32,6 +33,17 @@ pub(crate) static FIELDS: &[Field] = &[
         "base_url",
         "Where it answers, with the version: `https://llm.example.com/v1`.",
         Kind::Scalar(Scalar::Url),
+    ),
+    optional(
+        "address",
+        "What stands for the placeholders of the type's base URL: `{account: ...}`, `{workspace: ...}`. Without it, the \
+         vendor's usual variables.",
+        Kind::Map(KeyForm::Name, &Kind::Scalar(Scalar::Text)),
+    ),
+    optional(
+        "residency",
+        "Where the vendor is to keep and process data: `eu`, `us`, ... picks the host that promises it.",
+        Kind::Scalar(Scalar::Name),
     ),
     optional(
         "key",
@@ -162,7 +174,7 @@ pub(crate) fn read(node: Option<&Node>, cx: &mut Context<'_>) -> Vec<Provider> {
 fn one(name: &str, place: &Place, node: &Node, cx: &mut Context<'_>) -> Option<Provider> {
     let section = Section::new(Some(node), FIELDS);
     let (preset, facts) = preset(name, place, section, cx)?;
-    let base_url = base_url(name, place, section, &facts, cx);
+    let base_url = address::base_url(name, place, section, &facts, cx);
     if let Some(node) = section.section("tls", TLS).get("ca")
         && let Some(path) = node.text().and_then(scalar::file)
     {
@@ -172,7 +184,9 @@ fn one(name: &str, place: &Place, node: &Node, cx: &mut Context<'_>) -> Option<P
     // What the file says goes before what the environment has.
     let has_pair = facts.aws.is_some() && section.get("aws").is_some();
     let logs_in = facts.tokens.is_some()
-        && (section.section("azure", tokens::AZURE).get("client_id").is_some()
+        && (["client_id", "credentials"]
+            .iter()
+            .any(|key| section.section("azure", tokens::AZURE).get(key).is_some())
             || section.section("google", tokens::GOOGLE).get("credentials").is_some());
     let keys = if has_pair || logs_in {
         given_keys(name, section, cx)
@@ -189,7 +203,7 @@ fn one(name: &str, place: &Place, node: &Node, cx: &mut Context<'_>) -> Option<P
         name: ProviderName::new(name).ok()?,
         kind: facts.kind,
         preset,
-        base_urls: base_urls(section, &facts, &base_url),
+        base_urls: address::base_urls(section, &facts, &base_url),
         base_url,
         dialects: dialects(section, &facts),
         keys,
@@ -200,7 +214,7 @@ fn one(name: &str, place: &Place, node: &Node, cx: &mut Context<'_>) -> Option<P
             idle: timeouts.duration("idle"),
             total: timeouts.duration("total"),
         },
-        headers: headers(section, cx),
+        headers: headers(section, &facts, cx),
         models: texts(section.get("models")).filter_map(|it| ModelName::new(it).ok()).collect(),
         anthropic_version: section.text("anthropic_version").map(Into::into),
         layers: layers(section),
@@ -245,84 +259,6 @@ fn preset(
     };
     cx.problems.error(place, problem);
     None
-}
-
-fn base_url(
-    name: &str,
-    place: &Place,
-    section: Section<'_>,
-    facts: &PresetFacts,
-    cx: &mut Context<'_>,
-) -> Option<String> {
-    if facts.kind == ProviderKind::Demo {
-        return Some(String::new());
-    }
-    if let Some(url) = section.text("base_url") {
-        return Some(url.trim_end_matches('/').into());
-    }
-    let known = facts.base_url.as_ref().filter(|url| !url.is_empty());
-    if let Some(url) = known.filter(|url| !url.contains('{')) {
-        return Some(url.trim_end_matches('/').into());
-    }
-    let filled = known.map(|url| filled(url, section, cx));
-    if let Some(Ok(url)) = filled {
-        return Some(url);
-    }
-    // A `base_url` that is there but malformed has been reported.
-    if section.get("base_url").is_none() {
-        let absent = filled.and_then(Result::err).unwrap_or_default();
-        let known_parts: Vec<_> = absent.iter().filter_map(|part| tokens::missing(part)).collect();
-        for (what, help) in &known_parts {
-            let message = format!("provider `{name}` needs {what}");
-            cx.problems.error(place, Problem::new("E0107", message).help(*help));
-        }
-        if !known_parts.is_empty() {
-            return None;
-        }
-        let message = format!("provider `{name}` needs a `base_url`");
-        let help = known.map_or_else(
-            || "such as `base_url: http://127.0.0.1:8000/v1`".into(),
-            |url| format!("it has this form: `{url}`"),
-        );
-        cx.problems.error(place, Problem::new("E0107", message).help(help));
-    }
-    None
-}
-
-/// A preset's base URL with what stands for its `{placeholders}`; else the names of those for which nothing does.
-fn filled(url: &str, section: Section<'_>, cx: &Context<'_>) -> Result<String, Vec<String>> {
-    let mut parts = url.split('{');
-    let mut whole = parts.next().unwrap_or_default().to_owned();
-    let mut absent = Vec::new();
-    for (part, rest) in parts.filter_map(|part| part.split_once('}')) {
-        let value = match part {
-            "region" => aws::region(section, None, cx),
-            "oci_region" => oci::region(section, cx),
-            _ => tokens::placeholder(part, section, cx),
-        };
-        match value {
-            Some(value) => whole.push_str(&value),
-            None => absent.push(part.to_owned()),
-        }
-        whole.push_str(rest);
-    }
-    if absent.is_empty() { Ok(whole) } else { Err(absent) }
-}
-
-/// Where the preset's other dialects are. An address of the user's own serves all that are not below it.
-fn base_urls(
-    section: Section<'_>,
-    facts: &PresetFacts,
-    base_url: &str,
-) -> Vec<(DialectId, String)> {
-    let own = section.get("base_url").is_some();
-    let of = |(id, url): &(DialectId, String)| {
-        if url.starts_with('/') {
-            return Some((*id, format!("{base_url}{url}")));
-        }
-        (!own).then(|| (*id, url.clone()))
-    };
-    facts.base_urls.iter().filter_map(of).collect()
 }
 
 fn dialects(section: Section<'_>, facts: &PresetFacts) -> Vec<DialectId> {
@@ -378,7 +314,12 @@ fn usual_key(name: &str, place: &Place, facts: &PresetFacts, cx: &mut Context<'_
     Vec::new()
 }
 
-fn headers(section: Section<'_>, cx: &mut Context<'_>) -> Vec<(String, Secret)> {
+/// The headers of the file, and those for which the vendor's usual variables are set.
+fn headers(
+    section: Section<'_>,
+    facts: &PresetFacts,
+    cx: &mut Context<'_>,
+) -> Vec<(String, Secret)> {
     let mut headers = Vec::new();
     for entry in section.get("headers").map_or(&[][..], Node::entries) {
         let name = entry.key.to_ascii_lowercase();
@@ -392,6 +333,12 @@ fn headers(section: Section<'_>, cx: &mut Context<'_>) -> Vec<(String, Secret)> 
             headers.extend(cx.secret(text, &entry.value.place, false).map(|value| (name, value)));
         }
     }
+    for (name, variables) in &facts.header_variables {
+        let set = variables.iter().find(|variable| cx.env.var(variable).is_some());
+        if let Some(variable) = set.filter(|_| headers.iter().all(|(given, _)| given != name)) {
+            headers.push((name.clone(), Secret::Env(variable.clone())));
+        }
+    }
     headers
 }
 
@@ -399,7 +346,11 @@ fn layers(section: Section<'_>) -> Vec<(Layer, Vec<String>)> {
     Layer::ALL
         .into_iter()
         .filter_map(|layer| {
-            let nodes: Vec<String> = texts(section.get(layer.as_str())).map(Into::into).collect();
+            let mut nodes: Vec<String> =
+                texts(section.get(layer.as_str())).map(Into::into).collect();
+            if layer == Layer::Region && nodes.is_empty() {
+                nodes.extend(section.text("residency").map(String::from));
+            }
             (!nodes.is_empty()).then_some((layer, nodes))
         })
         .collect()

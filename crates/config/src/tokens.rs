@@ -59,6 +59,12 @@ pub(crate) static AZURE: &[Field] = &[
         Kind::Scalar(Scalar::File),
     ),
     optional(
+        "credentials",
+        "`managed`: the identity that Azure manages for this machine, App Service, Function or Container App; with \
+         `client_id`, one of several.",
+        Kind::Word(&["managed"]),
+    ),
+    optional(
         "authority",
         "Where log-ins are answered. Without it, AZURE_AUTHORITY_HOST or `https://login.microsoftonline.com`.",
         Kind::Scalar(Scalar::Url),
@@ -192,7 +198,17 @@ fn azure(
     };
     let tenant = text("tenant", "AZURE_TENANT_ID", cx);
     let client_id = text("client_id", "AZURE_CLIENT_ID", cx);
+    if given.get("credentials").is_some() {
+        return managed(name, given, client_id, cx);
+    }
     let Ok(proof) = proof(name, given, cx) else { return None };
+    let untold = given.get("tenant").is_none() && given.get("client_id").is_none();
+    if proof.is_none()
+        && untold
+        && let Some(login) = app_service(client_id.clone(), cx)
+    {
+        return Some(login);
+    }
     let (Some(tenant), Some(client_id), Some(proof)) = (&tenant, &client_id, &proof) else {
         let parts = [
             (tenant.is_none(), "`tenant` (AZURE_TENANT_ID)"),
@@ -210,7 +226,8 @@ fn azure(
         } else {
             let variables = crate::check::one_of(&facts.key_variables);
             let help = "set it, write `key: env:NAME` or `key: file:PATH`, or log in with `azure: {tenant: ..., \
-                        client_id: ..., client_secret: env:NAME}`";
+                        client_id: ..., client_secret: env:NAME}` or, on a machine of Azure's, `azure: {credentials: \
+                        managed}`";
             (format!("provider `{name}` has no key: {variables} is not set"), help.to_owned())
         };
         let place = section.get("azure").map_or(place, |node| &node.place);
@@ -224,12 +241,40 @@ fn azure(
         url if url.contains("://") => url.to_owned(),
         host => format!("https://{host}"),
     };
-    Some(AzureLogin {
+    Some(AzureLogin::Application {
         authority,
         tenant: tenant.clone(),
         client_id: client_id.clone(),
         proof: proof.clone(),
     })
+}
+
+/// The identity that Azure manages for whatever this runs on.
+fn managed(
+    name: &str,
+    given: Section<'_>,
+    client_id: Option<String>,
+    cx: &mut Context<'_>,
+) -> Option<AzureLogin> {
+    let shown = ["client_secret", "federated_token_file", "tenant"];
+    if let Some((key, node)) = shown.into_iter().find_map(|key| Some((key, given.get(key)?))) {
+        let message = format!("provider `{name}` has both `credentials: managed` and a `{key}`");
+        let help = "leave one of them out: a managed identity shows nothing";
+        cx.problems.error(&node.place, Problem::new("E0112", message).help(help));
+        return None;
+    }
+    // Named as Microsoft's own libraries name it.
+    let origin = cx.env.var("AZURE_POD_IDENTITY_AUTHORITY_HOST");
+    let origin = origin.unwrap_or_else(|| "http://169.254.169.254".into());
+    let origin = origin.trim_end_matches('/').to_owned();
+    app_service(client_id.clone(), cx).or(Some(AzureLogin::Machine { origin, client_id }))
+}
+
+/// What the variables of App Service, Functions and Container Apps say.
+fn app_service(client_id: Option<String>, cx: &Context<'_>) -> Option<AzureLogin> {
+    let (url, header) = (cx.env.var("IDENTITY_ENDPOINT")?, "IDENTITY_HEADER");
+    cx.env.var(header)?;
+    Some(AzureLogin::AppService { url, secret: Secret::Env(header.into()), client_id })
 }
 
 fn verb(absent: &[&str]) -> String {

@@ -28,6 +28,7 @@ mod foreign_blocks;
 pub mod gate;
 pub mod gemini;
 mod http_date;
+mod inline_refs;
 mod intake;
 mod json;
 pub mod loss;

@@ -72,6 +72,10 @@ pub struct Quirks {
     pub no_stream_options: bool,
     /// `no_json_schema`: chat hosts that know only `json_object`.
     pub no_json_schema: bool,
+    /// `json_object_schema`: a chat host that takes a schema with `json_object` only (llama-cpp-python).
+    pub json_object_schema: bool,
+    /// `no_schema_ref`: schemas must not refer to their own definitions (Mistral).
+    pub no_schema_ref: bool,
     /// `no_strict_tools`: `strict` on tools is refused.
     pub no_strict_tools: bool,
     /// `no_parallel_tool_calls`: the field `parallel_tool_calls` is refused.
@@ -90,6 +94,14 @@ pub struct Quirks {
     pub reasoning_refuses_stop: bool,
     /// `tools_exclude_response_format`: no `response_format` beside tools (Fireworks).
     pub tools_exclude_response_format: bool,
+    /// `stream_excludes_response_format`: no `response_format` in a stream (Groq).
+    pub stream_excludes_response_format: bool,
+    /// `tool_results_apart`: one call and its result a turn: two tool messages in a row are refused (Databricks).
+    pub tool_results_apart: bool,
+    /// `no_message_names`: the names of participants are refused (Mistral, Groq).
+    pub no_message_names: bool,
+    /// `prefill_prefix`: an assistant message that is to be continued says `prefix: true` (Mistral).
+    pub prefill_prefix: bool,
     /// `tool_choice_any`: a required choice is spelled `any` (Mistral).
     pub tool_choice_any: bool,
     /// `no_messages_tool_choice`: a Messages host without `tool_choice` (Ollama).
@@ -148,6 +160,7 @@ impl Quirks {
         "cohere_request",
         "completion_limit",
         "developer_role",
+        "json_object_schema",
         "max_completion_tokens",
         "mid_system",
         "no_allowed_tools",
@@ -156,6 +169,7 @@ impl Quirks {
         "no_json_schema",
         "no_logit_bias",
         "no_logprobs",
+        "no_message_names",
         "no_messages_json_schema",
         "no_messages_tool_choice",
         "no_openai_fields",
@@ -163,11 +177,13 @@ impl Quirks {
         "no_penalties",
         "no_remote_images",
         "no_sampling",
+        "no_schema_ref",
         "no_stop",
         "no_stream_options",
         "no_strict_tools",
         "no_thinking",
         "no_thinking_budget",
+        "prefill_prefix",
         "random_seed",
         "reasoning_content_field",
         "reasoning_content_required_back",
@@ -175,10 +191,12 @@ impl Quirks {
         "reasoning_field",
         "reasoning_refuses_stop",
         "single_answer",
+        "stream_excludes_response_format",
         "text_content",
         "thinking_budget",
         "tool_choice_any",
         "tool_id_nine_alphanumeric",
+        "tool_results_apart",
         "tools_exclude_response_format",
         "top_k",
     ];
@@ -191,7 +209,6 @@ impl Quirks {
         "content_chunks",
         "midstream_error_chunk",
         "no_count_tokens",
-        "no_schema_ref",
         "project_header",
         "reseller",
         "sse_comments",
@@ -211,6 +228,8 @@ impl Quirks {
             "mid_system" => &mut self.mid_system,
             "no_stream_options" => &mut self.no_stream_options,
             "no_json_schema" => &mut self.no_json_schema,
+            "json_object_schema" => &mut self.json_object_schema,
+            "no_schema_ref" => &mut self.no_schema_ref,
             "no_strict_tools" => &mut self.no_strict_tools,
             "no_parallel_tool_calls" => &mut self.no_parallel_tool_calls,
             "no_custom_tools" => &mut self.no_custom_tools,
@@ -220,6 +239,10 @@ impl Quirks {
             "single_answer" => &mut self.single_answer,
             "reasoning_refuses_stop" => &mut self.reasoning_refuses_stop,
             "tools_exclude_response_format" => &mut self.tools_exclude_response_format,
+            "stream_excludes_response_format" => &mut self.stream_excludes_response_format,
+            "tool_results_apart" => &mut self.tool_results_apart,
+            "no_message_names" => &mut self.no_message_names,
+            "prefill_prefix" => &mut self.prefill_prefix,
             "tool_choice_any" => &mut self.tool_choice_any,
             "no_messages_json_schema" => &mut self.no_messages_json_schema,
             "no_messages_tool_choice" => &mut self.no_messages_tool_choice,

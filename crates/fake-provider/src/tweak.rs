@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use crate::openai::hosts::Host;
+
 /// How this one answer differs from the usual. All fields off: it doesn't.
 #[derive(Debug, Clone, Default)]
 pub struct Tweak {
@@ -28,6 +30,8 @@ pub struct Tweak {
     /// Put reasoning text into this field of OpenAI messages (`reasoning_content`, `reasoning`), as hosts of
     /// open models do; OpenAI itself shows none.
     pub reasoning_field: Option<String>,
+    /// Be as strict, and answer in the way, of another host of OpenAI's protocol.
+    pub host: Option<Host>,
     /// Do not refuse what the real one would (a lax OpenAI-compatible server).
     pub lax: bool,
 }
@@ -72,6 +76,7 @@ impl Tweak {
             error_first: flag("error_first"),
             error_after: num("error_after").and_then(|n| usize::try_from(n).ok()),
             reasoning_field: text("reasoning_field"),
+            host: v.get("as").and_then(Value::as_str).and_then(Host::parse),
             lax: flag("lax"),
         }
     }

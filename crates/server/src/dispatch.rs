@@ -206,7 +206,7 @@ fn needs_files(
 
 /// Puts the request into the provider's envelope: what that holds is not in the headers any more.
 fn pack(call: &mut Call) {
-    if call.envelope == Envelope::None {
+    if !call.envelope.wraps() {
         return;
     }
     let taken = |headers: &mut HeaderMap, name| {
@@ -216,7 +216,7 @@ fn pack(call: &mut Call) {
     let version = taken(&mut call.headers, "anthropic-version");
     let betas = match call.envelope {
         Envelope::BedrockInvoke => taken(&mut call.headers, "anthropic-beta"),
-        Envelope::None | Envelope::VertexRawPredict => String::new(),
+        _ => String::new(),
     };
     call.body = envelope::pack(call.envelope, call.endpoint, &call.body, &version, &betas);
 }

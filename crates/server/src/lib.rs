@@ -10,6 +10,7 @@
 pub mod accept;
 pub mod admin;
 pub mod admit;
+mod aws_profile;
 pub mod body;
 pub mod clock;
 pub mod discover;
@@ -27,6 +28,7 @@ pub mod kept;
 pub mod keys;
 pub mod listen;
 pub mod local;
+pub mod logins;
 pub mod plan;
 mod planted;
 pub mod probe;

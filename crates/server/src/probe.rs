@@ -13,6 +13,7 @@ use upstream::tokens::TokenError;
 use upstream::{Deadlines, Incoming, Outgoing, Pool, PoolOptions, Target};
 
 use crate::dispatch::{self, ERROR_BYTES_MAX};
+use crate::logins::Logins;
 use crate::read::HeaderView;
 use crate::secrets;
 use crate::snapshot::{self, Provider, SigningKeys};
@@ -58,7 +59,7 @@ pub fn probe(from: &config::Provider, catalog: &Catalog, now: UnixMicros) -> Vec
     }
     // Its keys are read one by one: that one of them can't be had is no reason not to try the others.
     let keyless = config::Provider { keys: Vec::new(), ..from.clone() };
-    let provider = match snapshot::provider(&keyless, catalog) {
+    let provider = match snapshot::provider(&keyless, catalog, &Logins::default()) {
         Ok(provider) => provider,
         Err(error) => return vec![Outcome::new(None, Verdict::Bad, whole(&error))],
     };

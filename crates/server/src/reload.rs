@@ -193,6 +193,7 @@ impl Reloader {
             catalog,
             Arc::clone(&self.gateway.metrics),
             Arc::clone(&self.gateway.numbers),
+            Arc::clone(old.logins()),
         )
         .map_err(failed)?;
         // The last that can fail: nothing has changed before.

@@ -156,7 +156,9 @@ pub fn run(options: Options) -> Result<Exit, ServeError> {
         tracing::error!(error = chained(error), "the built-in prices are used");
         CatalogInForce::Builtin
     });
-    let snapshot = Snapshot::build(1, config, catalog, Arc::clone(&metrics), Arc::clone(&numbers))?;
+    let logins = Arc::default();
+    let snapshot =
+        Snapshot::build(1, config, catalog, Arc::clone(&metrics), Arc::clone(&numbers), logins)?;
     let key_store = store.keys()?;
     let keys = KeyTable::new(key_store.verifier(), key_store.list()?);
     let now = now_of_system();

@@ -22,6 +22,7 @@ use upstream::tokens::{AwsLogin, Login, Tokens};
 use upstream::{Deadlines, KeyRing, Target, TargetOptions};
 
 use crate::imported::CatalogInForce;
+use crate::logins::Logins;
 use crate::secrets::{self, SecretError};
 
 /// Offers that were asked for by id and are not in the configuration: remembered up to here.
@@ -40,6 +41,7 @@ pub struct Snapshot {
     catalog: CatalogInForce,
     metrics: Arc<Metrics>,
     numbers: Arc<OfferNumbers>,
+    logins: Arc<Logins>,
     /// By `provider/model`.
     offers: RwLock<HashMap<String, Arc<Offer>>>,
 }
@@ -237,11 +239,12 @@ impl Snapshot {
         catalog: CatalogInForce,
         metrics: Arc<Metrics>,
         numbers: Arc<OfferNumbers>,
+        logins: Arc<Logins>,
     ) -> Result<Self, SnapshotError> {
         let providers = config
             .providers
             .iter()
-            .map(|it| provider(it, &catalog).map(Arc::new))
+            .map(|it| provider(it, &catalog, &logins).map(Arc::new))
             .collect::<Result<_, _>>()?;
         let mut snapshot = Self {
             revision,
@@ -251,6 +254,7 @@ impl Snapshot {
             catalog,
             metrics,
             numbers,
+            logins,
             offers: RwLock::default(),
         };
         let capabilities: Vec<Capability> = snapshot.config.capabilities.clone();
@@ -274,6 +278,11 @@ impl Snapshot {
     /// The provider of that name.
     pub fn provider(&self, name: &str) -> Option<&Arc<Provider>> {
         self.providers.iter().find(|provider| provider.name.as_str() == name)
+    }
+
+    /// Whoever asks for short-lived credentials.
+    pub fn logins(&self) -> &Arc<Logins> {
+        &self.logins
     }
 
     /// The catalog.
@@ -422,7 +431,11 @@ impl Snapshot {
 }
 
 /// A configured provider, ready to be called.
-pub fn provider(from: &config::Provider, catalog: &Catalog) -> Result<Provider, SnapshotError> {
+pub fn provider(
+    from: &config::Provider,
+    catalog: &Catalog,
+    logins: &Logins,
+) -> Result<Provider, SnapshotError> {
     let name = from.name.as_str().to_owned();
     let preset = from.preset.as_deref().and_then(|preset| catalog.preset(preset));
     let mut keys = Vec::with_capacity(from.keys.len());
@@ -431,13 +444,13 @@ pub fn provider(from: &config::Provider, catalog: &Catalog) -> Result<Provider, 
             .map_err(|source| SnapshotError::Secret { provider: name.clone(), source })?;
         keys.push(secret);
     }
-    let signing = from.aws.as_ref().map(signing).transpose();
+    let signing = from.aws.as_ref().map(|it| signing(it, logins)).transpose();
     let signing =
         signing.map_err(|source| SnapshotError::Secret { provider: name.clone(), source })?;
     let oci_key = from.oci.as_ref().map(|it| secrets::oci(&it.key)).transpose();
     let oci_key =
         oci_key.map_err(|source| SnapshotError::Secret { provider: name.clone(), source })?;
-    let tokens = from.tokens.as_ref().map(secrets::tokens).transpose();
+    let tokens = from.tokens.as_ref().map(|it| logins.tokens(it)).transpose();
     let tokens =
         tokens.map_err(|source| SnapshotError::Secret { provider: name.clone(), source })?;
     let ca_pem = from.tls_ca.as_deref().map(secrets::read_file).transpose();
@@ -501,9 +514,9 @@ pub fn quirks_of(from: &config::Provider, catalog: &Catalog, model: &str) -> Qui
     with_model(preset.map(quirks).unwrap_or_default(), from.kind, model)
 }
 
-fn signing(from: &config::Aws) -> Result<Signing, secrets::SecretError> {
+fn signing(from: &config::Aws, logins: &Logins) -> Result<Signing, SecretError> {
     let config::Aws { region, service, keys } = from;
-    Ok(Signing { region: region.clone(), service: service.clone(), keys: secrets::aws(keys)? })
+    Ok(Signing { region: region.clone(), service: service.clone(), keys: logins.signing(keys)? })
 }
 
 /// The header of a token that was given out for a while, whatever header the provider's keys are sent in.

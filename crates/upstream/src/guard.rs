@@ -66,6 +66,8 @@ fn judge_v4(address: Ipv4Addr) -> Verdict {
         // they hand out credentials to whoever asks.
         [169, 254, 169, 254 | 253 | 123]
         | [169, 254, 170, 2 | 23]
+        // Azure's App Service (`IDENTITY_ENDPOINT`).
+        | [169, 254, 129..=131, _]
         | [192, 0, 0, 192]
         | [100, 100, 100, 200] => Verdict::Metadata,
         [0, ..] => Verdict::Never("unspecified"),
@@ -253,6 +255,7 @@ mod tests {
             "169.254.169.254",
             "169.254.170.2",
             "169.254.170.23",
+            "169.254.129.2",
             "fd00:ec2::254",
             "fd00:ec2::23",
             "127.0.0.1",

@@ -15,9 +15,10 @@ use crate::secret::Secret;
 mod ask;
 mod aws;
 mod azure;
+mod external;
 mod google;
 
-pub use aws::{AwsLogin, ContainerToken};
+pub use aws::{AssumedRole, AwsLogin, AwsPairs, ContainerToken};
 pub use azure::{AzureLogin, AzureProof};
 pub use google::{GoogleKeyError, GoogleLogin};
 

@@ -5,7 +5,7 @@ use anyhow::{Result, bail};
 use crate::report::Tally;
 use crate::{cargo, fuzz, readme, sdk, system, tidy};
 
-const STEPS: [&str; 32] = [
+const STEPS: [&str; 33] = [
     "fmt",
     "clippy",
     "tidy",
@@ -29,6 +29,7 @@ const STEPS: [&str; 32] = [
     "upstream_faults",
     "failover",
     "logins",
+    "hosts",
     "answers",
     "reload",
     "prices",

@@ -9,9 +9,12 @@ import subprocess
 import tempfile
 import time
 import unittest
+import unittest.mock
 import urllib.parse
 import urllib.request
 
+import botocore.session
+import google.auth.identity_pool
 import google.auth.jwt
 import google.auth.transport.requests
 import google.oauth2.service_account
@@ -23,6 +26,9 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 EMAIL = "svc@ada.iam.gserviceaccount.com"
+AUDIENCE = "//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p/providers/q"
+JWT = "urn:ietf:params:oauth:token-type:jwt"
+ROLE = "arn:aws:iam::123456789012:role/models"
 
 
 def call(method, url, body=None):
@@ -62,7 +68,9 @@ class Logins(unittest.TestCase):
         account = {
             "email": EMAIL, "audience": [cls.uri, "https://oauth2.googleapis.com/token"], "scope": SCOPE, "public_key": base64.b64encode(public).decode(),
         }
-        call("POST", cls.control + "/issuer", {"google": account, "aws": {"role": "gateway", "token": "shown"}})
+        account["external"] = {"audience": AUDIENCE, "type": JWT, "token": "a.b.c"}
+        aws = {"role": "gateway", "token": "shown", "pair": "AKIA1:s/e+c", "arn": ROLE, "external_id": "ext"}
+        call("POST", cls.control + "/issuer", {"google": account, "aws": aws})
 
     @staticmethod
     def stop(process):
@@ -85,6 +93,31 @@ class Logins(unittest.TestCase):
             self.root + "/v2/credentials", headers={"Authorization": "shown"}
         )
         self.assertTrue(made["AccessKeyId"].startswith("ASIA"))
+
+    def test_googles_sdk_exchanges_a_foreign_token(self):
+        with tempfile.NamedTemporaryFile("w") as file:
+            file.write("a.b.c")
+            file.flush()
+            account = f"{self.root}/v1/projects/-/serviceAccounts/{EMAIL}:generateAccessToken"
+            made = google.auth.identity_pool.Credentials.from_info({
+                "type": "external_account", "audience": AUDIENCE, "subject_token_type": JWT,
+                "token_url": self.root + "/google/sts", "credential_source": {"file": file.name},
+                "service_account_impersonation_url": account,
+            }, scopes=[SCOPE])
+            made.refresh(google.auth.transport.requests.Request())
+        self.assertTrue(made.token.startswith("account-token-"))
+
+    def test_awss_sdk_takes_on_a_role(self):
+        with tempfile.NamedTemporaryFile("w") as file:
+            file.write(
+                f"[profile models]\nrole_arn = {ROLE}\nsource_profile = base\nexternal_id = ext\nregion = eu-west-1\n"
+                "[profile base]\naws_access_key_id = AKIA1\naws_secret_access_key = s/e+c\n"
+            )
+            file.flush()
+            more = {"AWS_CONFIG_FILE": file.name, "AWS_ENDPOINT_URL_STS": self.root, "AWS_PROFILE": "models"}
+            with unittest.mock.patch.dict(os.environ, more):
+                made = botocore.session.Session().get_credentials().get_frozen_credentials()
+        self.assertTrue(made.access_key.startswith("ASIA") and made.token.startswith("session-token-"))
 
     def test_googles_sdk_verifies_what_the_gateway_signs(self):
         with tempfile.TemporaryDirectory() as folder:

@@ -102,17 +102,25 @@ fn presets_are_whole_and_their_hosts_exist() {
         "anthropic",
         "aws-claude",
         "azure-claude",
+        "azure-deployments",
+        "azure-foundry",
         "azure-openai",
         "bedrock",
+        "bedrock-mantle",
         "bedrock-mantle-claude",
+        "bedrock-mantle-openai",
+        "bedrock-openai",
         "cloudflare-workers-ai",
         "cohere",
         "coreweave",
+        "databricks",
         "deepseek",
         "demo",
         "fireworks",
         "gemini",
+        "google-claude",
         "groq",
+        "llama-cpp-python",
         "llama.cpp",
         "meta-llama-api",
         "mistral",
@@ -124,6 +132,7 @@ fn presets_are_whole_and_their_hosts_exist() {
         "openai-compatible",
         "openrouter",
         "sglang",
+        "tgi",
         "together",
         "vertex",
         "vertex-express",
@@ -152,6 +161,23 @@ fn presets_are_whole_and_their_hosts_exist() {
                 fact.layer,
                 fact.node
             );
+        }
+    }
+}
+
+#[test]
+fn the_page_of_providers_lists_every_preset() {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/providers.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    for preset in builtin().presets() {
+        let row = page.lines().find(|line| line.starts_with(&format!("| `{}` |", preset.name)));
+        let row = row.unwrap_or_else(|| panic!("{} is not there", preset.name));
+        assert!(row.contains(&*preset.title), "{row}");
+        for name in preset.key_env.iter().chain(preset.header_env.iter().flat_map(|it| &it.1)) {
+            assert!(page.contains(&**name), "{}: {name}", preset.name);
+        }
+        for part in preset.address.iter().flat_map(|it| &it.env) {
+            assert!(page.contains(&**part), "{}: {part}", preset.name);
         }
     }
 }

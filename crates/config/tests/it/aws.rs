@@ -1,6 +1,6 @@
 //! Access to Bedrock: a bearer key, or a key pair from one of the places where AWS's own tools look.
 
-use config::{Aws, AwsKeys, Secret};
+use config::{Aws, AwsAround, AwsKeys, Secret};
 
 use crate::surroundings::Fake;
 
@@ -55,8 +55,15 @@ fn a_pair_is_found_where_awss_own_tools_look() {
     let profile = "providers: {bedrock: {aws: {profile: work}}}";
     let bearer = ("AWS_BEARER_TOKEN_BEDROCK", "b");
     let profiled = aws(profile, &[PAIR[0], PAIR[1], bearer, ("HOME", "/home/me"), region]);
-    let keys = AwsKeys::Profile { name: "work".into(), path: "/home/me/.aws/credentials".into() };
-    assert_eq!(profiled.keys, keys);
+    let around = Box::new(AwsAround {
+        config: Some("/home/me/.aws/config".into()),
+        region: "us-west-2".into(),
+        sts: "https://sts.us-west-2.amazonaws.com".into(),
+        instance: "http://169.254.169.254".into(),
+        container: None,
+    });
+    let path = "/home/me/.aws/credentials".into();
+    assert_eq!(profiled.keys, AwsKeys::Profile { name: "work".into(), path, around });
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! The configuration as its users meet it: the files of `examples/`, the messages, the typos.
 
 #[cfg(test)]
+mod addresses;
+#[cfg(test)]
 mod aws;
 #[cfg(test)]
 mod examples;

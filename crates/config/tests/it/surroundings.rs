@@ -20,6 +20,7 @@ impl Fake {
     /// The variables that `examples/` name.
     pub(crate) fn complete() -> Self {
         let names = [
+            "HOME",
             "OPENAI_API_KEY",
             "ANTHROPIC_API_KEY",
             "ANTHROPIC_KEY_A",
@@ -80,6 +81,9 @@ impl Presets for FewPresets {
             kind,
             base_url: Some(base_url.into()),
             base_urls: Vec::new(),
+            address: Vec::new(),
+            residency: Vec::new(),
+            header_variables: Vec::new(),
             dialects,
             key_variables: vec![variable.into()],
             key_required: true,

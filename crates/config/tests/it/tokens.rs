@@ -117,7 +117,7 @@ fn an_application_logs_in_to_entra_where_there_is_no_key() {
     ];
     let (provider, _) = load(text, &Fake::with(&vars[..3])).unwrap();
     assert_eq!(provider.base_url, "https://ada.openai.azure.com/openai/v1");
-    let expected = AzureLogin {
+    let expected = AzureLogin::Application {
         authority: "https://login.microsoftonline.com".into(),
         tenant: "t".into(),
         client_id: "c".into(),
@@ -126,14 +126,17 @@ fn an_application_logs_in_to_entra_where_there_is_no_key() {
     assert_eq!(azure(provider), expected);
     let [tenant, client, _, file, host] = vars;
     let login = azure(load(text, &Fake::with(&[tenant, client, file, host])).unwrap().0);
-    assert_eq!(login.proof, AzureProof::File("/var/token".into()));
-    assert_eq!(login.authority, "https://login.example");
+    let AzureLogin::Application { proof, authority, .. } = login else { panic!("a machine") };
+    assert_eq!(proof, AzureProof::File("/var/token".into()));
+    assert_eq!(authority, "https://login.example");
     // A key that is set goes first, and what the file says goes before both.
     let keyed = [vars[0], vars[1], vars[2], ("AZURE_OPENAI_API_KEY", "k")];
     assert_eq!(load(text, &Fake::with(&keyed)).unwrap().0.tokens, None);
     let said = "providers: {azure-openai: {azure: {resource: ada, client_id: d}}}";
     let (provider, _) = load(said, &Fake::with(&keyed)).unwrap();
-    assert_eq!((&*provider.keys, azure(provider.clone()).client_id.as_str()), (&[][..], "d"));
+    assert!(provider.keys.is_empty());
+    let AzureLogin::Application { client_id, .. } = azure(provider) else { panic!("a machine") };
+    assert_eq!(client_id, "d");
 }
 
 #[test]
@@ -156,4 +159,34 @@ fn what_a_log_in_lacks_is_named() {
     assert_eq!(of(both, &[("S", "s")])[0].0, "E0112");
     let alien = of("providers: {openai: {key: env:S, google: {project: p}}}", &[("S", "s")]);
     assert_eq!(alien, [("E0112", "provider `openai` takes no tokens of this kind".to_owned())]);
+}
+
+#[test]
+fn a_machine_of_azures_shows_its_managed_identity() {
+    let text = "providers: {azure-openai: {azure: {resource: ada, credentials: managed}}}";
+    let machine = |origin: &str, client_id: Option<&str>| AzureLogin::Machine {
+        origin: origin.into(),
+        client_id: client_id.map(String::from),
+    };
+    let login = |text: &str, vars: &[(&str, &str)]| azure(load(text, &Fake::with(vars)).unwrap().0);
+    // What the file says goes before a key of the environment.
+    let key = ("AZURE_OPENAI_API_KEY", "k");
+    assert_eq!(login(text, &[key]), machine("http://169.254.169.254", None));
+    let host = ("AZURE_POD_IDENTITY_AUTHORITY_HOST", "http://127.0.0.1:9/");
+    let one =
+        "providers: {azure-openai: {azure: {resource: ada, credentials: managed, client_id: c}}}";
+    assert_eq!(login(one, &[host]), machine("http://127.0.0.1:9", Some("c")));
+    // App Service says where to ask, and needs no word in the file.
+    let service = [("IDENTITY_ENDPOINT", "http://127.0.0.1:9/msi/token"), ("IDENTITY_HEADER", "h")];
+    let expected = AzureLogin::AppService {
+        url: "http://127.0.0.1:9/msi/token".into(),
+        secret: Secret::Env("IDENTITY_HEADER".into()),
+        client_id: None,
+    };
+    assert_eq!(login(text, &service), expected);
+    assert_eq!(login("providers: {azure-openai: {azure: {resource: ada}}}", &service), expected);
+    let both = "providers: {azure-openai: {azure: {resource: ada, credentials: managed, client_secret: env:S}}}";
+    let problems = load(both, &Fake::with(&[("S", "x")])).unwrap_err();
+    let message = "provider `azure-openai` has both `credentials: managed` and a `client_secret`";
+    assert_eq!(problems, [("E0112", message.to_owned())]);
 }

@@ -31,6 +31,8 @@ pub use frames::{Framer, Unframer};
 const FIRST_VERSION: &str = "2023-06-01";
 const BEDROCK_VERSION: &str = "bedrock-2023-05-31";
 const VERTEX_VERSION: &str = "vertex-2023-10-16";
+/// The last version of Azure's API that is generally available and has deployments in its paths.
+const AZURE_VERSION: &str = "2024-10-21";
 
 /// The name under which Vertex counts tokens for every model.
 pub const VERTEX_COUNTER: &str = "count-tokens";
@@ -77,7 +79,7 @@ pub fn pack(
     version: &str,
     betas: &str,
 ) -> Bytes {
-    if envelope == Envelope::None {
+    if !envelope.wraps() {
         return body.clone();
     }
     let packed = request::pack(envelope, endpoint, body, version, betas);
@@ -106,16 +108,23 @@ pub fn path(envelope: Envelope, endpoint: Endpoint, model: &str, stream: bool) -
         (Envelope::VertexRawPredict, Endpoint::CountTokens) => {
             Some(format!("/models/{VERTEX_COUNTER}:rawPredict"))
         }
+        (Envelope::AzureDeployment, Endpoint::Chat) => Some(deployed(&segment, "chat/completions")),
+        (Envelope::AzureDeployment, Endpoint::Embeddings) => Some(deployed(&segment, "embeddings")),
         // Nothing else travels in an envelope.
         _ => None,
     }
+}
+
+/// Azure's path for a deployment: <https://learn.microsoft.com/azure/ai-services/openai/reference>.
+fn deployed(deployment: &str, operation: &str) -> String {
+    format!("/deployments/{deployment}/{operation}?api-version={AZURE_VERSION}")
 }
 
 /// The dialect whose errors travel in the envelope.
 pub fn errors(envelope: Envelope, id: DialectId) -> DialectId {
     match envelope {
         Envelope::BedrockInvoke => DialectId::BedrockConverse,
-        Envelope::None | Envelope::VertexRawPredict => id,
+        Envelope::None | Envelope::VertexRawPredict | Envelope::AzureDeployment => id,
     }
 }
 

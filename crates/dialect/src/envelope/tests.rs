@@ -199,3 +199,16 @@ fn errors_are_read_as_whoever_says_them_says_them() {
     assert_eq!(errors(BEDROCK, DialectId::AnthropicMessages), DialectId::BedrockConverse);
     assert_eq!(errors(VERTEX, DialectId::AnthropicMessages), DialectId::AnthropicMessages);
 }
+
+#[test]
+fn azures_deployments_are_named_in_the_path_and_the_body_stays() {
+    let azure = Envelope::AzureDeployment;
+    let body = Bytes::from_static(br#"{"model": "m", "messages": []}"#);
+    assert_eq!(pack(azure, Endpoint::Chat, &body, "", ""), body);
+    let at = |endpoint, stream| path(azure, endpoint, "my gpt", stream);
+    let chat = "/deployments/my%20gpt/chat/completions?api-version=2024-10-21";
+    assert_eq!(at(Endpoint::Chat, true).as_deref(), Some(chat));
+    let embeddings = "/deployments/my%20gpt/embeddings?api-version=2024-10-21";
+    assert_eq!(at(Endpoint::Embeddings, false).as_deref(), Some(embeddings));
+    assert_eq!(at(Endpoint::CountTokens, false), None);
+}

@@ -16,6 +16,7 @@ use crate::wire::{
     StreamForm, Target, TeeOptions, UpstreamFault, UpstreamRequest,
 };
 
+mod calls_apart;
 mod embed;
 mod embeddings;
 pub(crate) mod errors;

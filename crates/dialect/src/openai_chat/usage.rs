@@ -15,6 +15,8 @@ pub struct WireUsage {
     completion_tokens_details: Option<CompletionDetails>,
     /// DeepSeek's spelling of cached tokens.
     prompt_cache_hit_tokens: Option<u64>,
+    /// Together's and Moonshot's.
+    cached_tokens: Option<u64>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -48,7 +50,7 @@ impl WireUsage {
         let prompt = self.prompt_tokens_details.clone().unwrap_or_default();
         let completion = self.completion_tokens_details.clone().unwrap_or_default();
         let mut input = self.prompt_tokens.unwrap_or(0);
-        let cached = prompt.cached_tokens.or(self.prompt_cache_hit_tokens);
+        let cached = prompt.cached_tokens.or(self.prompt_cache_hit_tokens).or(self.cached_tokens);
         let mut output = self.output_total(input, completion.reasoning_tokens.unwrap_or(0));
         Some(Usage {
             cache_read: take(&mut input, cached),

@@ -3,7 +3,7 @@
 use domain::LossReport;
 use serde_json::{Value, json};
 
-use super::reasoning_fields;
+use super::{calls_apart, reasoning_fields};
 use crate::exchange::{
     CacheHint, Document, Exchange, Media, Message, Part, PartKind, Speaker, ToolResult, ToolUse,
 };
@@ -32,10 +32,16 @@ pub(super) fn write(
             Speaker::Assistant => writer.write_assistant(message, &path)?,
         }
     }
-    if exchange.from != DialectId::OpenaiChat && exchange.prefill().is_some() {
+    let continues = exchange.prefill().is_some();
+    if let (true, true, Some(last)) =
+        (continues, target.quirks.prefill_prefix, writer.out.last_mut())
+    {
+        last["prefix"] = true.into();
+    } else if exchange.from != DialectId::OpenaiChat && continues {
         writer.note(Corner::Prefill);
     }
-    Ok(writer.out)
+    let out = writer.out;
+    Ok(if target.quirks.tool_results_apart { calls_apart::write(out) } else { out })
 }
 
 /// Whether any part asks for a breakpoint.
@@ -95,8 +101,16 @@ impl Writer<'_, '_> {
         let mut object = Object::default();
         object.put("role", role);
         object.put("content", content);
-        object.put_some("name", message.name.clone());
+        object.put_some("name", self.name(message));
         self.out.push(object.into_value());
+    }
+
+    fn name(&mut self, message: &Message) -> Option<String> {
+        let refused = message.name.is_some() && self.target.quirks.no_message_names;
+        if refused {
+            self.note(Corner::Name);
+        }
+        message.name.clone().filter(|_| !refused)
     }
 
     /// Tool results become messages of their own, before what else the user says: the protocol wants them
@@ -198,7 +212,7 @@ impl Writer<'_, '_> {
             object.put("content", content);
         }
         object.put_some("refusal", refusal);
-        object.put_some("name", message.name.clone());
+        object.put_some("name", self.name(message));
         self.write_reasoning(message, !calls.is_empty(), &mut object);
         if !calls.is_empty() {
             object.put("tool_calls", calls);

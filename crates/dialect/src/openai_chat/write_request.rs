@@ -8,6 +8,7 @@ use super::write_messages::{self, has_hints};
 use crate::exchange::{
     CacheHint, Exchange, OutputFormat, ThinkingMode, Tier, Tool, ToolChoice, schema_instruction,
 };
+use crate::inline_refs::{Inlined, inlined};
 use crate::json::Object;
 use crate::loss::{self, Corner};
 use crate::openai;
@@ -98,8 +99,9 @@ impl Writer<'_, '_> {
 
     /// Writes the format; returns an instruction where the host can't be told so.
     fn write_format(&mut self) -> Option<String> {
-        let alone = self.exchange.tools.is_empty();
-        let apart = self.target.quirks.tools_exclude_response_format && !alone;
+        let quirks = self.target.quirks;
+        let apart = quirks.tools_exclude_response_format && !self.exchange.tools.is_empty()
+            || quirks.stream_excludes_response_format && self.exchange.stream;
         match self.exchange.format.as_ref()? {
             OutputFormat::JsonObject if apart => {
                 self.note(Corner::JsonObject);
@@ -115,7 +117,7 @@ impl Writer<'_, '_> {
                 })
             }
             OutputFormat::JsonSchema { schema, .. }
-                if apart || self.target.quirks.no_json_schema =>
+                if apart || quirks.no_json_schema || self.is_recursive(schema) =>
             {
                 self.note(Corner::JsonSchema);
                 if !apart {
@@ -123,15 +125,39 @@ impl Writer<'_, '_> {
                 }
                 Some(schema_instruction(schema))
             }
+            OutputFormat::JsonSchema { schema, .. } if quirks.json_object_schema => {
+                let schema = self.schema(schema);
+                self.body.put("response_format", json!({"type": "json_object", "schema": schema}));
+                None
+            }
             OutputFormat::JsonSchema { name, description, schema, strict } => {
                 let mut inner = Object::default();
                 inner.put("name", name.as_deref().unwrap_or("response"));
                 inner.put_some("description", description.clone());
-                inner.put("schema", schema.clone());
+                inner.put("schema", self.schema(schema));
                 inner.put_some("strict", self.strict(*strict, Some(schema), Corner::StrictFormat));
                 let format = json!({"type": "json_schema", "json_schema": inner.into_value()});
                 self.body.put("response_format", format);
                 None
+            }
+        }
+    }
+
+    /// Whether the host would be given a schema in part only, because it knows no references.
+    fn is_recursive(&self, schema: &Value) -> bool {
+        self.target.quirks.no_schema_ref && matches!(inlined(schema), Inlined::Opened(_))
+    }
+
+    /// The schema in the form that the host takes.
+    fn schema(&mut self, schema: &Value) -> Value {
+        if !self.target.quirks.no_schema_ref {
+            return schema.clone();
+        }
+        match inlined(schema) {
+            Inlined::Whole(schema) => schema,
+            Inlined::Opened(schema) => {
+                self.note(Corner::StrictTools);
+                schema
             }
         }
     }
@@ -169,7 +195,7 @@ impl Writer<'_, '_> {
                 let mut function = Object::default();
                 function.put("name", name.as_str());
                 function.put_some("description", description.clone());
-                function.put_some("parameters", schema.clone());
+                function.put_some("parameters", schema.as_ref().map(|it| self.schema(it)));
                 if !self.target.quirks.no_strict_tools {
                     let strict = self.strict(*strict, schema.as_ref(), Corner::StrictSubset);
                     function.put_some("strict", strict);

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::lorem;
+use crate::openai::hosts::Host;
 use crate::tweak::Tweak;
 
 /// What to do with one request. All off: answer normally.
@@ -98,7 +99,7 @@ pub(crate) fn fault_names() -> Vec<&'static str> {
     FAULTS.iter().map(|(name, _)| *name).collect()
 }
 
-const FIELDS: [&str; 24] = [
+const FIELDS: [&str; 25] = [
     "fault",
     "at",
     "count",
@@ -119,6 +120,7 @@ const FIELDS: [&str; 24] = [
     "error_first",
     "error_after",
     "reasoning_field",
+    "as",
     "lax",
     "retry_after",
     "retry_after_ms",
@@ -150,6 +152,11 @@ impl Behaviour {
                 }
             },
         };
+        if let Some(host) = v.get("as")
+            && host.as_str().and_then(Host::parse).is_none()
+        {
+            return Err(format!("unknown host {host}; known: {}", Host::words().join(", ")));
+        }
         let num = |k: &str| v.get(k).and_then(Value::as_u64);
         let size = |k: &str| num(k).and_then(|n| usize::try_from(n).ok());
         let flag = |k: &str| v.get(k).and_then(Value::as_bool).unwrap_or(false);

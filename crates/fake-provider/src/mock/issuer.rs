@@ -2,7 +2,8 @@
 //! the partner takes nothing else from then on. Faults are rules like any other; counts are those of the paths.
 //!
 //! Armed by `POST /__mock/issuer`: `{"life_seconds": 3600, "google": {"email", "public_key" (PKCS #1, Base64), "audience"
-//! (or several), "scope"}, "azure": {"client_id", "secret", "assertion", "scope"}, "aws": {"role", "token"}}`.
+//! (or several), "scope", "external": {"audience", "token", "type", "header"}}, "azure": {"client_id", "secret", "assertion",
+//! "scope", "identity_header"}, "aws": {"role", "token", "pair" (`ID:SECRET`), "arn", "external_id"}}`.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -14,6 +15,10 @@ use serde_json::{Value, json};
 
 use super::http1::Request;
 use crate::demo::{Body, Reply};
+
+mod federated;
+
+use federated::{ACCOUNTS, APP_SERVICE, AZURE_MACHINE, EXCHANGE, SUBJECT};
 
 const GOOGLE: &str = "/google/token";
 const GOOGLE_MACHINE: &str = "/computeMetadata/v1/instance/service-accounts/default/token";
@@ -30,6 +35,8 @@ pub(super) struct Issuer {
     setup: Option<Value>,
     given: BTreeMap<String, Instant>,
     sessions: Vec<String>,
+    /// Pairs that were given out, `ID:SECRET` each.
+    pairs: Vec<String>,
     next: u64,
 }
 
@@ -50,6 +57,14 @@ impl Issuer {
             ("GET", CONTAINER) => self.container(request, &setup["aws"]),
             ("PUT", SESSION) => self.session(request),
             ("GET", path) if path.starts_with(ROLES) => self.role(request, path, &setup["aws"]),
+            ("GET", AZURE_MACHINE) => self.azure_machine(request, &setup["azure"]),
+            ("GET", APP_SERVICE) => self.app_service(request, &setup["azure"]),
+            ("GET", SUBJECT) => federated::subject(request, &setup["google"]["external"]),
+            ("POST", EXCHANGE) => self.exchange(request, &setup["google"]["external"]),
+            ("POST", path) if path.starts_with(ACCOUNTS) => {
+                self.impersonate(request, path, &setup["google"])
+            }
+            ("POST", "/") => self.assume(request, &setup["aws"]),
             _ => {
                 let bearer = request.header("authorization")?.strip_prefix("Bearer ")?;
                 let good = self.given.get(bearer).is_some_and(|end| Instant::now() < *end);
@@ -159,6 +174,7 @@ impl Issuer {
     fn pair(&mut self) -> Value {
         self.next += 1;
         let end = now() + self.life();
+        self.pairs.push(format!("ASIA{}:secret/of+it", self.next));
         json!({
             "Code": "Success", "Type": "AWS-HMAC", "LastUpdated": stamp(now()),
             "AccessKeyId": format!("ASIA{}", self.next), "SecretAccessKey": "secret/of+it",
@@ -217,7 +233,8 @@ fn stamp(at: u64) -> String {
 
 /// A form, each field at most once.
 fn form(request: &Request) -> Result<BTreeMap<String, String>, &'static str> {
-    if request.header("content-type") != Some("application/x-www-form-urlencoded") {
+    let kind = request.header("content-type").and_then(|it| it.split(';').next());
+    if kind != Some("application/x-www-form-urlencoded") {
         return Err("not a form");
     }
     let text = std::str::from_utf8(&request.body).map_err(|_| "not a form")?;

@@ -2,6 +2,7 @@
 
 pub(crate) mod check;
 mod embeddings;
+pub(crate) mod hosts;
 mod messages;
 pub(crate) mod read;
 pub(crate) mod write;
@@ -19,21 +20,30 @@ pub(crate) use messages::image;
 
 /// `POST /v1/chat/completions`.
 pub(crate) fn chat(demo: &Demo, call: &Call<'_>, tweak: &Tweak) -> Reply {
-    match chat_or_refuse(demo, call, tweak) {
-        Ok(reply) => reply,
+    match admitted(demo, call, tweak) {
+        Ok(Ok(body)) => chat_or_refuse(demo, &body, tweak).unwrap_or_else(|it| error(&it)),
+        Ok(Err(refusal)) => refusal,
         Err(refused) => error(&refused),
     }
 }
 
-fn chat_or_refuse(demo: &Demo, call: &Call<'_>, tweak: &Tweak) -> Result<Reply, Refused> {
+/// The body, as OpenAI would take it; or else the refusal of the host that this one is as.
+fn admitted(demo: &Demo, call: &Call<'_>, tweak: &Tweak) -> Result<Result<Value, Reply>, Refused> {
     authenticate(demo, call)?;
     let body = json_body(call)?;
-    let named = required_model(&body)?;
+    Ok(match tweak.host {
+        Some(host) => host.admit(&body),
+        None => Ok(body),
+    })
+}
+
+fn chat_or_refuse(demo: &Demo, body: &Value, tweak: &Tweak) -> Result<Reply, Refused> {
+    let named = required_model(body)?;
     let model = demo.resolve(&named).ok_or_else(|| no_such_model(&named))?;
     if !tweak.lax {
-        check::top(&body)?;
+        check::top(body)?;
     }
-    let mut ask = read::ask(&body)?;
+    let mut ask = read::ask(body)?;
     model.clone_into(&mut ask.model);
     let total = ask.input.total();
     if total > model::CONTEXT {
@@ -48,7 +58,7 @@ fn chat_or_refuse(demo: &Demo, call: &Call<'_>, tweak: &Tweak) -> Result<Reply, 
         Fate::Cut => true,
         Fate::Answer => false,
     };
-    Ok(write::reply(demo, &ask, &body, &named, tweak, cut))
+    Ok(write::reply(demo, &ask, body, &named, tweak, cut))
 }
 
 /// `GET /v1/models` and `/v1/models/{id}`.

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
+use super::hosts::Host;
 use crate::ask::{Answer, Ask, Call, End, Refused};
 use crate::demo::{Demo, Reply};
 use crate::lorem;
@@ -87,10 +88,13 @@ impl Writer<'_> {
         if !a.calls.is_empty() {
             message["tool_calls"] = a.calls.iter().map(whole_call).collect();
         }
-        if let Some(field) = &self.tweak.reasoning_field
+        if let Some(field) = self.reasoning_field()
             && !a.thinking.is_empty()
         {
-            message[field.as_str()] = json!(a.thinking);
+            message[field] = json!(a.thinking);
+        }
+        if self.tweak.host == Some(Host::OpenRouter) && !a.thinking.is_empty() {
+            message["reasoning_details"] = json!([signed(Some(&a.thinking))]);
         }
         json!({"index": index, "message": message, "logprobs": self.logprobs(&a.text), "finish_reason": finish(&a.end)})
     }
@@ -106,12 +110,21 @@ impl Writer<'_> {
         let bound = self.ask.max_output.filter(|_| self.tweak.exact).map(|m| m * self.ask.n);
         let output = told.output.or(bound).unwrap_or(counted);
         let input = fresh + cached + written;
-        json!({
+        let mut usage = json!({
             "prompt_tokens": input, "completion_tokens": output, "total_tokens": input + output,
             "prompt_tokens_details": {"cached_tokens": cached, "cache_write_tokens": written, "audio_tokens": 0},
             "completion_tokens_details": {"reasoning_tokens": thought, "audio_tokens": 0,
                 "accepted_prediction_tokens": 0, "rejected_prediction_tokens": 0},
-        })
+        });
+        if let Some(host) = self.tweak.host {
+            host.usage(&mut usage);
+        }
+        usage
+    }
+
+    fn reasoning_field(&self) -> Option<&str> {
+        let told = self.tweak.reasoning_field.as_deref();
+        told.or_else(|| self.tweak.host?.reasoning_field())
     }
 
     /// Log probabilities when asked for: derived from each token's own bytes.
@@ -126,8 +139,8 @@ impl Writer<'_> {
     }
 
     fn asked_usage(&self) -> bool {
-        self.body.pointer("/stream_options/include_usage") == Some(&Value::Bool(true))
-            && !self.tweak.no_usage
+        let asked = self.body.pointer("/stream_options/include_usage") == Some(&Value::Bool(true));
+        self.tweak.host.map_or(asked, |host| host.streams_usage(asked)) && !self.tweak.no_usage
     }
 
     fn events(&self) -> Vec<Bytes> {
@@ -135,6 +148,7 @@ impl Writer<'_> {
         if self.tweak.error_first {
             return vec![error_event(), done()];
         }
+        out.extend(self.tweak.host.and_then(Host::comment));
         for (index, answer) in self.answers.iter().enumerate() {
             self.answer_events(index, answer, &mut out);
         }
@@ -167,10 +181,13 @@ impl Writer<'_> {
             Value::Null,
             Value::Null,
         );
-        if let Some(field) = &self.tweak.reasoning_field {
+        if let Some(field) = self.reasoning_field() {
             for piece in tokens::pieces(&a.thinking) {
                 delta(one(field, piece), Value::Null, Value::Null);
             }
+        }
+        if self.tweak.host == Some(Host::OpenRouter) && !a.thinking.is_empty() {
+            delta(json!({"reasoning_details": [signed(None)]}), Value::Null, Value::Null);
         }
         if a.calls.is_empty() {
             let field = if refused { "refusal" } else { "content" };
@@ -267,4 +284,14 @@ pub(crate) fn token_logprob(token: &str, top: u64) -> Value {
         .map(|rank| if rank == 0 { entry(token, 0) } else { entry(&format!("alt{rank}"), rank) });
     out["top_logprobs"] = ranks.collect();
     out
+}
+
+/// What OpenRouter says another vendor signed: `reasoning.text` of its documentation of reasoning tokens.
+fn signed(text: Option<&str>) -> Value {
+    let mut detail = json!({"type": "reasoning.text", "format": "anthropic-claude-v1", "index": 0,
+        "signature": "c2lnbmVk"});
+    if let Some(text) = text {
+        detail["text"] = text.into();
+    }
+    detail
 }

@@ -267,7 +267,7 @@ const fn stream(path: &'static str, action: Action, speaks: Speaks) -> Route {
 const fn claude(path: &'static str, envelope: Envelope, action: Action) -> Route {
     let queries = match envelope {
         Envelope::VertexRawPredict => GOOGLE_BETA,
-        Envelope::None | Envelope::BedrockInvoke => NONE,
+        Envelope::None | Envelope::BedrockInvoke | Envelope::AzureDeployment => NONE,
     };
     Route { envelope, ..post(path, action, ANTHROPIC, queries) }
 }

@@ -23,6 +23,8 @@ const SECRET_MIN: usize = 12;
 const SAID_MAX: usize = 300;
 const DEADLINES: Deadlines =
     Deadlines { connect: Duration::from_secs(5), first_byte: Duration::from_secs(10) };
+/// A form's content type.
+pub(super) const FORM_TYPE: &str = "application/x-www-form-urlencoded";
 /// What a form may hold as it is: RFC 3986's unreserved characters.
 const FORM: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
@@ -56,6 +58,11 @@ impl Desk {
         Ok(Self { target: Target::metadata(origin)?, path })
     }
 
+    /// A service on the network, or where the address is a plain one, the machine's own.
+    pub(super) fn either(url: &str) -> Result<Self, TargetError> {
+        if url.starts_with("http://") { Self::metadata(url) } else { Self::new(url) }
+    }
+
     /// Its host, for messages.
     pub(super) fn host(&self) -> &str {
         self.target.authority()
@@ -72,6 +79,16 @@ impl Desk {
         pool: &Pool,
         form: &[(&str, &str)],
     ) -> Result<Answer, TokenError> {
+        self.post_with(pool, form, |_| Vec::new()).await
+    }
+
+    /// Posts a form, with headers that may depend on its bytes.
+    pub(super) async fn post_with(
+        &self,
+        pool: &Pool,
+        form: &[(&str, &str)],
+        headers: impl FnOnce(&[u8]) -> Vec<(&'static str, String)>,
+    ) -> Result<Answer, TokenError> {
         let mut body = Zeroizing::new(String::new());
         for (name, value) in form {
             if !body.is_empty() {
@@ -81,8 +98,10 @@ impl Desk {
             body.push('=');
             body.extend(utf8_percent_encode(value, FORM));
         }
+        let added = headers(body.as_bytes());
         let body = Bytes::copy_from_slice(body.as_bytes());
-        let headers = [("content-type", "application/x-www-form-urlencoded")];
+        let mut headers = vec![("content-type", FORM_TYPE)];
+        headers.extend(added.iter().map(|(name, value)| (*name, value.as_str())));
         self.ask(pool, Method::POST, &self.path, &headers, body).await.map_err(|mut error| {
             // A service that repeats what it was shown must not bring it into a log.
             for (_, value) in form.iter().filter(|(_, value)| value.len() >= SECRET_MIN) {
@@ -97,7 +116,7 @@ impl Desk {
         &self,
         pool: &Pool,
         path: &str,
-        headers: &[(&'static str, &str)],
+        headers: &[(&str, &str)],
     ) -> Result<Answer, TokenError> {
         self.ask(pool, Method::GET, path, headers, Bytes::new()).await
     }
@@ -108,17 +127,19 @@ impl Desk {
         pool: &Pool,
         method: Method,
         path: &str,
-        headers: &[(&'static str, &str)],
+        headers: &[(&str, &str)],
         body: Bytes,
     ) -> Result<Answer, TokenError> {
         let mut map = HeaderMap::new();
         map.insert(ACCEPT, HeaderValue::from_static("application/json"));
         for (name, value) in headers {
-            let mut value = HeaderValue::from_str(value).map_err(|_| {
+            let unfit = || {
                 self.failed(ErrorClass::Auth, "can't be asked: what it is shown fits in no header")
-            })?;
+            };
+            let mut value = HeaderValue::from_str(value).map_err(|_| unfit())?;
             value.set_sensitive(*name != CONTENT_TYPE.as_str());
-            map.insert(HeaderName::from_static(name), value);
+            let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| unfit())?;
+            map.insert(name, value);
         }
         let outgoing = Outgoing { method, path, headers: map, body };
         let mut incoming = pool.send(&self.target, outgoing, &DEADLINES).await.map_err(|error| {
@@ -172,6 +193,12 @@ impl Answer {
 pub(super) fn seconds(value: &Value) -> Option<Duration> {
     let number = value.as_u64().or_else(|| value.as_str()?.parse().ok())?;
     Some(Duration::from_secs(number).min(LIFE_MAX))
+}
+
+/// A moment as seconds since 1970, which some write as a text.
+pub(super) fn since_1970(value: &Value) -> Option<Duration> {
+    let number = value.as_u64().or_else(|| value.as_str()?.parse().ok())?;
+    Some(Duration::from_secs(number))
 }
 
 /// What a refusal says: OAuth's `error` and `error_description`, AWS's `code` and `message`, the latter in XML at its token

@@ -1,4 +1,4 @@
-//! Temporary key pairs of AWS: of a container, of an instance, of a web identity.
+//! Temporary key pairs of AWS: of a container, of an instance, of a web identity, of a role that a pair is trusted by.
 //! <https://docs.aws.amazon.com/sdkref/latest/guide/standardized-credentials.html>
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -8,13 +8,13 @@ use domain::{ErrorClass, UnixMicros};
 use http::Method;
 use serde_json::Value;
 
-use super::ask::{Answer, Desk, element};
+use super::ask::{Answer, Desk, FORM_TYPE, element};
 use super::azure::read_file;
 use super::{Issued, Issuer, LIFE_MAX, TokenError};
 use crate::error::TargetError;
 use crate::pool::Pool;
 use crate::secret::Secret;
-use crate::sigv4::AwsKeys;
+use crate::sigv4::{self, AwsKeys, Scope, Signable};
 
 /// How long a session of an instance's metadata service lasts: AWS's longest.
 const SESSION_SECONDS: &str = "21600";
@@ -32,6 +32,31 @@ enum Who {
     Container(Option<ContainerToken>),
     Instance,
     WebIdentity { role: String, session: String, file: String },
+    Assume(AssumedRole, Box<AwsPairs>),
+}
+
+/// A role that is taken on by whoever has a key pair that it trusts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AssumedRole {
+    /// The region whose token service is asked.
+    pub region: String,
+    /// The role's ARN.
+    pub role: String,
+    /// How the session is called in AWS's own log.
+    pub session: String,
+    /// What the role's owner wants to be told.
+    pub external_id: Option<String>,
+    /// How long the pair is to live, where that is not an hour.
+    pub seconds: Option<u32>,
+}
+
+/// Key pairs to sign with.
+#[derive(Debug)]
+pub enum AwsPairs {
+    /// One that stays.
+    Fixed(AwsKeys),
+    /// One after another.
+    Issued(AwsLogin),
 }
 
 /// What a container shows to be given its key pair.
@@ -47,9 +72,7 @@ impl AwsLogin {
     /// The task or pod that this is, by the address its platform gave it. A plain address must be the platform's own or on
     /// this machine.
     pub fn container(url: &str, token: Option<ContainerToken>) -> Result<Self, TargetError> {
-        let plain = url.starts_with("http://");
-        let desk = if plain { Desk::metadata(url)? } else { Desk::new(url)? };
-        Ok(Self { desk, who: Who::Container(token) })
+        Ok(Self { desk: Desk::either(url)?, who: Who::Container(token) })
     }
 
     /// The instance that this runs on; `url` is that of its metadata service.
@@ -70,6 +93,45 @@ impl AwsLogin {
             file: file.to_owned(),
         };
         Ok(Self { desk: Desk::new(url)?, who })
+    }
+
+    /// A role for whoever has a pair that it trusts; `url` is that of AWS's token service.
+    pub fn assume(url: &str, role: AssumedRole, source: AwsPairs) -> Result<Self, TargetError> {
+        Ok(Self { desk: Desk::new(url)?, who: Who::Assume(role, Box::new(source)) })
+    }
+
+    /// The answer of AWS's token service, which is signed for with the source's pair.
+    async fn assumed(
+        &self,
+        pool: &Pool,
+        role: &AssumedRole,
+        source: &AwsPairs,
+    ) -> Result<Answer, TokenError> {
+        let issued;
+        let pair = match source {
+            AwsPairs::Fixed(pair) => pair,
+            AwsPairs::Issued(login) => {
+                issued = Box::pin(login.issue(pool)).await?.credential;
+                &issued
+            }
+        };
+        let seconds = role.seconds.map(|it| it.to_string());
+        let mut form = vec![
+            ("Action", "AssumeRole"),
+            ("Version", "2011-06-15"),
+            ("RoleArn", &*role.role),
+            ("RoleSessionName", &*role.session),
+        ];
+        form.extend(role.external_id.as_deref().map(|it| ("ExternalId", it)));
+        form.extend(seconds.as_deref().map(|it| ("DurationSeconds", it)));
+        let sign = |body: &[u8]| {
+            let headers = [("host", self.desk.host()), ("content-type", FORM_TYPE)];
+            let (method, path) = ("POST", self.desk.path());
+            let request = Signable { method, path, query: "", headers: &headers, body };
+            let scope = Scope { region: &role.region, service: "sts" };
+            sigv4::sign(&request, pair, scope, now())
+        };
+        self.desk.post_with(pool, &form, sign).await
     }
 
     /// Version 2 of the instance's metadata service: a session first, which a request forged from outside can't open.
@@ -116,8 +178,11 @@ impl Issuer for AwsLogin {
                     ("WebIdentityToken", token.reveal()),
                 ];
                 let answer = self.desk.post(pool, &form).await?;
-                let xml = text(&answer);
-                return self.pair(|name| element(xml.reveal(), name));
+                return self.pair_of_xml(&answer);
+            }
+            Who::Assume(role, source) => {
+                let answer = self.assumed(pool, role, source).await?;
+                return self.pair_of_xml(&answer);
             }
         };
         let value = answer.json(&self.desk)?;
@@ -135,6 +200,11 @@ impl Issuer for AwsLogin {
 }
 
 impl AwsLogin {
+    fn pair_of_xml(&self, answer: &Answer) -> Result<Issued<AwsKeys>, TokenError> {
+        let xml = text(answer);
+        self.pair(|name| element(xml.reveal(), name))
+    }
+
     /// A key pair of its parts.
     fn pair(&self, part: impl Fn(&str) -> Option<String>) -> Result<Issued<AwsKeys>, TokenError> {
         let expires = part("Expiration").and_then(|text| UnixMicros::parse(&text));
@@ -150,8 +220,13 @@ impl AwsLogin {
     }
 }
 
+fn now() -> UnixMicros {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    UnixMicros::from_micros(i64::try_from(now.as_micros()).unwrap_or(i64::MAX))
+}
+
 /// A moment of the wall clock on the clock that does not jump.
-fn instant(at: UnixMicros) -> Instant {
+pub(super) fn instant(at: UnixMicros) -> Instant {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let at = Duration::from_micros(u64::try_from(at.micros()).unwrap_or_default());
     Instant::now() + at.saturating_sub(now).min(LIFE_MAX)

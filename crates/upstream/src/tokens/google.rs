@@ -1,5 +1,5 @@
 //! Tokens of Google's: a service account signs for itself, a user's log-in is renewed, a machine asks its metadata
-//! server. <https://developers.google.com/identity/protocols/oauth2/service-account>,
+//! server, a workload elsewhere exchanges a token of its own. <https://developers.google.com/identity/protocols/oauth2/service-account>,
 //! <https://docs.cloud.google.com/compute/docs/access/authenticate-workloads>
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -9,7 +9,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::ErrorClass;
 use serde_json::{Value, json};
 
-use super::ask::{Answer, Desk, seconds};
+use super::ask::{Answer, Desk, seconds, since_1970};
+use super::external::External;
 use super::{Issued, TokenError};
 use crate::error::TargetError;
 use crate::pool::Pool;
@@ -34,6 +35,7 @@ enum Who {
     Account { email: String, key_id: Option<String>, key: RsaKey, audience: String },
     User { client_id: String, client_secret: Secret, refresh_token: Secret },
     Machine,
+    External(External),
 }
 
 /// Why a file is no log-in of Google's.
@@ -47,10 +49,16 @@ pub enum GoogleKeyError {
     Missing(&'static str),
     /// Another kind.
     #[error(
-        "Google's credentials are of type `{0}`; `service_account` and `authorized_user` can be used, or the metadata \
-         server (`credentials: metadata`)"
+        "Google's credentials are of type `{0}`; `service_account`, `authorized_user` and `external_account` can be used, \
+         or the metadata server (`credentials: metadata`)"
     )]
     Kind(String),
+    /// A source of a foreign token that is none of ours.
+    #[error(
+        "Google's credentials take the foreign token from {0}, which the gateway does not do; let it be written to a file \
+         (`credential_source.file`) or given out at an address (`credential_source.url`)"
+    )]
+    Source(&'static str),
     /// The private key can't be used.
     #[error("the private key of the service account can't be used")]
     Key(#[from] RsaError),
@@ -80,6 +88,14 @@ impl GoogleLogin {
                 client_secret: Secret::new(get("client_secret")?),
                 refresh_token: Secret::new(get("refresh_token")?),
             },
+            "external_account" => {
+                let desk = Desk::new(&get("token_url")?)?;
+                return Ok(Self {
+                    scope: scope.to_owned(),
+                    desk,
+                    who: Who::External(External::of(&value)?),
+                });
+            }
             other => return Err(GoogleKeyError::Kind(other.to_owned())),
         };
         Ok(Self { scope: scope.to_owned(), desk: Desk::new(&uri)?, who })
@@ -125,6 +141,7 @@ impl GoogleLogin {
                 }
                 Ok(answer)
             }
+            Who::External(external) => external.exchange(pool, &self.desk, &self.scope).await,
         }
     }
 }
@@ -133,7 +150,11 @@ impl GoogleLogin {
     pub(super) async fn issue(&self, pool: &Pool) -> Result<Issued<Secret>, TokenError> {
         let begun = Instant::now();
         let answer = self.ask(pool).await?;
-        bearer(&answer, &self.desk, begun)
+        let issued = bearer(&answer, &self.desk, begun)?;
+        match &self.who {
+            Who::External(external) => external.impersonated(pool, &self.scope, issued).await,
+            _ => Ok(issued),
+        }
     }
 }
 
@@ -145,7 +166,13 @@ pub(super) fn bearer(
 ) -> Result<Issued<Secret>, TokenError> {
     let value = answer.json(desk)?;
     let token = value.get("access_token").and_then(Value::as_str).filter(|it| !it.is_empty());
-    let life = value.get("expires_in").and_then(seconds);
+    // App Service names the end itself, in seconds since 1970.
+    let left = || {
+        let end = value.get("expires_on").and_then(since_1970)?;
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Some(end.saturating_sub(now))
+    };
+    let life = value.get("expires_in").and_then(seconds).or_else(left);
     let (Some(token), Some(life)) = (token, life) else {
         let why = "answered without `access_token` and `expires_in`";
         return Err(desk.failed(ErrorClass::BadResponse, why));

@@ -13,9 +13,10 @@ use base64::engine::general_purpose::STANDARD;
 use domain::ErrorClass;
 use fake_provider::Mock;
 use serde_json::{Value, json};
+use upstream::sigv4::AwsKeys;
 use upstream::tokens::{
-    AwsLogin, AzureLogin, AzureProof, ContainerToken, GoogleLogin, Issuer, Login, TokenError,
-    Tokens,
+    AssumedRole, AwsLogin, AwsPairs, AzureLogin, AzureProof, ContainerToken, GoogleLogin, Issuer,
+    Login, TokenError, Tokens,
 };
 use upstream::{Pool, PoolOptions, Secret};
 
@@ -246,4 +247,127 @@ fn a_web_identity_is_exchanged_for_a_pair() {
     let why = "refused (HTTP 400: ExpiredTokenException: Token expired)";
     assert!(error.message.contains(why), "{}", error.message);
     std::fs::remove_file(&path).unwrap();
+}
+
+#[test]
+fn a_machine_of_azures_asks_for_its_identitys_token() {
+    let mock = Mock::start().unwrap();
+    mock.issuer(json!({"azure": {"client_id": "app", "scope": "https://ai.azure.com/.default",
+        "identity_header": "shown"}}));
+    let origin = format!("http://{}", mock.addr());
+    let scope = "https://ai.azure.com/.default";
+    let machine = |id, scope| one(Login::Azure(AzureLogin::machine(&origin, id, scope).unwrap()));
+    assert_eq!(machine(None, scope).unwrap().reveal(), "token-1");
+    assert_eq!(machine(Some("app"), scope).unwrap().reveal(), "token-2");
+    let refused = machine(Some("other"), scope).unwrap_err();
+    assert_eq!(refused.class, ErrorClass::Auth);
+    assert!(refused.message.contains("Identity not found"), "{}", refused.message);
+    assert!(machine(None, "https://other/.default").unwrap_err().message.contains("AADSTS500011"));
+    let url = format!("{origin}/msi/token");
+    let service = |secret: &str| {
+        let secret = Secret::new(secret.to_owned());
+        one(Login::Azure(AzureLogin::app_service(&url, secret, None, scope).unwrap()))
+    };
+    assert_eq!(service("shown").unwrap().reveal(), "token-3");
+    assert!(service("other").unwrap_err().message.contains("HTTP 401"));
+    // Nobody but the platform is asked.
+    assert!(AzureLogin::machine("http://10.0.0.1", None, scope).is_err());
+    assert!(AzureLogin::machine("http://169.254.169.254", None, scope).is_ok());
+    let secret = || Secret::new("s".to_owned());
+    assert!(
+        AzureLogin::app_service("http://169.254.129.2:8081/msi/token", secret(), None, scope)
+            .is_ok()
+    );
+    assert!(AzureLogin::app_service("http://1.1.1.1/msi/token", secret(), None, scope).is_err());
+}
+
+#[test]
+fn a_workload_that_google_trusts_exchanges_its_token() {
+    let mock = Mock::start().unwrap();
+    let origin = format!("http://{}", mock.addr());
+    let audience =
+        "//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p/providers/q";
+    let kind = "urn:ietf:params:oauth:token-type:jwt";
+    mock.issuer(json!({"google": {"email": EMAIL, "scope": SCOPE, "external":
+        {"audience": audience, "type": kind, "token": "foreign.jwt.token", "header": "h"}}}));
+    let path = std::env::temp_dir().join(format!("outrigger-subject-{}", std::process::id()));
+    std::fs::write(&path, "foreign.jwt.token\n").unwrap();
+    let file = |source: Value, account: Option<&str>| {
+        let mut file = json!({"type": "external_account", "audience": audience, "subject_token_type": kind,
+            "token_url": format!("{origin}/google/sts"), "credential_source": source});
+        if let Some(account) = account {
+            let url =
+                format!("{origin}/v1/projects/-/serviceAccounts/{account}:generateAccessToken");
+            file["service_account_impersonation_url"] = url.into();
+        }
+        file
+    };
+    let in_file = json!({"file": path.display().to_string()});
+    assert_eq!(one(google(&file(in_file.clone(), None), SCOPE)).unwrap().reveal(), "token-1");
+    let format = json!({"type": "json", "subject_token_field_name": "access_token"});
+    let at_url =
+        json!({"url": format!("{origin}/subject"), "headers": {"X-Shown": "h"}, "format": format});
+    let token = one(google(&file(at_url.clone(), Some(EMAIL)), SCOPE)).unwrap();
+    assert_eq!(token.reveal(), "account-token-3");
+    // What is wrong is said by whom it was asked of.
+    let unshown = json!({"url": format!("{origin}/subject"), "format": format});
+    let error = one(google(&file(unshown, None), SCOPE)).unwrap_err();
+    assert!(error.message.contains("the header is another one"), "{}", error.message);
+    let mut nameless = at_url;
+    nameless["format"]["subject_token_field_name"] = "id_token".into();
+    let error = one(google(&file(nameless, None), SCOPE)).unwrap_err();
+    assert!(error.message.contains("holds no JSON with a `id_token`"), "{}", error.message);
+    let error = one(google(&file(in_file, Some("other@x")), SCOPE)).unwrap_err();
+    assert!(error.message.contains("no such account"), "{}", error.message);
+    std::fs::write(&path, "another.jwt").unwrap();
+    let gone = json!({"file": path.display().to_string()});
+    let error = one(google(&file(gone, None), SCOPE)).unwrap_err();
+    assert!(error.message.contains("The subject token is invalid"), "{}", error.message);
+    assert!(!error.message.contains("another.jwt"), "{}", error.message);
+    std::fs::remove_file(&path).unwrap();
+    for (source, why) in [
+        (json!({"environment_id": "aws1"}), "AWS's signatures"),
+        (json!({"executable": {"command": "x"}}), "a program"),
+        (json!({}), "lack `credential_source`"),
+    ] {
+        let text = file(source, None).to_string();
+        let said = GoogleLogin::from_json(&text, SCOPE).unwrap_err().to_string();
+        assert!(said.contains(why), "{said}");
+    }
+}
+
+#[test]
+fn a_role_is_taken_on_with_a_pair_that_it_trusts() {
+    let mock = Mock::start().unwrap();
+    let arn = "arn:aws:iam::123456789012:role/models";
+    mock.issuer(json!({"aws": {"role": "gateway", "pair": "AKIA1:s/e+c", "arn": arn, "external_id": "ext"}}));
+    let origin = format!("http://{}", mock.addr());
+    let fixed = |secret: &str| {
+        AwsPairs::Fixed(AwsKeys {
+            access_key_id: "AKIA1".into(),
+            secret: Secret::new(secret.to_owned()),
+            session_token: None,
+        })
+    };
+    let role = || AssumedRole {
+        region: "eu-west-1".into(),
+        role: arn.into(),
+        session: "outrigger".into(),
+        external_id: Some("ext".into()),
+        seconds: Some(900),
+    };
+    let assume = |role, source| AwsLogin::assume(&origin, role, source).unwrap();
+    let pair = one(assume(role(), fixed("s/e+c"))).unwrap();
+    assert!(pair.access_key_id.starts_with("ASIA"));
+    assert!(pair.session_token.as_ref().unwrap().reveal().starts_with("session-token-"));
+    // With the machine's pair, and with that of a role that was taken on before.
+    let machine = AwsPairs::Issued(AwsLogin::instance(&origin).unwrap());
+    let deeper = AwsPairs::Issued(assume(role(), machine));
+    assert!(one(assume(role(), deeper)).unwrap().access_key_id.starts_with("ASIA"));
+    let error = one(assume(role(), fixed("other"))).unwrap_err();
+    assert_eq!(error.class, ErrorClass::Auth);
+    assert!(error.message.contains("SignatureDoesNotMatch"), "{}", error.message);
+    let stranger = AssumedRole { external_id: None, ..role() };
+    let error = one(assume(stranger, fixed("s/e+c"))).unwrap_err();
+    assert!(error.message.contains("AccessDenied"), "{}", error.message);
 }

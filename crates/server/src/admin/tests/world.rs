@@ -228,6 +228,7 @@ fn build(
         CatalogInForce::Builtin,
         Arc::clone(metrics),
         Arc::clone(numbers),
+        Arc::default(),
     )
     .unwrap()
 }
