@@ -125,7 +125,7 @@ fn read_purpose(word: String) -> Purpose {
 }
 
 /// The API refuses requests without a purpose.
-fn write_purpose(request: &EmbeddingRequest, loss: &mut LossReport) -> &'static str {
+pub(crate) fn write_purpose(request: &EmbeddingRequest, loss: &mut LossReport) -> &'static str {
     let (word, corner) = match &request.purpose {
         Some(Purpose::Document) => ("search_document", None),
         Some(Purpose::Query) => ("search_query", None),

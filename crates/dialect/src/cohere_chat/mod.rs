@@ -20,7 +20,7 @@ use crate::wire::{
     StreamForm, Target, TeeOptions, UpstreamFault, UpstreamRequest,
 };
 
-mod embed;
+pub(crate) mod embed;
 mod embeddings;
 mod errors;
 mod logprobs;

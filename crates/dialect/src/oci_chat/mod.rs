@@ -12,6 +12,7 @@ use std::borrow::Cow;
 
 use domain::{DialectId, Endpoint, Features, LossReport};
 
+use crate::embedding::EmbeddingDialect;
 use crate::exchange::{Answer, Exchange};
 use crate::quirks::Quirks;
 use crate::registry::{Dialect, StreamReader, Tee, dialect};
@@ -21,6 +22,7 @@ use crate::wire::{
 };
 
 mod cohere;
+mod embed;
 mod errors;
 mod generic;
 mod read_answer;
@@ -68,8 +70,11 @@ impl Dialect for OciChat {
         of(DialectId::OpenaiChat).max(of(DialectId::CohereChat))
     }
 
-    fn tee(&self, _endpoint: Endpoint, options: TeeOptions) -> Box<dyn Tee> {
-        tee::tee(options)
+    fn tee(&self, endpoint: Endpoint, options: TeeOptions) -> Box<dyn Tee> {
+        match endpoint {
+            Endpoint::Embeddings => embed::tee(),
+            _ => tee::tee(options),
+        }
     }
 
     fn is_own_error(&self, body: &[u8]) -> bool {
@@ -99,6 +104,10 @@ impl Dialect for OciChat {
 
     fn read_answer(&self, body: &[u8]) -> Result<Answer, BadAnswer> {
         read_answer::read(body)
+    }
+
+    fn embeddings(&self) -> Option<&'static dyn EmbeddingDialect> {
+        Some(&embed::Embed)
     }
 
     fn stream_reader(&self) -> Box<dyn StreamReader> {

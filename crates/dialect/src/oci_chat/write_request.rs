@@ -45,7 +45,7 @@ pub(super) fn write(
     Ok(UpstreamRequest { body: body.into_bytes(), headers: Vec::new(), cut_at })
 }
 
-fn serving_mode(model: &str) -> Value {
+pub(super) fn serving_mode(model: &str) -> Value {
     if model.starts_with(ENDPOINT) {
         json!({"servingType": "DEDICATED", "endpointId": model})
     } else {

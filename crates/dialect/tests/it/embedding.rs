@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::support::{OLD, target};
 
-use DialectId::{CohereChat, Gemini, OpenaiChat};
+use DialectId::{CohereChat, Gemini, OciChat, OpenaiChat};
 
 const ALL: [DialectId; 3] = [OpenaiChat, Gemini, CohereChat];
 
@@ -249,4 +249,68 @@ fn what_is_wrong_is_named_in_the_clients_words() {
     ] {
         assert_eq!(read(from, &body).unwrap_err().field, field, "{body}");
     }
+}
+
+#[test]
+fn oracle_takes_texts_with_their_purpose_and_length() {
+    let asked = [
+        json!({"model": "m", "input": ["a", "b"], "dimensions": 256}),
+        json!({"requests": [
+            {"content": {"parts": [{"text": "a"}]}, "taskType": "RETRIEVAL_QUERY", "outputDimensionality": 256},
+            {"content": {"parts": [{"text": "b"}]}, "taskType": "RETRIEVAL_QUERY", "outputDimensionality": 256}]}),
+        json!({"model": "m", "texts": ["a", "b"], "output_dimension": 256, "input_type": "search_query", "truncate": "END"}),
+    ];
+    let mut wanted = json!({
+        "compartmentId": "ocid1.compartment.oc1..a",
+        "servingMode": {"servingType": "ON_DEMAND", "modelId": "provider-model"},
+        "inputs": ["a", "b"],
+        "outputDimensions": 256,
+    });
+    // It insists on no purpose, so none is assumed.
+    assert_eq!(pass(OpenaiChat, OciChat, &asked[0]), (wanted.clone(), String::new()));
+    wanted["inputType"] = json!("SEARCH_QUERY");
+    assert_eq!(pass(Gemini, OciChat, &asked[1]), (wanted.clone(), String::new()));
+    wanted["truncate"] = json!("END");
+    assert_eq!(pass(CohereChat, OciChat, &asked[2]), (wanted, String::new()));
+    let nearest =
+        json!({"content": {"parts": [{"text": "a"}]}, "taskType": "CODE_RETRIEVAL_QUERY"});
+    let (body, loss) = pass(Gemini, OciChat, &nearest);
+    assert_eq!((&body["inputType"], &*loss), (&json!("SEARCH_QUERY"), "taskType=approximated"));
+    let ids = json!({"model": "m", "input": [1, 2, 3]});
+    assert_eq!(refused(OpenaiChat, OciChat, &ids).field, "input[0]");
+    let many = json!({"model": "m", "input": vec!["a"; 97]});
+    assert_eq!(refused(OpenaiChat, OciChat, &many).field, "input");
+}
+
+#[test]
+fn oracle_takes_images_that_stand_alone() {
+    let url = "data:image/png;base64,AAEC";
+    let image = json!({"type": "image_url", "image_url": {"url": url}});
+    let asked = |content: Value| {
+        json!({"model": "m", "input_type": "search_document", "inputs": [
+        {"content": [{"type": "text", "text": "a"}]}, {"content": content}]})
+    };
+    let (body, loss) = pass(CohereChat, OciChat, &asked(json!([image])));
+    let contents =
+        json!([{"type": "TEXT", "text": "a"}, {"type": "IMAGE", "imageUrl": {"url": url}}]);
+    assert_eq!((&body["embedContents"], &*loss), (&contents, ""));
+    assert!(body.get("inputs").is_none());
+    let both = asked(json!([{"type": "text", "text": "b"}, image]));
+    assert_eq!(refused(CohereChat, OciChat, &both).field, "inputs[1]");
+}
+
+#[test]
+fn oracles_vectors_come_in_the_clients_shape() {
+    let body = r#"{"id":"e-1","embeddings":[[0.5,-1.0]],"modelId":"cohere.embed-v4.0","modelVersion":"1.0",
+        "usage":{"promptTokens":3,"completionTokens":0,"totalTokens":3}}"#;
+    let openai = answer(OciChat, body, OpenaiChat, &json!({"model": "m", "input": "a"}));
+    assert_eq!(openai["data"][0]["embedding"], json!([0.5, -1.0]));
+    assert_eq!(openai["model"], "cohere.embed-v4.0");
+    assert_eq!(openai["usage"], json!({"prompt_tokens": 3, "total_tokens": 3}));
+    let gemini = answer(OciChat, body, Gemini, &json!({"content": {"parts": [{"text": "a"}]}}));
+    assert_eq!(gemini["embedding"]["values"], json!([0.5, -1.0]));
+    let asked = json!({"model": "m", "texts": ["a"], "input_type": "search_query"});
+    let cohere = answer(OciChat, body, CohereChat, &asked);
+    assert_eq!(cohere["embeddings"]["float"], json!([[0.5, -1.0]]));
+    assert_eq!(cohere["meta"]["billed_units"]["input_tokens"], 3);
 }

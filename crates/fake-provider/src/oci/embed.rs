@@ -46,15 +46,7 @@ pub(super) fn embed(demo: &Demo, call: &Call<'_>, tweak: &Tweak) -> Result<Reply
             return Err(Refused::new(400, message));
         }
     };
-    let inputs: Vec<&str> = check::present(&body, "inputs")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
-        .collect();
-    if inputs.is_empty() || inputs.contains(&"") {
-        return Err(malformed("inputs must hold texts, none of them empty"));
-    }
+    let inputs = inputs(&body)?;
     if let Fate::Fail(refused) = demo.fate(demo.resolve(named).unwrap_or(named)) {
         return Err(refused);
     }
@@ -73,4 +65,30 @@ pub(super) fn embed(demo: &Demo, call: &Call<'_>, tweak: &Tweak) -> Result<Reply
     let mut reply = super::ok(&out);
     reply.body = demo.whole(named, out.to_string().into_bytes(), tweak, false);
     Ok(reply)
+}
+
+/// Texts, or texts and images one by one; none of them empty.
+fn inputs(body: &Value) -> Result<Vec<&str>, Refused> {
+    let list = |name: &str| check::present(body, name).and_then(Value::as_array);
+    let said: Vec<&str> = match (list("inputs"), list("embedContents")) {
+        (Some(texts), None) => texts.iter().filter_map(Value::as_str).collect(),
+        (None, Some(contents)) => contents.iter().map(content).collect::<Result<_, _>>()?,
+        _ => return Err(malformed("one of inputs and embedContents must be given")),
+    };
+    if said.is_empty() || said.contains(&"") {
+        return Err(malformed("there must be inputs, none of them empty"));
+    }
+    Ok(said)
+}
+
+fn content(content: &Value) -> Result<&str, Refused> {
+    let place = "embedContents";
+    if content["type"] == "IMAGE" {
+        check::members(content, &["type", "imageUrl"], place)?;
+        let url = check::text(&content["imageUrl"], "url", place)?;
+        crate::openai::image(url).map_err(malformed)?;
+        return Ok(url);
+    }
+    check::members(content, &["type", "text"], place)?;
+    check::text(content, "text", place)
 }
