@@ -24,6 +24,8 @@ pub(crate) const PARTNER_PAIR: (&str, &str) = ("AKIDPARTNER", "partner+secret/1"
 pub(crate) struct Partner {
     pub(crate) base_url: String,
     pub(crate) control_url: String,
+    /// The user of Oracle Cloud whose signatures it takes.
+    pub(crate) oci: Value,
     _process: Running,
 }
 
@@ -31,7 +33,7 @@ pub(crate) struct Partner {
 pub(crate) fn partner() -> Result<Partner> {
     let binary = cargo::release_binary("fake-provider", "fake-provider")?;
     let mut child = Command::new(&binary)
-        .args(["--key", PARTNER_KEY, "--keep", "4096"])
+        .args(["--key", PARTNER_KEY, "--keep", "4096", "--oci"])
         .args(["--key", &format!("{}:{}", PARTNER_PAIR.0, PARTNER_PAIR.1)])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -48,6 +50,7 @@ pub(crate) fn partner() -> Result<Partner> {
     Ok(Partner {
         base_url: text("base_url")?,
         control_url: text("control_url")?,
+        oci: ready.get("oci").cloned().unwrap_or_default(),
         _process: process,
     })
 }

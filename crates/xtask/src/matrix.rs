@@ -10,11 +10,14 @@ use anyhow::{Context as _, Result, bail};
 use serde_json::{Value, json};
 
 use crate::report::{Outcome, say};
-use crate::suites::{PROVIDERS, SUITES, Suite};
+use crate::suites::{CLOUDS, PROVIDERS, Provider, SUITES, Suite};
 use crate::tools;
 
 const BEGIN: &str = "<!-- matrix: written by `cargo xtask matrix --write` -->";
 const END: &str = "<!-- end of the matrix -->";
+/// What a table's first two lines begin with.
+const HEADING: &str = "| client | ";
+const RULE: &str = "| --- |";
 
 /// Tests of one suite at one provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,7 +79,10 @@ fn read() -> Result<Cells> {
 
 /// `cargo xtask matrix [--write]`: shows the matrix of the last run, or puts it into the README.
 pub(crate) fn run(args: &[&str]) -> Result<bool> {
-    let matrix = table(&read()?);
+    let cells = read()?;
+    let at_clouds: Vec<Suite> = SUITES.into_iter().filter(|it| !it.clouds.is_empty()).collect();
+    let matrix =
+        format!("{}\n{}", table(&cells, &PROVIDERS, &SUITES), table(&cells, &CLOUDS, &at_clouds));
     match args {
         [] => say(&matrix),
         ["--write"] => {
@@ -97,20 +103,21 @@ fn parts(text: &str) -> Result<(&str, &str, &str)> {
     Ok((before, inside, after))
 }
 
-fn table(cells: &Cells) -> String {
-    let columns = PROVIDERS.map(|(_, column)| column).join(" | ");
+fn table(cells: &Cells, providers: &[Provider], suites: &[Suite]) -> String {
+    let columns: Vec<&str> = providers.iter().map(|it| it.column).collect();
     let mut lines = vec![
-        format!("| client | {columns} |"),
-        format!("| --- |{}", " ---: |".repeat(PROVIDERS.len())),
+        format!("{HEADING}{} |", columns.join(" | ")),
+        format!("{RULE}{}", " ---: |".repeat(providers.len())),
     ];
-    for suite in SUITES {
+    for suite in suites {
         let row = cells.get(suite.file);
-        let figures = PROVIDERS.map(|(provider, _)| match row.and_then(|row| row.get(provider)) {
+        let figure = |it: &Provider| match row.and_then(|row| row.get(it.name)) {
             Some(Count { passed, skipped: 0 }) => passed.to_string(),
             Some(Count { passed, skipped }) => format!("{passed} + {skipped}"),
             None => String::new(),
-        });
-        lines.push(format!("{} {} |", head(&suite), figures.join(" | ")));
+        };
+        let figures: Vec<String> = providers.iter().map(figure).collect();
+        lines.push(format!("{} {} |", head(suite), figures.join(" | ")));
     }
     lines.join("\n") + "\n"
 }
@@ -123,7 +130,10 @@ fn head(suite: &Suite) -> String {
 pub(crate) fn faults() -> Result<Vec<String>> {
     let text = std::fs::read_to_string(tools::root().join("README.md"))?;
     let (_, inside, _) = parts(&text)?;
-    let rows: Vec<&str> = inside.lines().filter(|line| line.starts_with('|')).skip(2).collect();
+    let is_row = |line: &&str| {
+        line.starts_with('|') && !line.starts_with(HEADING) && !line.starts_with(RULE)
+    };
+    let rows: Vec<&str> = inside.lines().filter(is_row).collect();
     let heads: Vec<String> = SUITES.iter().map(head).collect();
     let again = "cargo xtask test --only sdk --long; cargo xtask matrix --write";
     let mut faults = Vec::new();

@@ -1,17 +1,17 @@
 //! The SDK suites of `tests/sdk`: installed, run straight against the fake partner, then through the gateway.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
 use std::sync::mpsc::channel;
 use std::time::Instant;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 
 use crate::gateway::{self, Gateway, PARTNER_KEY, Partner};
 use crate::matrix::{self, Cells, Count};
 use crate::report::{Outcome, Tally};
-use crate::suites::{PROVIDERS, Packages, SUITES, Suite};
+use crate::suites::{CLOUDS, PROVIDERS, Packages, Provider, SUITES, Suite};
 use crate::{cargo, install, tools};
 
 /// Suites at a time: a suite mostly waits for its interpreter to start, or for an answer.
@@ -21,6 +21,7 @@ struct Installed {
     python: PathBuf,
     cohere: PathBuf,
     frameworks: PathBuf,
+    oci: PathBuf,
     node: PathBuf,
     js: PathBuf,
 }
@@ -36,10 +37,10 @@ struct Lane {
     gateway: Option<Gateway>,
 }
 
-/// A suite and the dialect of the provider that it is run against.
+/// A suite and the provider that it is run against.
 struct Job {
     suite: Suite,
-    provider: &'static str,
+    provider: Provider,
     label: String,
 }
 
@@ -63,10 +64,9 @@ pub(crate) fn all(long: bool, tally: &mut Tally) {
         Ok(Outcome::Pass(String::new()))
     });
     let Some(partner) = partner else { return };
-    let straight = |suite: &Suite| Job {
-        suite: *suite,
-        provider: suite.client,
-        label: format!("sdk: {}, straight", suite.file),
+    let straight = |suite: &Suite| {
+        let provider = PROVIDERS.into_iter().find(|it| it.name == suite.client)?;
+        Some(Job { suite: *suite, provider, label: format!("sdk: {}, straight", suite.file) })
     };
     let lane = |_| Lane {
         base_url: partner.base_url.clone(),
@@ -76,16 +76,17 @@ pub(crate) fn all(long: bool, tally: &mut Tally) {
         gateway: None,
     };
     let lanes: Vec<Lane> = (0..LANES).map(lane).collect();
-    run_all(&installed, &partner, &lanes, SUITES.iter().map(straight).collect(), tally);
-    tally.step("sdk: logins", || logins(&installed));
+    run_all(&installed, &partner, &lanes, SUITES.iter().filter_map(straight).collect(), tally);
+    tally.step("sdk: logins", || alone(&installed.python, "logins"));
+    tally.step("sdk: oracle", || alone(&installed.oci, "oracle"));
     through_gateway(&installed, &partner, long, tally);
 }
 
-/// What vendors' SDKs and the gateway show to log-in services, with a partner and a gateway of its own.
-fn logins(installed: &Installed) -> Result<Outcome> {
-    let mut command = Command::new(&installed.python);
+/// A module of `tests/sdk/python` that starts a partner and a gateway of its own.
+fn alone(python: &Path, module: &str) -> Result<Outcome> {
+    let mut command = Command::new(python);
     command
-        .args(["-m", "unittest", "logins"])
+        .args(["-m", "unittest", module])
         .current_dir(source("python"))
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .env("OUTRIGGER_BIN", cargo::release_binary("cli", "outrigger")?)
@@ -104,11 +105,17 @@ fn through_gateway(installed: &Installed, partner: &Partner, long: bool, tally: 
         Ok(Outcome::Pass(String::new()))
     });
     let mut jobs = Vec::new();
-    for (provider, _) in PROVIDERS {
-        for suite in SUITES.iter().filter(|suite| long || suite.quick.contains(&provider)) {
-            let label = format!("sdk: {}, {} to {provider}", suite.file, suite.client);
-            jobs.push(Job { suite: *suite, provider, label });
-        }
+    let mut add = |provider: Provider, suite: &Suite| {
+        let label = format!("sdk: {}, {} to {}", suite.file, suite.client, provider.name);
+        jobs.push(Job { suite: *suite, provider, label });
+    };
+    for provider in PROVIDERS {
+        let meant = |suite: &&Suite| long || suite.quick.contains(&provider.name);
+        SUITES.iter().filter(meant).for_each(|suite| add(provider, suite));
+    }
+    for provider in CLOUDS {
+        let meant = |suite: &&Suite| suite.clouds.contains(&provider.name);
+        SUITES.iter().filter(meant).for_each(|suite| add(provider, suite));
     }
     if lanes.len() == LANES {
         let cells = run_all(installed, partner, &lanes, jobs, tally);
@@ -118,7 +125,7 @@ fn through_gateway(installed: &Installed, partner: &Partner, long: bool, tally: 
 
 /// A gateway of its own, with a key and a pair, and ones whose budget is used up.
 fn through(installed: &Installed, partner: &Partner, number: usize) -> Result<Lane> {
-    let gateway = gateway::start(&format!("sdk-gateway-{number}"), &config(&partner.base_url))?;
+    let gateway = gateway::start(&format!("sdk-gateway-{number}"), &config(partner)?)?;
     let (key, pair) = (gateway.key("sdk")?, gateway.pair("sdk")?);
     let spent = (gateway.key("spent")?, gateway.pair("spent")?);
     spend(installed, &gateway, &spent.0)?;
@@ -153,7 +160,7 @@ fn run_all(
             let outcome = match ran {
                 Ok(count) => {
                     let row = cells.entry(job.suite.file.to_owned()).or_default();
-                    row.insert(job.provider.to_owned(), count);
+                    row.insert(job.provider.name.to_owned(), count);
                     let Count { passed, skipped } = count;
                     Outcome::Pass(format!("{passed} passed, {skipped} skipped"))
                 }
@@ -165,28 +172,111 @@ fn run_all(
     cells
 }
 
-/// Providers that are one fake partner in its dialects; breakers that the suites' faults don't open.
-fn config(base_url: &str) -> String {
-    let models = "models: [echo, lorem, slow, flaky, tools, json, refusal, embed, image, per-image, voice, transcribe, whisper, moderation, rerank, status-429, status-500, status-503, status-529]";
-    let root = base_url.trim_end_matches("/v1");
-    let id = gateway::PARTNER_PAIR.0;
-    format!(
-        "auth: {{keys: required}}
-providers:
-  mock-openai: {{type: openai, base_url: \"{base_url}\", dialects: [openai-chat], key: env:PARTNER_KEY, {models}}}
-  mock-responses: {{type: openai, base_url: \"{base_url}\", dialects: [openai-responses], key: env:PARTNER_KEY, {models}}}
-  mock-bedrock: {{type: bedrock, base_url: \"{root}\", region: us-east-1, aws: {{access_key_id: {id}, secret_access_key: env:PARTNER_SECRET}}, {models}}}
-  mock-anthropic: {{type: anthropic, base_url: \"{base_url}\", key: env:PARTNER_KEY, anthropic_version: \"2026-10-21\", {models}}}
-  mock-gemini: {{type: gemini, base_url: \"{base_url}\", key: env:PARTNER_KEY, {models}}}
-  mock-cohere: {{type: cohere, base_url: \"{root}/v2\", key: env:PARTNER_KEY, {models}}}
-budgets:
-  spent: {{app: spent, limit: 1 requests, per: month}}
-prices: {{unpriced: allow}}
-responses: {{store: on}}
+/// Models of the fake partner, by their names without what a provider puts before them.
+const MODELS: [&str; 19] = [
+    "echo",
+    "lorem",
+    "slow",
+    "flaky",
+    "tools",
+    "json",
+    "refusal",
+    "embed",
+    "image",
+    "per-image",
+    "voice",
+    "transcribe",
+    "whisper",
+    "moderation",
+    "rerank",
+    "status-429",
+    "status-500",
+    "status-503",
+    "status-529",
+];
+
+/// Providers that are one fake partner in its dialects and as the clouds have them; breakers that the suites' faults don't
+/// open.
+fn config(partner: &Partner) -> Result<String> {
+    let mut lines = vec!["auth: {keys: required}".to_owned(), "providers:".to_owned()];
+    for provider in PROVIDERS.iter().chain(&CLOUDS) {
+        let models = MODELS.map(|name| format!("{}{name}", provider.models)).join(", ");
+        let facts = facts(provider, partner)?;
+        lines.push(format!("  mock-{}: {{{facts}, models: [{models}]}}", provider.name));
+    }
+    lines.push(
+        "budgets:
+  spent: {app: spent, limit: 1 requests, per: month}
+prices: {unpriced: allow}
+responses: {store: on}
 routing:
-  circuit: {{open_at: 100%, over: 64 calls, probe_after: 1s}}
+  circuit: {open_at: 100%, over: 64 calls, probe_after: 1s}
 "
-    )
+        .to_owned(),
+    );
+    Ok(lines.join("\n"))
+}
+
+/// Where a provider of the configuration answers, and how it is asked.
+fn facts(provider: &Provider, partner: &Partner) -> Result<String> {
+    let base_url = &partner.base_url;
+    let root = base_url.trim_end_matches("/v1");
+    let key = "key: env:PARTNER_KEY";
+    let aws = format!(
+        "region: us-east-1, aws: {{access_key_id: {}, secret_access_key: env:PARTNER_SECRET}}",
+        gateway::PARTNER_PAIR.0
+    );
+    Ok(match provider.name {
+        "openai" => {
+            format!("type: openai, base_url: \"{base_url}\", dialects: [openai-chat], {key}")
+        }
+        "responses" => {
+            format!("type: openai, base_url: \"{base_url}\", dialects: [openai-responses], {key}")
+        }
+        "anthropic" => format!(
+            "type: anthropic, base_url: \"{base_url}\", {key}, anthropic_version: \"2026-10-21\""
+        ),
+        "gemini" => format!("type: gemini, base_url: \"{base_url}\", {key}"),
+        "cohere" => format!("type: cohere, base_url: \"{root}/v2\", {key}"),
+        "bedrock" => format!("type: bedrock, base_url: \"{root}\", {aws}"),
+        "invoke" => {
+            format!("type: bedrock, base_url: \"{root}\", dialects: [anthropic-messages], {aws}")
+        }
+        "mantle" => {
+            format!("type: bedrock-mantle-claude, base_url: \"{root}/anthropic/v1\", {aws}")
+        }
+        "platform" => format!(
+            "type: aws-claude, base_url: \"{base_url}\", headers: {{anthropic-workspace-id: wrkspc_1}}, {aws}"
+        ),
+        // Tokens of Google's log-in are a test of their own.
+        "vertex" => format!(
+            "type: vertex, base_url: \"{base_url}/projects/p/locations/l\", dialects: [anthropic-messages], \
+             key: none, headers: {{x-api-key: env:PARTNER_KEY}}"
+        ),
+        "oci" | "oci-cohere" => {
+            let oci = oracle(partner)?;
+            format!("type: oci, base_url: \"{root}\", oci: {oci}")
+        }
+        other => bail!("no configuration of the provider {other}"),
+    })
+}
+
+/// The user whose signatures the fake partner takes, with the key in a file.
+fn oracle(partner: &Partner) -> Result<String> {
+    let text = |name: &str| {
+        let said = partner.oci.get(name).and_then(serde_json::Value::as_str);
+        said.with_context(|| format!("the fake partner told no {name}"))
+    };
+    let file = tools::cache().join("sdk-partner-oci.pem");
+    std::fs::write(&file, text("private_key")?)?;
+    Ok(format!(
+        "{{compartment: {}, tenancy: {}, user: {}, fingerprint: \"{}\", private_key: \"file:{}\"}}",
+        text("compartment")?,
+        text("tenancy")?,
+        text("user")?,
+        text("fingerprint")?,
+        file.canonicalize()?.display()
+    ))
 }
 
 /// Uses up the budget of the key for spent budgets.
@@ -219,7 +309,7 @@ fn run(installed: &Installed, partner: &Partner, lane: &Lane, job: &Job) -> Resu
     command
         .env("SDK_BASE_URL", &lane.base_url)
         .env("SDK_API_KEY", &lane.key)
-        .env("SDK_PROVIDER_DIALECT", job.provider)
+        .env("SDK_PROVIDER_DIALECT", job.provider.dialect)
         .env("SDK_MOCK_CONTROL", &partner.control_url)
         .env("SDK_AWS_PAIR", &lane.pair)
         .env("SDK_GATEWAY", if lane.gateway.is_some() { "1" } else { "0" })
@@ -228,7 +318,7 @@ fn run(installed: &Installed, partner: &Partner, lane: &Lane, job: &Job) -> Resu
         command
             .env("SDK_SPENT_KEY", key)
             .env("SDK_SPENT_PAIR", pair)
-            .env("SDK_MODEL_PREFIX", format!("mock-{}/", job.provider));
+            .env("SDK_MODEL_PREFIX", format!("mock-{}/{}", job.provider.name, job.provider.models));
     }
     let (out, err) = tools::both_outputs(&mut command).with_context(|| {
         let log = lane.gateway.as_ref().map(Gateway::log).unwrap_or_default();
@@ -248,8 +338,11 @@ fn install() -> Result<Installed> {
     let cohere = install::python("sdk-cohere", &needs, &["--no-deps"])?;
     let needs = source("python").join("frameworks-requirements.txt");
     let frameworks = install::python("sdk-frameworks", &needs, &["--no-deps"])?;
+    let needs = source("python").join("oci-requirements.txt");
+    // A few modules of thousands are ever loaded.
+    let oci = install::python("sdk-oci", &needs, &["--no-deps", "--no-compile"])?;
     let (node, js) = javascript()?;
-    Ok(Installed { python, cohere, frameworks, node, js })
+    Ok(Installed { python, cohere, frameworks, oci, node, js })
 }
 
 /// Node 24 comes as a package, so that the machine's own (which runs npm) may be older.

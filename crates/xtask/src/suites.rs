@@ -23,19 +23,55 @@ pub(crate) struct Suite {
     pub(crate) packages: Packages,
     /// The providers it is run against without `--long`.
     pub(crate) quick: &'static [&'static str],
+    /// The clouds it is run against.
+    pub(crate) clouds: &'static [&'static str],
 }
 
-/// What providers are spoken to in: the matrix's columns.
-pub(crate) const PROVIDERS: [(&str, &str); 6] = [
-    ("openai", "Chat"),
-    ("responses", "Responses"),
-    ("anthropic", "Messages"),
-    ("gemini", "Gemini"),
-    ("bedrock", "Converse"),
-    ("cohere", "Cohere"),
+/// A provider that suites are run against.
+#[derive(Clone, Copy)]
+pub(crate) struct Provider {
+    /// Its name in the gateway's configuration, after `mock-`.
+    pub(crate) name: &'static str,
+    /// Its column in the README.
+    pub(crate) column: &'static str,
+    /// What it is spoken to in.
+    pub(crate) dialect: &'static str,
+    /// What its models' names begin with.
+    pub(crate) models: &'static str,
+}
+
+const fn provider(
+    name: &'static str,
+    column: &'static str,
+    dialect: &'static str,
+    models: &'static str,
+) -> Provider {
+    Provider { name, column, dialect, models }
+}
+
+/// A provider of each dialect: the columns of the README's first matrix.
+pub(crate) const PROVIDERS: [Provider; 7] = [
+    provider("openai", "Chat", "openai", ""),
+    provider("responses", "Responses", "responses", ""),
+    provider("anthropic", "Messages", "anthropic", ""),
+    provider("gemini", "Gemini", "gemini", ""),
+    provider("bedrock", "Converse", "bedrock", ""),
+    provider("cohere", "Cohere", "cohere", ""),
+    provider("oci", "Oracle", "oci", ""),
 ];
 
-const ALL: &[&str] = &["openai", "responses", "anthropic", "gemini", "bedrock", "cohere"];
+/// The same dialects in what a cloud puts around them: the columns of the second. A few suites are run against them.
+pub(crate) const CLOUDS: [Provider; 5] = [
+    provider("invoke", "Bedrock InvokeModel", "anthropic", "anthropic.claude/"),
+    provider("mantle", "Bedrock mantle", "anthropic", ""),
+    provider("platform", "Claude Platform on AWS", "anthropic", ""),
+    provider("vertex", "Vertex rawPredict", "anthropic", "claude/"),
+    provider("oci-cohere", "Oracle, Cohere's models", "oci", "cohere."),
+];
+
+const ALL: &[&str] = &["openai", "responses", "anthropic", "gemini", "bedrock", "cohere", "oci"];
+const CLAUDE: &[&str] = &["invoke", "mantle", "platform", "vertex"];
+const COHERE_AT_ORACLE: &[&str] = &["oci-cohere"];
 
 const fn suite(
     file: &'static str,
@@ -43,15 +79,21 @@ const fn suite(
     packages: Packages,
     title: &'static str,
 ) -> Suite {
-    Suite { file, title, client, packages, quick: ALL }
+    Suite { file, title, client, packages, quick: ALL, clouds: &[] }
+}
+
+impl Suite {
+    const fn at(self, clouds: &'static [&'static str]) -> Self {
+        Suite { clouds, ..self }
+    }
 }
 
 use Packages::{Cohere, Frameworks, Js, Python};
 
 #[rustfmt::skip]
 pub(crate) const SUITES: [Suite; 22] = [
-    suite("test_openai", "openai", Python, "OpenAI for Python: Chat Completions"),
-    suite("openai.test.mjs", "openai", Js, "OpenAI for JavaScript: Chat Completions"),
+    suite("test_openai", "openai", Python, "OpenAI for Python: Chat Completions").at(CLAUDE),
+    suite("openai.test.mjs", "openai", Js, "OpenAI for JavaScript: Chat Completions").at(COHERE_AT_ORACLE),
     suite("ai-sdk-openai.test.mjs", "openai", Js, "Vercel AI SDK: openai.chat and openai-compatible"),
     suite("test_mistral", "openai", Frameworks, "Mistral for Python"),
     suite("mistral.test.mjs", "openai", Js, "Mistral for JavaScript"),
@@ -59,7 +101,7 @@ pub(crate) const SUITES: [Suite; 22] = [
     suite("test_responses", "responses", Python, "OpenAI for Python: Responses"),
     suite("responses.test.mjs", "responses", Js, "OpenAI for JavaScript: Responses"),
     suite("ai-sdk-responses.test.mjs", "responses", Js, "Vercel AI SDK: openai"),
-    suite("test_anthropic", "anthropic", Python, "Anthropic for Python"),
+    suite("test_anthropic", "anthropic", Python, "Anthropic for Python").at(CLAUDE),
     suite("test_claude_clouds", "anthropic", Python, "Anthropic for Python: AnthropicBedrock and AnthropicVertex"),
     suite("anthropic.test.mjs", "anthropic", Js, "Anthropic for JavaScript"),
     Suite {
@@ -67,6 +109,7 @@ pub(crate) const SUITES: [Suite; 22] = [
         title: "Anthropic for JavaScript: AnthropicBedrock and AnthropicVertex",
         client: "anthropic",
         packages: Js,
+        clouds: &[],
         quick: &["openai", "anthropic", "bedrock"], // what differs from the suite above is the client's side
     },
     suite("ai-sdk-anthropic.test.mjs", "anthropic", Js, "Vercel AI SDK: anthropic"),
@@ -75,13 +118,14 @@ pub(crate) const SUITES: [Suite; 22] = [
     suite("test_bedrock", "bedrock", Python, "AWS for Python (boto3): Converse"),
     suite("bedrock.test.mjs", "bedrock", Js, "AWS for JavaScript: Converse"),
     suite("test_cohere", "cohere", Cohere, "Cohere for Python"),
-    suite("cohere.test.mjs", "cohere", Js, "Cohere for JavaScript"),
+    suite("cohere.test.mjs", "cohere", Js, "Cohere for JavaScript").at(COHERE_AT_ORACLE),
     suite("ai-sdk-others.test.mjs", "gemini", Js, "Vercel AI SDK: google, amazon-bedrock, cohere and mistral"),
     Suite {
         file: "test_frameworks",
         title: "LangChain and Pydantic AI, in six dialects",
         client: "openai",
         packages: Frameworks,
+        clouds: &[],
         quick: &["responses", "anthropic"], // the packages alone take seconds to load
     },
 ];

@@ -50,7 +50,7 @@ export function marked() {
 export const onlyProvider = (dialect, name, run) =>
   test(name, { skip: provider !== dialect && `only a provider that speaks ${dialect} can do this` }, run);
 export const onlyEmbedding = (name, run) =>
-  test(name, { skip: !["openai", "gemini", "cohere"].includes(provider) && "a provider without embeddings" }, run);
+  test(name, { skip: !["openai", "gemini", "cohere", "oci"].includes(provider) && "a provider without embeddings" }, run);
 export const onlyGateway = (name, run) =>
   test(name, { skip: !gateway && "a promise of the gateway, not of the mock" }, run);
 export const onlySpent = (name, run) => test(name, { skip: !spentKey && "no key with a spent budget given" }, run);

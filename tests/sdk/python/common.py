@@ -15,7 +15,7 @@ GATEWAY = os.environ.get("SDK_GATEWAY") == "1"
 SPENT_KEY = os.environ.get("SDK_SPENT_KEY")  # a key whose budget is used up
 
 # Dialects that have embeddings.
-EMBEDDING = ("openai", "gemini", "cohere")
+EMBEDDING = ("openai", "gemini", "cohere", "oci")
 
 # A 1x1 PNG.
 PNG = (

@@ -117,7 +117,7 @@ class BedrockSuite(Marked):
         )
         self.assertEqual(answer["output"]["message"]["content"][0]["text"], "before ")
         # OpenAI and Gemini do not tell that a sequence stopped it.
-        expected = "end_turn" if PROVIDER in ("openai", "gemini") else "stop_sequence"
+        expected = "end_turn" if PROVIDER in ("openai", "gemini", "oci") else "stop_sequence"
         self.assertEqual(answer["stopReason"], expected)
 
     @unless_provider("cohere", "Cohere has no word for a refusal")
@@ -223,7 +223,7 @@ class BedrockSuite(Marked):
 
     # -- reasoning
 
-    @unittest.skipIf(PROVIDER in ("openai", "responses", "gemini", "cohere"), "bound to the vendor that signs")
+    @unittest.skipIf(PROVIDER in ("openai", "responses", "gemini", "cohere", "oci"), "bound to the vendor that signs")
     def test_reasoning_goes_back_with_tool_results(self):
         turns = user(self.mark)
         fields = {"thinking": {"type": "enabled", "budget_tokens": 1024}}

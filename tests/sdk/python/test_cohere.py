@@ -79,7 +79,7 @@ class CohereSuite(Marked):
         answer = self.chat(messages=user(f"before STOP after {self.mark}"), stop_sequences=["STOP"])
         self.assertEqual(text_of(answer), "before ")
         # OpenAI and Gemini do not tell that a sequence stopped it.
-        expected = "COMPLETE" if PROVIDER in ("openai", "gemini") else "STOP_SEQUENCE"
+        expected = "COMPLETE" if PROVIDER in ("openai", "gemini", "oci") else "STOP_SEQUENCE"
         self.assertEqual(answer.finish_reason, expected)
 
     def test_sampling(self):

@@ -85,6 +85,7 @@ class ResponsesSuite(KeptResponses, Marked):
         self.assertEqual(answer.output_text, f"hello {self.mark}")
 
     @unless_provider("cohere", "Cohere's thinking bears no signature")
+    @unless_provider("oci", "Oracle's reasoning bears no signature")
     @unless_provider("gemini", "Gemini's signatures are no item of reasoning")
     def test_reasoning_goes_back_through_tools(self):
         """The providers behind take their own reasoning back as it was, and nobody else's."""

@@ -105,7 +105,7 @@ pub(super) fn finish_word(choice: &Value) -> Option<String> {
     let word = str_at(choice, "finishReason").filter(|word| !word.is_empty())?;
     let lower = word.to_ascii_lowercase();
     Some(match lower.as_str() {
-        "complete" | "stop_sequence" => "stop".to_owned(),
+        "complete" => "stop".to_owned(),
         "max_tokens" => "length".to_owned(),
         "tool_call" => "tool_calls".to_owned(),
         "content_filtered" | "error_toxic" => "content_filter".to_owned(),

@@ -60,6 +60,8 @@ pub(super) fn finish_reason(word: &str, has_calls: bool) -> FinishReason {
     match word {
         "stop" | "eos" if has_calls => FinishReason::ToolCalls,
         "stop" | "eos" => FinishReason::Stop,
+        // Of Cohere's models at Oracle; OpenAI does not tell.
+        "stop_sequence" => FinishReason::StopSequence(String::new()),
         "length" => FinishReason::Length,
         "model_length" => FinishReason::ContextFull,
         "tool_calls" | "function_call" => FinishReason::ToolCalls,

@@ -47,7 +47,7 @@ pub(super) fn embed(demo: &Demo, call: &Call<'_>, tweak: &Tweak) -> Result<Reply
         }
     };
     let inputs = inputs(&body)?;
-    if let Fate::Fail(refused) = demo.fate(demo.resolve(named).unwrap_or(named)) {
+    if let Fate::Fail(refused) = demo.fate(super::behaviour(demo, named).unwrap_or(named)) {
         return Err(refused);
     }
     let made = inputs.iter().map(|it| vector(lorem::hash(it.as_bytes()), dimensions));

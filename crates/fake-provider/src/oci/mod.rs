@@ -65,7 +65,7 @@ fn chat(demo: &Demo, call: &Call<'_>, tweak: &Tweak) -> Result<Reply, Refused> {
     let model = envelope(demo, &body, &["compartmentId", "servingMode", "chatRequest"])?;
     let asked = &body["chatRequest"];
     let (format, mut ask) = read(asked, model, tweak.lax)?;
-    demo.resolve(model).unwrap_or(model).clone_into(&mut ask.model);
+    behaviour(demo, model).unwrap_or(model).clone_into(&mut ask.model);
     let total = ask.input.total();
     if total > model::CONTEXT {
         let most = model::CONTEXT;
@@ -104,6 +104,12 @@ fn read(asked: &Value, model: &str, lax: bool) -> Result<(Format, Ask), Refused>
     Ok((format, ask))
 }
 
+/// The behaviour that a model stands for: names begin with the vendor's here, as in `cohere.echo`.
+fn behaviour<'m>(demo: &'m Demo, model: &'m str) -> Option<&'m str> {
+    let named = model.split_once('.').and_then(|(_, name)| demo.resolve(name));
+    named.or_else(|| demo.resolve(model))
+}
+
 /// Checks what stands around a request, and gives the name of the model.
 fn envelope<'b>(demo: &Demo, body: &'b Value, known: &[&str]) -> Result<&'b str, Refused> {
     check::members(body, known, "")?;
@@ -121,7 +127,7 @@ fn envelope<'b>(demo: &Demo, body: &'b Value, known: &[&str]) -> Result<&'b str,
     if field == "endpointId" && !named.starts_with("ocid1.generativeaiendpoint.") {
         return Err(check::malformed("servingMode.endpointId is no endpoint's id"));
     }
-    if field == "endpointId" || demo.resolve(named).is_some() {
+    if field == "endpointId" || behaviour(demo, named).is_some() {
         return Ok(named);
     }
     Err(Refused::new(404, format!("Entity with key {named} not found")).code("404"))
