@@ -208,7 +208,14 @@ fn judged(status: u16, class: ErrorClass) -> (Verdict, String) {
         _ if class == ErrorClass::Auth => {
             (Verdict::KeyRefused, format!("answers, but refuses the key (HTTP {status})"))
         }
-        404 | 405 => (Verdict::Good, format!("answers, but lists no models (HTTP {status})")),
+        // Oracle and Vertex AI list them at other addresses than they serve them at.
+        404 | 405 => {
+            let said = format!(
+                "answers, but lists no models at this address (HTTP {status}): \
+                 `outrigger try` asks one of them"
+            );
+            (Verdict::Good, said)
+        }
         429 => (Verdict::Good, "answers, but its rate limit is reached (HTTP 429)".to_owned()),
         _ => (Verdict::Bad, format!("answers with HTTP {status}")),
     }

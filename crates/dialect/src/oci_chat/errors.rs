@@ -76,6 +76,8 @@ mod tests {
         let object = json!({"code": "TooManyRequests", "message": "slow down"});
         assert!(is_error(&object));
         assert_eq!(classify_object(&object).class, ErrorClass::RateLimited);
+        let numbered = json!({"code": "429", "message": "slow down"});
+        assert_eq!(classify_object(&numbered).class, ErrorClass::RateLimited);
         let broken = json!({"code": "InternalServerError", "message": "oops"});
         assert_eq!(classify_object(&broken).class, ErrorClass::ServerError);
     }

@@ -156,7 +156,7 @@ fn token_figures(figures: &Value) -> Vec<Value> {
         let others = tops.get(at).and_then(Value::as_object).into_iter().flatten();
         // The figures of the others are texts.
         let others = others.filter_map(|(token, it)| {
-            figure(token, it.as_f64().or_else(|| it.as_str()?.parse().ok())?, Vec::new())
+            alternative(token, it.as_f64().or_else(|| it.as_str()?.parse().ok())?)
         });
         figure(token.as_str()?, own.as_f64()?, others.collect())
     };
@@ -164,7 +164,13 @@ fn token_figures(figures: &Value) -> Vec<Value> {
 }
 
 fn figure(token: &str, logprob: f64, others: Vec<Value>) -> Option<Value> {
-    let mut out = json!({"token": token, "logprob": logprob, "bytes": token.as_bytes()});
+    let mut out = alternative(token, logprob)?;
     out["top_logprobs"] = others.into();
+    Some(out)
+}
+
+/// A token that might have come in a place.
+fn alternative(token: &str, logprob: f64) -> Option<Value> {
+    let out = json!({"token": token, "logprob": logprob, "bytes": token.as_bytes()});
     logprob.is_finite().then_some(out)
 }

@@ -150,7 +150,8 @@ fn models(demo: &Demo, call: &Call<'_>) -> Result<Reply, Refused> {
     authenticate(demo, call)?;
     let query = call.path.split_once('?').map_or("", |(_, query)| query);
     let compartment = query.split('&').find_map(|it| it.strip_prefix("compartmentId="));
-    compartment_is_good(demo, compartment.unwrap_or_default())?;
+    // Who names none does not mean that service: where models are served, there is no such path.
+    compartment_is_good(demo, compartment.ok_or_else(absent)?)?;
     let one = |name: &&str| {
         json!({"id": format!("ocid1.generativeaimodel.oc1.us-chicago-1.{name}"), "displayName": name,
             "vendor": "demo", "version": "1.0", "type": "BASE", "capabilities": ["CHAT"],
