@@ -66,7 +66,7 @@ pub(super) fn ask(asked: &Value) -> Result<Ask, Refused> {
 }
 
 fn top(asked: &Value) -> Result<(), Refused> {
-    check::range(asked, "temperature", 0.0, 1.0)?;
+    check::range(asked, "temperature", 0.0, f64::MAX)?;
     check::range(asked, "topP", 0.0, 1.0)?;
     check::range(asked, "topK", 0.0, 500.0)?;
     check::range(asked, "frequencyPenalty", 0.0, 1.0)?;
