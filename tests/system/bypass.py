@@ -17,8 +17,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 TABLE = os.path.join(HERE, "../../crates/server/src/listen/route.rs")
 # Routes that others have and we have not, or not to be asked so.
 ELSEWHERE = [
-    "/v1/batches", "/v1/files", "/v1/images", "/v1/images/generate", "/v1/audio", "/v1/realtime", "/v1/rank", "/v2/moderations",
-    "/v1/completions", "/v1/fine_tuning/jobs", "/v1/threads", "/v1/responses/compact", "/v1/messages/batches",
+    "/v1/images", "/v1/images/generate", "/v1/audio", "/v1/realtime", "/v1/rank", "/v2/moderations",
+    "/v1/completions", "/v1/fine_tuning/jobs", "/v1/threads", "/v1/responses/compact",
     "/v1/complete", "/rerank", "/v1/chat", "/v1/embed", "/v1/generate", "/api/chat", "/api/generate", "/openai/v1/batches",
     "/anthropic/v1/messages/batches", "/model/{}/invoke", "/model/{}/invoke-with-response-stream", "/v1beta/models/{}:predict",
     "/v1beta/models/{}:batchGenerateContent", "/v1/publishers/anthropic/models/{}:rawPredict", "/passthrough/v1/chat/completions",

@@ -215,6 +215,16 @@ impl PriceSheet {
         Money::of_tokens(rates.parts(usage))
     }
 
+    /// The same for many requests together, none with more than `longest` input tokens: for all the tier that the longest
+    /// would be in.
+    ///
+    /// # Errors
+    /// [`MoneyError::Overflow`], as above.
+    pub fn cost_of_many(&self, usage: &Usage, longest: u64) -> Result<Money, MoneyError> {
+        let (rates, _) = self.rates_for(longest);
+        Money::of_tokens(rates.parts(usage))
+    }
+
     /// The most that a request within `bound` can cost whatever it uses; `None` when nothing bounds its output.
     ///
     /// # Errors
@@ -233,12 +243,23 @@ impl PriceSheet {
         bound: &WorstCase,
         features: Features,
     ) -> Result<Option<Money>, MoneyError> {
+        self.worst_case_of_many(bound, bound.input, features)
+    }
+
+    /// The same for many requests that are within `bound` together, none with more than `longest` input tokens: a tier
+    /// is chosen by one request's input, not by that of all.
+    ///
+    /// # Errors
+    /// [`MoneyError::Overflow`] beyond what one ledger row holds.
+    pub fn worst_case_of_many(
+        &self,
+        bound: &WorstCase,
+        longest: u64,
+        features: Features,
+    ) -> Result<Option<Money>, MoneyError> {
         let Some(output) = bound.output else { return Ok(None) };
-        let reachable = self
-            .tiers
-            .iter()
-            .filter(|tier| bound.input > tier.above_input_tokens)
-            .map(|t| &t.rates);
+        let reachable =
+            self.tiers.iter().filter(|tier| longest > tier.above_input_tokens).map(|t| &t.rates);
         let mut most = Money::ZERO;
         for rates in std::iter::once(&self.rates).chain(reachable) {
             let (input_price, output_price) = rates.dearest(features);

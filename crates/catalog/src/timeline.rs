@@ -100,9 +100,24 @@ impl PriceTimeline {
         bound: &WorstCase,
         features: Features,
     ) -> Result<Option<Money>, MoneyError> {
+        self.worst_case_of_many((from, until), mode, bound, bound.input, features)
+    }
+
+    /// The same for many requests; see [`PriceSheet::worst_case_of_many`].
+    ///
+    /// # Errors
+    /// [`MoneyError::Overflow`] beyond what one ledger row holds.
+    pub fn worst_case_of_many(
+        &self,
+        (from, until): (UnixMicros, UnixMicros),
+        mode: Mode,
+        bound: &WorstCase,
+        longest: u64,
+        features: Features,
+    ) -> Result<Option<Money>, MoneyError> {
         let mut most = None;
         for sheet in self.between(from, until, mode) {
-            let cost = sheet.worst_case_for(bound, features)?;
+            let cost = sheet.worst_case_of_many(bound, longest, features)?;
             if cost.is_none() {
                 return Ok(None);
             }

@@ -14,6 +14,7 @@
 
 mod answer;
 pub mod anthropic_messages;
+pub mod batches;
 pub mod bedrock_converse;
 mod closed_schema;
 pub mod cohere_chat;

@@ -28,6 +28,10 @@ pub enum Endpoint {
     Moderation = 10,
     /// Order documents by how well they answer a question.
     Rerank = 11,
+    /// Keep, read and delete files at a provider.
+    Files = 13,
+    /// Have many requests run within a day, at their own price; ask for them and cancel them.
+    Batches = 14,
 }
 
 impl Endpoint {
@@ -46,6 +50,8 @@ impl Endpoint {
             Self::Translation => "translation",
             Self::Moderation => "moderation",
             Self::Rerank => "rerank",
+            Self::Files => "files",
+            Self::Batches => "batches",
         }
     }
 
@@ -63,11 +69,18 @@ impl Endpoint {
         Self::Translation,
         Self::Moderation,
         Self::Rerank,
+        Self::Files,
+        Self::Batches,
     ];
 
     /// Whether it is only passed on, between a client and a provider of one dialect, and never translated.
     pub fn is_passed_on(self) -> bool {
         self as u8 >= Self::ImageGeneration as u8
+    }
+
+    /// Whether it is about what lies at one provider: such a call names no model and goes nowhere else.
+    pub fn is_bound(self) -> bool {
+        matches!(self, Self::Files | Self::Batches)
     }
 
     /// The inverse of the discriminant.

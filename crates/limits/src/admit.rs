@@ -112,6 +112,30 @@ impl Limits {
         Ok(ticket)
     }
 
+    /// Takes the worst case of work that runs elsewhere for hours: from budgets as always, and as a request from rates.
+    /// Rates of tokens and caps are about what comes in a minute and what runs at a time, which such work does not.
+    pub fn admit_lasting(
+        &mut self,
+        now: UnixMicros,
+        scope: &Scope<'_>,
+        ask: &Ask,
+    ) -> Result<Ticket, Denied> {
+        let budgets = self.budgets.table.matching(scope);
+        let rates = self.rates.table.matching(scope);
+        let counted = Ask { money: Some(domain::Money::ZERO), tokens: Some(0), ..*ask };
+        self.budgets.check(now, &budgets, ask, &[])?;
+        self.rates.check(now, &rates, &counted, &[])?;
+        let (mut lines, mut taken) = (SmallVec::new(), SmallVec::new());
+        self.budgets.hold(&budgets, ask, 0, &mut lines);
+        self.rates.take(&rates, &counted, 0, &mut taken);
+        // What a rate has counted stays counted: there is nothing to give back later.
+        for taken in &mut taken {
+            taken.open = false;
+            self.rates.settle(taken, &Actual::NOTHING);
+        }
+        Ok(Ticket { admitted_at: now, attempts: 1, lines, taken, places: SmallVec::new() })
+    }
+
     /// Takes the worst case of a further attempt and returns its number. On refusal the ticket is as it was.
     pub fn extend(
         &mut self,

@@ -31,6 +31,7 @@ use crate::listen::headers as allowed;
 use crate::listen::route::{self, Access, Action as RouteAction, Match, NoRoute};
 use crate::listen::{BodyFault, Pace, ReqBody, read_body};
 use crate::local;
+use crate::lodged;
 use crate::plan;
 use crate::planted;
 use crate::read::{self, Ask, Canonical};
@@ -171,6 +172,8 @@ fn endpoint(action: RouteAction) -> Endpoint {
         RouteAction::CountTokens => Endpoint::CountTokens,
         RouteAction::Embeddings => Endpoint::Embeddings,
         RouteAction::Pass(endpoint) => endpoint,
+        RouteAction::Files(_) => Endpoint::Files,
+        RouteAction::Batches(_) => Endpoint::Batches,
         _ => Endpoint::Models,
     }
 }
@@ -217,6 +220,11 @@ async fn serve(
     }
     let body = body.whole(cx, headers).await?;
     planted::panic_at("read", headers);
+    if let RouteAction::Files(deed) | RouteAction::Batches(deed) = found.route.action {
+        let id = found.id.as_deref();
+        return Box::pin(lodged::serve(worker, cx, deed, id, parts.uri.query(), headers, body))
+            .await;
+    }
     let opened = enveloped::open(cx, body, headers, found.path_facts())?;
     let headers: &HeaderMap = &opened.headers;
     let (body, past) = Box::pin(kept::open(worker, cx, opened.body)).await?;
@@ -284,14 +292,19 @@ fn body_fault(fault: BodyFault, limit: u64) -> Failure {
 }
 
 /// Everything the attempts of one request need.
-struct Run<'a> {
-    ask: &'a Ask,
-    headers: &'a HeaderMap,
-    resolved: &'a Resolved,
-    planned: &'a Plan,
-    canonical: Canonical,
+pub struct Run<'a> {
+    /// The request.
+    pub ask: &'a Ask,
+    /// Its headers.
+    pub headers: &'a HeaderMap,
+    /// What it was resolved to.
+    pub resolved: &'a Resolved,
+    /// What was considered.
+    pub planned: &'a Plan,
+    /// The request in no vendor's words.
+    pub canonical: Canonical,
     /// The request's place in the limits, between two attempts.
-    admission: Option<Admission>,
+    pub admission: Option<Admission>,
 }
 
 impl Run<'_> {
@@ -312,7 +325,8 @@ struct Last {
     said_in: DialectId,
 }
 
-async fn attempts(
+/// Makes one attempt after the other until one brings an answer.
+pub async fn attempts(
     worker: &Rc<Worker>,
     cx: &mut Cx,
     mut run: Run<'_>,
@@ -591,7 +605,7 @@ async fn whole(
     mut reply: Reply,
     total_at: Instant,
 ) -> Flown {
-    let tee = call.dialect.tee(run.ask.endpoint, TeeOptions::default());
+    let tee = tee(run, call, TeeOptions::default());
     let (pieces, seen) = match read_whole(call, tee, &mut flight, &mut reply, total_at).await {
         Ok(read) => read,
         Err(fault) => return Err(failed(flight, fault)),
@@ -677,6 +691,13 @@ fn translated_answer(
     Ok(Some(writer.write_answer(&answer, &context)))
 }
 
+fn tee(run: &Run<'_>, call: &Call, options: TeeOptions) -> Box<dyn dialect::Tee> {
+    if run.ask.endpoint.is_bound() {
+        return dialect::batches::tee();
+    }
+    call.dialect.tee(run.ask.endpoint, options)
+}
+
 /// A stream: held only until its first event tells that it is an answer and no error.
 async fn streamed(
     cx: &Cx,
@@ -692,7 +713,7 @@ async fn streamed(
         form: run.ask.peek.stream_form,
         strip_usage_chunk: call.strip_usage,
     };
-    let tee = call.dialect.tee(run.ask.endpoint, options);
+    let tee = tee(run, call, options);
     // One picture is one event.
     let held_max =
         if run.ask.endpoint.is_passed_on() { ANSWER_BYTES_MAX } else { FIRST_EVENT_BYTES_MAX };
@@ -841,7 +862,7 @@ fn give_up(
             let Some(last) = last else {
                 return Err(Failure::new(&errors::INTERNAL, "an attempt failed without a trace"));
             };
-            Ok(own_words(cx, &last).unwrap_or_else(|| {
+            Ok(own_words(cx, &last.fault, last.said_in).unwrap_or_else(|| {
                 let fault = &last.fault.fault;
                 let failure = Failure::upstream(
                     fault.class,
@@ -858,14 +879,14 @@ fn give_up(
 
 /// On a same-dialect route a provider's error keeps its status and its body, if that has the dialect's shape. Errors about
 /// *our* credential are the exception: the client's SDK would take them for its own.
-fn own_words(cx: &Cx, last: &Last) -> Option<Response<RespBody>> {
-    let (headers, body) = last.fault.raw.as_ref()?;
-    let ours = matches!(last.fault.fault.class, ErrorClass::Auth | ErrorClass::Quota);
+pub fn own_words(cx: &Cx, fault: &Fault, said_in: DialectId) -> Option<Response<RespBody>> {
+    let (headers, body) = fault.raw.as_ref()?;
+    let ours = matches!(fault.fault.class, ErrorClass::Auth | ErrorClass::Quota);
     let client = enveloped::errors(cx);
-    if last.said_in != client.id() || ours || !client.is_own_error(body) {
+    if said_in != client.id() || ours || !client.is_own_error(body) {
         return None;
     }
-    let status = StatusCode::from_u16(last.fault.status).ok()?;
+    let status = StatusCode::from_u16(fault.status).ok()?;
     if !(status.is_client_error() || status.is_server_error()) {
         return None;
     }
@@ -890,7 +911,7 @@ fn refuse(worker: &Worker, cx: &Cx, failure: &Failure) -> Response<RespBody> {
 }
 
 /// The error answer of a request whose attempts have rows of their own.
-fn refuse_attempted(cx: &Cx, failure: &Failure) -> Response<RespBody> {
+pub fn refuse_attempted(cx: &Cx, failure: &Failure) -> Response<RespBody> {
     let request_id = cx.id.to_string();
     let error = failure.as_client_error(&request_id);
     let client = enveloped::errors(cx);

@@ -79,17 +79,7 @@ pub fn bound(
     max_output: Option<u64>,
     now: UnixMicros,
 ) -> Result<Bound, MoneyError> {
-    let tokens = match ask.endpoint {
-        Endpoint::Chat => chat_tokens(ask, offer, max_output),
-        Endpoint::Embeddings => {
-            let bounded = embeds_bounded(&ask.peek, offer.max_input);
-            let input = embedded_tokens(&ask.peek, offer.max_input);
-            WorstCase { input, output: bounded.then_some(0) }
-        }
-        // Counting is free at every provider that offers it.
-        Endpoint::CountTokens | Endpoint::Models => WorstCase { input: 0, output: Some(0) },
-        _ => passed_tokens(&ask.peek, offer, max_output),
-    };
+    let tokens = tokens(ask, offer, max_output);
     let sheet = offer.price_at(now);
     let span =
         (now, now.plus_micros(i64::try_from(offer.provider.total.as_micros()).unwrap_or(i64::MAX)));
@@ -105,6 +95,23 @@ pub fn bound(
     Ok(Bound { tokens, money, price_version: sheet.map(version) })
 }
 
+/// The most tokens that an attempt at `offer` can use.
+pub fn tokens(ask: &Ask, offer: &Offer, max_output: Option<u64>) -> WorstCase {
+    match ask.endpoint {
+        Endpoint::Chat => chat_tokens(ask, offer, max_output),
+        Endpoint::Embeddings => {
+            let bounded = embeds_bounded(&ask.peek, offer.max_input);
+            let input = embedded_tokens(&ask.peek, offer.max_input);
+            WorstCase { input, output: bounded.then_some(0) }
+        }
+        // Counting is free at every provider that offers it, and so are files and questions about batches.
+        Endpoint::CountTokens | Endpoint::Models | Endpoint::Files | Endpoint::Batches => {
+            WorstCase { input: 0, output: Some(0) }
+        }
+        _ => passed_tokens(&ask.peek, offer, max_output),
+    }
+}
+
 /// Whether the most that an attempt at `offer` can cost is known; `max_output` is what bounds its output.
 pub fn is_known(ask: &Ask, max_output: Option<u64>, offer: &Offer, now: UnixMicros) -> bool {
     match ask.endpoint {
@@ -113,7 +120,7 @@ pub fn is_known(ask: &Ask, max_output: Option<u64>, offer: &Offer, now: UnixMicr
             let bounded = embeds_bounded(&ask.peek, offer.max_input);
             offer.price_at(now).is_some_and(|sheet| bounded || free(sheet))
         }
-        Endpoint::CountTokens | Endpoint::Models => true,
+        Endpoint::CountTokens | Endpoint::Models | Endpoint::Files | Endpoint::Batches => true,
         _ => {
             let bounded = passed_tokens(&ask.peek, offer, max_output).output.is_some();
             offer.price_at(now).is_some_and(|sheet| bounded || free(sheet))

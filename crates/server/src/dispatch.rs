@@ -45,6 +45,9 @@ pub struct Call {
     /// What is around it on the way.
     pub envelope: Envelope,
     endpoint: Endpoint,
+    method: Method,
+    /// The mark of the one key that will do.
+    key: Option<u64>,
     streams: bool,
     target: Option<Target>,
     body: Bytes,
@@ -160,6 +163,8 @@ pub fn prepare(
         dialect,
         envelope: spoken.envelope,
         endpoint: ask.endpoint,
+        method: ask.way.as_ref().map_or(Method::POST, |way| way.method.clone()),
+        key: ask.way.as_ref().and_then(|way| way.key),
         streams: ask.peek.stream,
         target: spoken.target.clone(),
         body: Bytes::new(),
@@ -227,6 +232,9 @@ fn path(
     dialect: &'static dyn Dialect,
     model: &str,
 ) -> Cow<'static, str> {
+    if let Some(way) = &ask.way {
+        return Cow::Owned(way.path.clone());
+    }
     if let Some(path) = envelope::path(envelope, ask.endpoint, model, ask.peek.stream) {
         return Cow::Owned(path);
     }
@@ -246,13 +254,14 @@ fn forward(call: &mut Call, ask: &Ask, client_headers: &HeaderMap) {
         && !call.offer.quirks.no_stream_options;
     let edits = Edits { model: Some(model), ask_usage: asks_usage };
     call.strip_usage = asks_usage;
-    call.body = match foreign_items(ask, &call.offer) {
-        Some(peek) => {
+    call.body = match (foreign_items(ask, &call.offer), &ask.way) {
+        (Some(peek), _) => {
             let note = "reasoning of another provider is left out: only that one can read it";
             call.losses.note("previous_response_id", Fate::Dropped, note);
             ask.client.forward(&ask.body, &peek, &edits)
         }
-        None => ask.client.forward(&ask.body, &ask.peek, &edits),
+        (None, Some(_)) => ask.body.clone(),
+        (None, None) => ask.client.forward(&ask.body, &ask.peek, &edits),
     };
     call.headers = allowed::to_provider(call.dialect.forwarded_headers(), client_headers);
     if let Some(kind) = client_headers.get(CONTENT_TYPE).filter(|_| ask.peek.form) {
@@ -419,8 +428,12 @@ async fn http(worker: &Worker, call: &Call) -> Result<Reply, Fault> {
     let mut headers = call.headers.clone();
     let shown = credential(&mut headers, worker, call, target).await?;
     trace(&mut headers, worker);
-    let outgoing =
-        Outgoing { method: Method::POST, path: &call.path, headers, body: call.body.clone() };
+    let outgoing = Outgoing {
+        method: call.method.clone(),
+        path: &call.path,
+        headers,
+        body: call.body.clone(),
+    };
     match worker.pool.send(target, outgoing, &provider.deadlines).await {
         Ok(incoming) => Ok(Reply {
             status: incoming.status,
@@ -452,7 +465,7 @@ async fn credential(
     }
     if let Some(key) = &provider.oci_key {
         let now = worker.gateway.now();
-        let signed = oci_signature(key, &Method::POST, target, &call.path, &call.body, now);
+        let signed = oci_signature(key, &call.method, target, &call.path, &call.body, now);
         let signed =
             signed.map_err(|why| Fault::silent(ErrorClass::Auth, false, why.to_string()))?;
         for (name, value) in signed {
@@ -474,7 +487,7 @@ async fn credential(
         }
     };
     let now = worker.gateway.now();
-    let signed = signature(signing, pair, &Method::POST, target, &call.path, &call.body, now);
+    let signed = signature(signing, pair, &call.method, target, &call.path, &call.body, now);
     for (name, value) in signed {
         secret(headers, name, &value)?;
     }
@@ -484,7 +497,8 @@ async fn credential(
 /// Adds one of the provider's keys.
 fn key(headers: &mut HeaderMap, call: &Call) -> Result<Shown, Fault> {
     let provider = &call.offer.provider;
-    let Ok(picked) = provider.keys.pick(Instant::now()) else {
+    let marked = call.key.and_then(|mark| provider.keys.marked(mark));
+    let Some(picked) = marked.or_else(|| provider.keys.pick(Instant::now()).ok()) else {
         return Err(Fault::silent(
             ErrorClass::Auth,
             false,
@@ -567,7 +581,7 @@ async fn demo(worker: &Worker, call: &Call) -> Result<Reply, Fault> {
         .collect();
     let path = format!("{}{}", call.dialect.usual_base(), call.path);
     let reply = worker.gateway.demo.respond(&fake_provider::Call {
-        method: "POST",
+        method: call.method.as_str(),
         path: &path,
         headers: &headers,
         body: &call.body,

@@ -49,7 +49,9 @@ pub fn account(
 ) -> Result<Option<Account>, OpenError> {
     let reader = Store::open_read_only(&gateway.data_dir)?;
     let held = |attempt: AttemptKey| {
-        gateway.limits().restored_open().any(|it| it == restore::key(attempt))
+        // A batch that an earlier process began runs on.
+        !gateway.batches.holds(attempt)
+            && gateway.limits().restored_open().any(|it| it == restore::key(attempt))
     };
     let snapshot = gateway.snapshot.load();
     let configured = snapshot.capabilities.values().flat_map(|entry| &entry.offers);

@@ -10,13 +10,14 @@ use fake_provider::Demo;
 use ledger::{Record, Refusal};
 use limits::{Limits, Unpriced};
 use policy::Health;
-use store::{LedgerWriter, Responses};
+use store::{Bindings, LedgerWriter, Responses};
 use telemetry::metrics::Metrics;
 
 use crate::accept::Cx;
 use crate::clock::SystemClock;
 use crate::errors::Failure;
 use crate::keys::KeyTable;
+use crate::lodged::OpenBatches;
 use crate::snapshot::{OfferNumbers, Snapshot};
 
 /// Rows a second for requests refused without a known key: a flood of strangers must not fill the disk. Beyond it
@@ -43,6 +44,10 @@ pub struct Gateway {
     pub data_dir: PathBuf,
     /// Offers' numbers.
     pub numbers: Arc<OfferNumbers>,
+    /// What lies at providers, and whose it is.
+    pub bindings: Bindings,
+    /// Batches that run.
+    pub batches: OpenBatches,
     clock: SystemClock,
     limits: Mutex<Limits>,
     health: Mutex<Health>,
@@ -71,6 +76,10 @@ pub struct Parts {
     pub local_app: AppName,
     /// Offers' numbers.
     pub numbers: Arc<OfferNumbers>,
+    /// What lies at providers, and whose it is.
+    pub bindings: Bindings,
+    /// Batches that earlier processes began.
+    pub batches: OpenBatches,
 }
 
 impl Gateway {
@@ -87,6 +96,8 @@ impl Gateway {
             local_app: parts.local_app,
             data_dir: parts.data_dir,
             numbers: parts.numbers,
+            bindings: parts.bindings,
+            batches: parts.batches,
             clock: SystemClock::default(),
             limits: Mutex::new(parts.limits),
             health: Mutex::new(Health::new(health)),

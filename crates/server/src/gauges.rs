@@ -23,7 +23,10 @@ impl Gateway {
         let now = self.now();
         let (budgets, unsettled) = {
             let mut limits = self.limits();
-            (limits.report(now).budgets, limits.restored_open().count())
+            (
+                limits.report(now).budgets,
+                limits.restored_open().count().saturating_sub(self.batches.restored_count()),
+            )
         };
         let money = budgets.iter().filter(|it| it.spec.limit.unit == Unit::Money);
         for budget in money.take(BUDGETS_MAX) {

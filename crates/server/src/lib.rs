@@ -28,6 +28,7 @@ pub mod kept;
 pub mod keys;
 pub mod listen;
 pub mod local;
+pub mod lodged;
 pub mod logins;
 pub mod plan;
 mod planted;

@@ -7,7 +7,7 @@ use dialect::{
 };
 use domain::Endpoint;
 use http::header::CONTENT_TYPE;
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue, Method};
 
 use crate::errors::{self, Failure};
 use crate::fetch::Files;
@@ -27,6 +27,19 @@ pub struct Ask {
     pub peek: Peek,
     /// What it took from kept responses.
     pub past: Past,
+    /// Where it goes, if that is no matter of its dialect: to what lies at one provider.
+    pub way: Option<Way>,
+}
+
+/// The way to something that lies at a provider.
+#[derive(Clone, Debug)]
+pub struct Way {
+    /// The method.
+    pub method: Method,
+    /// The path below the provider's base URL, with its query.
+    pub path: String,
+    /// The mark of the provider's key that it lies with, where there are keys.
+    pub key: Option<u64>,
 }
 
 /// The request in no vendor's words; read once an offer needs it so.
@@ -91,7 +104,7 @@ pub fn read(
         return Err(Failure::new(&errors::BAD_FIELD, "`model` is missing").field("model"));
     }
     let path_model = path.model.map(str::to_owned);
-    Ok(Ask { client, endpoint, body, path_model, peek, past: Past::default() })
+    Ok(Ask { client, endpoint, body, path_model, peek, past: Past::default(), way: None })
 }
 
 impl Ask {
@@ -107,6 +120,7 @@ impl Ask {
         };
         match self.endpoint {
             Endpoint::Speech => !is(b"application/json"),
+            Endpoint::Files | Endpoint::Batches => self.peek.stream,
             _ => self.peek.stream && is(b"text/event-stream"),
         }
     }

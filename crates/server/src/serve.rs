@@ -19,6 +19,7 @@ use crate::gateway::{Gateway, Parts};
 use crate::imported::CatalogInForce;
 use crate::keys::KeyTable;
 use crate::listen::{self, Gate, ListenLimits, Served, TlsSource};
+use crate::lodged::{self, OpenBatches};
 use crate::reload::{Reloader, chained, rendered};
 use crate::snapshot::{OfferNumbers, Snapshot, SnapshotError};
 use crate::worker::Worker;
@@ -148,7 +149,8 @@ pub fn run(options: Options) -> Result<Exit, ServeError> {
         ..OpenOptions::new(&data_dir)
     };
     let (store, replay) = Store::open(&open)?;
-    let unsettled = replay.open.len();
+    let batches = OpenBatches::restored(&replay);
+    let unsettled = replay.open.len() - batches.count();
     let metrics = Arc::new(Metrics::default());
     let numbers = Arc::new(OfferNumbers::default());
     // Old prices at the start are better than no gateway; a reload is refused instead.
@@ -182,6 +184,8 @@ pub fn run(options: Options) -> Result<Exit, ServeError> {
         data_dir: data_dir.clone(),
         local_app,
         numbers,
+        bindings: store.bindings(),
+        batches,
     }));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     // From now on a signal drains: nobody may be told of a gateway that a signal would still kill.
@@ -422,6 +426,9 @@ fn data_plane(
                         pool.sweep();
                     }
                 });
+                if number == 0 {
+                    tokio::task::spawn_local(lodged::watch(Rc::clone(&worker)));
+                }
                 let handler =
                     Rc::new(move |request, _conn| accept::handle(Rc::clone(&worker), request));
                 listen::serve(arrivals, gate, handler).await

@@ -521,7 +521,8 @@ fn reserve(
     Ok((first, further.map(|ticket| held(ticket, beside())).collect()))
 }
 
-fn charge(charge: limits::Charge<'_>) -> ledger::Charge {
+/// A budget's hold on an attempt in the ledger's words.
+pub fn charge(charge: limits::Charge<'_>) -> ledger::Charge {
     ledger::Charge {
         budget: charge.budget.into(),
         start: charge.window,

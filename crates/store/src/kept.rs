@@ -8,6 +8,7 @@
 //! Each kind of thing is a module here: its steps in [`STEPS`], its line in [`EXPIRED`], and the functions that hand
 //! its work over. What is deleted is overwritten (`secure_delete`).
 
+pub mod bindings;
 mod lane;
 pub mod responses;
 
@@ -27,10 +28,10 @@ pub use lane::{KeptError, Pending};
 const FILE: &str = "kept.db";
 
 /// Schema steps; a file at version n has had the first n applied. Steps are never edited, only added.
-const STEPS: &[&str] = &[responses::STEP];
+const STEPS: &[&str] = &[responses::STEP, bindings::STEP];
 
 /// What deletes the rows of each table whose time is over; `?1` is now, in microseconds.
-const EXPIRED: &[&str] = &[responses::EXPIRED];
+const EXPIRED: &[&str] = &[responses::EXPIRED, bindings::EXPIRED];
 
 /// Hands work to the file's threads. Cheap to clone; never blocks the caller on the disk.
 #[derive(Clone, Debug)]

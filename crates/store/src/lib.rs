@@ -39,6 +39,7 @@ use ledger::commit::Committer;
 use ledger::replay::Replay;
 use ledger::storage::{Reads, Row, StorageError};
 
+pub use kept::bindings::{Binding, Bindings, Page, Thing};
 pub use kept::responses::Responses;
 pub use kept::{Kept, KeptError};
 pub use keys::{
@@ -201,6 +202,11 @@ impl Store {
     /// What is kept beside the ledger.
     pub fn kept(&self) -> Kept {
         self.kept.clone()
+    }
+
+    /// The files and batches that lie at providers.
+    pub fn bindings(&self) -> Bindings {
+        Bindings::new(self.kept())
     }
 
     /// The responses that applications build on.

@@ -89,6 +89,13 @@ impl KeyRing {
         Err(NoKey { earliest: Some(self.origin + Duration::from_millis(earliest)) })
     }
 
+    /// The key of that mark, set aside or not: what lies with one key is there for no other.
+    pub fn marked(&self, mark: u64) -> Option<Picked<'_>> {
+        let mut slots = self.keys.iter().enumerate();
+        let (index, slot) = slots.find(|(_, slot)| slot.secret.mark() == mark)?;
+        Some(Picked { index, secret: &slot.secret })
+    }
+
     /// How long until a key may be used: `None` when one may be now. Takes no turn.
     pub fn wait(&self, now: Instant) -> Option<Duration> {
         let at = self.millis(now);

@@ -5,7 +5,7 @@ use anyhow::{Result, bail};
 use crate::report::Tally;
 use crate::{cargo, fuzz, readme, sdk, system, tidy};
 
-const STEPS: [&str; 33] = [
+const STEPS: [&str; 34] = [
     "fmt",
     "clippy",
     "tidy",
@@ -33,6 +33,7 @@ const STEPS: [&str; 33] = [
     "answers",
     "reload",
     "prices",
+    "batches",
     "drain",
     "leaks",
     "diskfull",

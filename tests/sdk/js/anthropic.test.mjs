@@ -5,6 +5,7 @@ import Anthropic from "@anthropic-ai/sdk";
 import { zodOutputFormat } from "@anthropic-ai/sdk/helpers/zod";
 import { z } from "zod";
 import { apiKey, baseURL, clock, marked, model, onlyGateway, onlyProvider, onlySpent, png, prefix, provider, spentKey, weather } from "./common.mjs";
+import "./message-batches.mjs";
 
 const root = baseURL.replace(/\/v1$/, ""); // this SDK adds /v1 by itself
 const client = new Anthropic({ baseURL: root, apiKey, maxRetries: 0, timeout: 20_000 });

@@ -54,3 +54,16 @@ export const onlyEmbedding = (name, run) =>
 export const onlyGateway = (name, run) =>
   test(name, { skip: !gateway && "a promise of the gateway, not of the mock" }, run);
 export const onlySpent = (name, run) => test(name, { skip: !spentKey && "no key with a spent budget given" }, run);
+
+// A gateway has several providers that speak an API; what lies at one must be told where.
+export const lodged = prefix ? { "x-outrigger-provider": prefix.replace(/\/$/, "") } : {};
+
+// What is asked for, once it is done.
+export async function until(ask, done, millis = 20_000) {
+  const end = Date.now() + millis;
+  for (;;) {
+    const it = await ask();
+    if (done(it) || Date.now() > end) return it;
+    await new Promise((wake) => setTimeout(wake, 10));
+  }
+}

@@ -5,6 +5,7 @@ import OpenAI from "openai";
 import { zodResponseFormat } from "openai/helpers/zod";
 import { z } from "zod";
 import { apiKey, baseURL, clock, marked, model, onlyEmbedding, onlyGateway, onlyProvider, onlySpent, png, prefix, provider, spentKey, weather } from "./common.mjs";
+import "./batches.mjs";
 import "./media.mjs";
 
 const client = new OpenAI({ baseURL, apiKey, maxRetries: 0, timeout: 20_000 });

@@ -8,6 +8,7 @@ import anthropic
 from anthropic import Anthropic, AsyncAnthropic
 from pydantic import BaseModel
 
+from batches import AnthropicBatches  # noqa: F401, run with these
 from common import API_KEY, BASE_URL, CLOCK, PNG, PREFIX, PROVIDER, SPENT_KEY, WEATHER
 from common import Marked, gateway_only, model, needs_provider, unless_provider
 

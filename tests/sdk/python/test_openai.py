@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from common import API_KEY, BASE_URL, CLOCK, EMBEDDING, PNG, PREFIX, PROVIDER, SPENT_KEY, WEATHER
 from common import Marked, gateway_only, model, needs_embeddings, needs_provider, unless_provider
+from batches import OpenaiBatches  # noqa: F401, run with these
 from media import MediaSuite  # noqa: F401, run with these
 
 TOOLS = [

@@ -226,6 +226,19 @@ proptest! {
     }
 
     #[test]
+    fn many_requests_are_bounded_by_the_tier_of_the_longest(sheet in sheet(), one in usage(), other in usage()) {
+        let longest = one.input_total().max(other.input_total());
+        let sums = [one.input_total() + other.input_total(), one.output_total() + other.output_total()];
+        let bound = WorstCase { input: sums[0], output: Some(sums[1]) };
+        let each = or_max(sheet.cost(&one)).pico().checked_add(or_max(sheet.cost(&other)).pico());
+        let most = sheet.worst_case_of_many(&bound, longest, Features::from_bits(u64::MAX));
+        if let (Some(each), Ok(Some(most))) = (each, most) {
+            // Each is rounded by itself, by half a pico-dollar at most.
+            prop_assert!(each <= most.pico() + 1);
+        }
+    }
+
+    #[test]
     fn leaving_features_out_leaves_no_used_bucket_uncovered(sheet in sheet(), usage in usage()) {
         let mut plain = usage;
         (plain.audio_input, plain.audio_output, plain.image_input) = (0, 0, 0);

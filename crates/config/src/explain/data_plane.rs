@@ -261,6 +261,20 @@ catalogue! {
         "What the gateway keeps can't be read or written now.",
         "The disk fails or is full, or the master key is another one than when it was kept.",
         "Try again; an operator looks into the log and at `kept.db` in the data folder.";
+    NOT_LODGED = "not_lodged", 404, false,
+        "No file or batch of this application has that id.",
+        "The id is misspelled, was deleted or has expired, belongs to another application, or was made at \
+         the provider past the gateway.",
+        "List with `GET /v1/files`, `GET /v1/batches` or `GET /v1/messages/batches`; upload the file \
+         again through the gateway.";
+    PROVIDER_NOT_SAID = "provider_not_said", 400, false,
+        "Several providers could take this file or batch, and nothing says which.",
+        "A file or a batch lies at one provider, and more than one of the configuration speaks this API.",
+        "Name one in the header `x-outrigger-provider`.";
+    LODGED_UNAVAILABLE = "lodged_unavailable", 503, true,
+        "What lies at providers can't be looked up or recorded.",
+        "`kept.db` in the data folder can't be read or written: a full disk above all.",
+        "Free space on the data folder's disk, and try again.";
     INTERNAL = "internal", 500, false,
         "A fault of the gateway.",
         "Only this request failed; its reservation was settled.",

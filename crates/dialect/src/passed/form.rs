@@ -18,7 +18,7 @@ const HEAD_MAX: usize = 4_096;
 const BOUNDARY_MAX: usize = 70;
 
 /// The boundary of a form, where the body is one; empty where none is named, or two are.
-pub(super) fn boundary(headers: &dyn Headers) -> Option<String> {
+pub(crate) fn boundary(headers: &dyn Headers) -> Option<String> {
     let value = headers.get("content-type")?;
     let mut parts = value.split(';');
     if !parts.next()?.trim().eq_ignore_ascii_case("multipart/form-data") {
@@ -34,9 +34,6 @@ pub(super) fn boundary(headers: &dyn Headers) -> Option<String> {
 
 /// The fields that we act on.
 pub(super) fn peek(endpoint: Endpoint, body: &[u8], boundary: &str) -> Result<Peek, FieldError> {
-    if boundary.is_empty() || boundary.len() > BOUNDARY_MAX {
-        return Err(bad("the content type does not name one boundary"));
-    }
     let mut peek = begun(endpoint);
     peek.form = true;
     let mut seen: Vec<&str> = Vec::new();
@@ -92,13 +89,16 @@ fn word<'a>(value: &'a [u8], field: &str) -> Result<&'a str, FieldError> {
 }
 
 /// A part: its name and where its value stands.
-struct Part<'a> {
-    name: &'a str,
-    value: Range<usize>,
+pub(crate) struct Part<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) value: Range<usize>,
 }
 
 /// The parts of a form, in order.
-fn parts<'a>(body: &'a [u8], boundary: &str) -> Result<Vec<Part<'a>>, FieldError> {
+pub(crate) fn parts<'a>(body: &'a [u8], boundary: &str) -> Result<Vec<Part<'a>>, FieldError> {
+    if boundary.is_empty() || boundary.len() > BOUNDARY_MAX {
+        return Err(bad("the content type does not name one boundary"));
+    }
     let opening = format!("--{boundary}");
     let closing = format!("\r\n--{boundary}");
     let cut = || bad("it ends before its last boundary");

@@ -7,7 +7,7 @@
 //! `types/audio/speech_create_params.py`) and cohere 7.3.1 (`v2/raw_client.py`, `v2/types/v2rerank_response.py`).
 
 mod answer;
-mod form;
+pub(crate) mod form;
 mod json;
 mod usage;
 
@@ -34,7 +34,8 @@ pub(crate) fn path(endpoint: Endpoint) -> &'static str {
         Endpoint::Translation => "/audio/translations",
         Endpoint::Moderation => "/moderations",
         Endpoint::Rerank => "/rerank",
-        Endpoint::Chat | Endpoint::Embeddings | Endpoint::CountTokens | Endpoint::Models => "",
+        // What lies at one provider has ids in its path: whoever asks for it writes that.
+        _ => "",
     }
 }
 

@@ -49,6 +49,33 @@ fn charged(limits: &Limits, ticket: &Ticket) -> Vec<(String, i64)> {
 }
 
 #[test]
+fn lasting_work_holds_budgets_and_no_place_nor_rate_of_tokens() {
+    let names = Names::new();
+    let spec = LimitsSpec {
+        budgets: vec![budget("tokens", ScopeFilter::ALL, "10000 tokens per day")],
+        rates: vec![
+            rate("tokens", Unit::Tokens, "1000/min", 1_000),
+            rate("requests", Unit::Requests, "2/min", 2),
+        ],
+        parallel: vec![ParallelSpec { name: "one".into(), scope: ScopeFilter::ALL, limit: 1 }],
+    };
+    let mut limits = Limits::new(NOON, spec);
+    let scope = names.at(&names.one);
+    let ask = Ask::one(Money::ZERO, 8_000);
+    let ticket = limits.admit_lasting(NOON, &scope, &ask).unwrap();
+    assert_eq!(amounts(&mut limits, NOON), [(0, 8_000)]);
+    let beyond = limits.admit_lasting(NOON, &scope, &ask).unwrap_err();
+    assert!(matches!(beyond, Denied::Budget(_)));
+    // The cap of one and the rate of tokens are free for a request beside it; the rate of requests counts both.
+    let beside = limits.admit(NOON, &scope, &Ask::one(Money::ZERO, 1_000)).unwrap();
+    limits.finish(beside, &Actual::known(Money::ZERO, 1_000));
+    let third = limits.admit_lasting(NOON, &scope, &Ask::one(Money::ZERO, 1)).unwrap_err();
+    assert!(matches!(third, Denied::Rate(_)));
+    limits.finish(ticket, &Actual::known(Money::ZERO, 100));
+    assert_eq!(amounts(&mut limits, NOON), [(1_100, 0)]);
+}
+
+#[test]
 fn several_calls_are_one_request_and_each_is_settled_by_itself() {
     let names = Names::new();
     let spec = LimitsSpec {

@@ -171,6 +171,11 @@ fn attempt_key(text: &str, call: u16, attempt: u16) -> Result<AttemptKey, String
 /// The intent of an attempt that an earlier process left open. One under way is not given up: it closes itself.
 fn unsettled(api: &Api, id: AttemptKey) -> Result<Intent, Problem> {
     let open = api.gateway.limits().restored_open().any(|it| it == restore::key(id));
+    if api.gateway.batches.holds(id) {
+        let why =
+            format!("{id} is a batch that runs; it is settled when it ends, or at its deadline");
+        return Err(Problem::new(&problem::CONFLICT, why));
+    }
     let missing = || {
         Problem::new(
             &problem::CONFLICT,

@@ -64,7 +64,8 @@ pub(super) async fn status(api: State) -> Json<Value> {
         WriterState::Low => "low",
         WriterState::Poisoned => "unavailable",
     };
-    let unsettled = gateway.limits().restored_open().count();
+    let unsettled =
+        gateway.limits().restored_open().count().saturating_sub(gateway.batches.restored_count());
     Json(json!({
         "version": env!("CARGO_PKG_VERSION"),
         "pid": std::process::id(),

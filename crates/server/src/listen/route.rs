@@ -75,6 +75,10 @@ pub enum Action {
     Embeddings,
     /// Pass on to a provider of the route's dialect.
     Pass(Endpoint),
+    /// A file, or files, that lie at a provider.
+    Files(Deed),
+    /// The same of batches.
+    Batches(Deed),
     /// List models.
     Models,
     /// One model; the id is in [`Match::id`].
@@ -99,6 +103,23 @@ pub enum Action {
     Ready,
     /// The start page.
     Start,
+}
+
+/// What is done with what lies at a provider; the id is in [`Match::id`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deed {
+    /// Make one.
+    Create,
+    /// List the caller's own.
+    List,
+    /// Say how one stands.
+    Get,
+    /// Give what is in it: a file's bytes, a batch's results.
+    Content,
+    /// Stop a batch.
+    Cancel,
+    /// Delete one.
+    Delete,
 }
 
 /// A row of the table.
@@ -176,6 +197,8 @@ const BETA: &[&str] = &["beta"];
 const GOOGLE_BETA: &[&str] = &["alt", "key", "beta"];
 /// Paging, as Anthropic's SDK asks for it.
 const PAGE: &[&str] = &["beta", "limit", "after_id", "before_id"];
+/// Paging of files and batches, as OpenAI's SDK asks for it.
+const FILE_PAGE: &[&str] = &["after", "limit", "order", "purpose"];
 /// Paging as anybody asks for it.
 const ANY_PAGE: &[&str] = &[
     "beta",
@@ -309,6 +332,24 @@ pub const ROUTES: &[Route] = &[
     pass("/v1/moderations", Endpoint::Moderation),
     pass("/v1/rerank", Endpoint::Rerank),
     post("/v2/rerank", Action::Pass(Endpoint::Rerank), COHERE, NONE),
+    post("/v1/files", Action::Files(Deed::Create), OPENAI, NONE),
+    get("/v1/files", Action::Files(Deed::List), OPENAI, FILE_PAGE),
+    get("/v1/files/*", Action::Files(Deed::Get), OPENAI, NONE),
+    get("/v1/files/*/content", Action::Files(Deed::Content), OPENAI, NONE),
+    delete("/v1/files/*", Action::Files(Deed::Delete), OPENAI),
+    post("/v1/batches", Action::Batches(Deed::Create), OPENAI, NONE),
+    get("/v1/batches", Action::Batches(Deed::List), OPENAI, FILE_PAGE),
+    get("/v1/batches/*", Action::Batches(Deed::Get), OPENAI, NONE),
+    post("/v1/batches/*/cancel", Action::Batches(Deed::Cancel), OPENAI, NONE),
+    post("/v1/messages/batches", Action::Batches(Deed::Create), ANTHROPIC, BETA),
+    get("/v1/messages/batches", Action::Batches(Deed::List), ANTHROPIC, PAGE),
+    get("/v1/messages/batches/*", Action::Batches(Deed::Get), ANTHROPIC, BETA),
+    get("/v1/messages/batches/*/results", Action::Batches(Deed::Content), ANTHROPIC, BETA),
+    post("/v1/messages/batches/*/cancel", Action::Batches(Deed::Cancel), ANTHROPIC, BETA),
+    Route {
+        queries: BETA,
+        ..delete("/v1/messages/batches/*", Action::Batches(Deed::Delete), ANTHROPIC)
+    },
     get("/v1/models", Action::Models, Speaks::ByHeaders, ANY_PAGE),
     get("/v1/models/*", Action::Model, Speaks::ByHeaders, ANY_MODEL),
     google("/v1beta/models/*:generateContent", Action::Chat),
@@ -487,10 +528,10 @@ pub enum NoRoute {
 /// See [`NoRoute`].
 pub fn find<'a>(method: &Method, path: &'a str, query: Option<&str>) -> Result<Match<'a>, NoRoute> {
     // An exact path needs no further look: the table holds nothing doubtful.
-    let exact = ROUTES.iter().find(|it| it.path == path && !it.path.contains('*'));
-    let mut found = match exact {
+    let exact = || ROUTES.iter().filter(|it| it.path == path && !it.path.contains('*'));
+    let mut found = match exact().find(|it| it.method.is(method)).or_else(|| exact().next()) {
         Some(route) if route.method.is(method) => Match { route, id: None, events: false },
-        Some(route) => return Err(NoRoute::WrongMethod { allow: route.method.allow() }),
+        Some(route) => return Err(NoRoute::WrongMethod { allow: allow(route) }),
         None => with_id(method, path)?,
     };
     if query.is_some_and(|it| !query_ok(it, found.route.queries)) {
@@ -530,7 +571,7 @@ fn with_id<'a>(method: &Method, path: &'a str) -> Result<Match<'a>, NoRoute> {
         return Err(NoRoute::Unknown { nearest: route.path });
     }
     if !route.method.is(method) {
-        return Err(NoRoute::WrongMethod { allow: route.method.allow() });
+        return Err(NoRoute::WrongMethod { allow: allow(route) });
     }
     Ok(Match { route, id: Some(id), events: false })
 }
@@ -541,6 +582,16 @@ fn is_kept(action: Action) -> bool {
         action,
         Action::Response | Action::DeleteResponse | Action::ResponseItems | Action::CancelResponse
     )
+}
+
+/// Every method of a route's path, for the `allow` header.
+fn allow(route: &Route) -> &'static str {
+    let has = |verb| ROUTES.iter().any(|it| it.path == route.path && it.method == verb);
+    match (has(Verb::Get), has(Verb::Post)) {
+        (true, true) => "GET, HEAD, POST",
+        _ if has(Verb::Delete) => Verb::Delete.allow(),
+        _ => route.method.allow(),
+    }
 }
 
 /// What stands for the last `*` of a pattern; each other `*` takes one segment that can be read in one way only.

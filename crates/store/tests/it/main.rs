@@ -4,6 +4,7 @@
 #![expect(clippy::print_stdout, reason = "a step that can't run says so")]
 
 mod basics;
+mod bindings;
 mod full_disk;
 mod gather;
 mod kept;

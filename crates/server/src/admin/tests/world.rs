@@ -131,6 +131,8 @@ impl World {
             data_dir: dir.path().to_owned(),
             local_app: settle::local_app().unwrap(),
             numbers,
+            bindings: store.bindings(),
+            batches: crate::lodged::OpenBatches::default(),
         }));
         let store = Arc::new(store);
         let asked = Arc::new(Asked::default());
