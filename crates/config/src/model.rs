@@ -503,6 +503,10 @@ pub struct PriceOverride {
     pub cache_write: Option<Price>,
     /// Reasoning tokens; none means as output.
     pub reasoning: Option<Price>,
+    /// Of sound that is heard.
+    pub audio_input: Option<Price>,
+    /// Of sound that is made.
+    pub audio_output: Option<Price>,
 }
 
 /// Whether responses are kept, so that later ones build on them by their id.

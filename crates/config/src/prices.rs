@@ -26,6 +26,12 @@ static OFFER: &[Field] = &[
     optional("cache_read", "Price of input read from the provider's cache.", PRICE),
     optional("cache_write", "Price of input written to the provider's cache.", PRICE),
     optional("reasoning", "Price of reasoning tokens, where it is not that of output.", PRICE),
+    optional(
+        "audio_input",
+        "Price of audio input. Without it the cost of a realtime turn is unknown.",
+        PRICE,
+    ),
+    optional("audio_output", "Price of audio output, likewise.", PRICE),
 ];
 
 /// Reads the section.
@@ -52,5 +58,7 @@ fn one(entry: &Entry, providers: &[Provider], cx: &mut Context<'_>) -> Option<Pr
         cache_read: section.price("cache_read"),
         cache_write: section.price("cache_write"),
         reasoning: section.price("reasoning"),
+        audio_input: section.price("audio_input"),
+        audio_output: section.price("audio_output"),
     })
 }

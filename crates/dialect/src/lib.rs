@@ -43,6 +43,7 @@ mod passed;
 pub mod portability;
 mod provider_only;
 pub mod quirks;
+pub mod realtime;
 pub mod reasoning;
 mod registry;
 pub mod remote;

@@ -28,6 +28,8 @@ pub enum Endpoint {
     Moderation = 10,
     /// Order documents by how well they answer a question.
     Rerank = 11,
+    /// A session in which client and provider talk, over a WebSocket.
+    Realtime = 12,
     /// Keep, read and delete files at a provider.
     Files = 13,
     /// Have many requests run within a day, at their own price; ask for them and cancel them.
@@ -50,6 +52,7 @@ impl Endpoint {
             Self::Translation => "translation",
             Self::Moderation => "moderation",
             Self::Rerank => "rerank",
+            Self::Realtime => "realtime",
             Self::Files => "files",
             Self::Batches => "batches",
         }
@@ -69,6 +72,7 @@ impl Endpoint {
         Self::Translation,
         Self::Moderation,
         Self::Rerank,
+        Self::Realtime,
         Self::Files,
         Self::Batches,
     ];

@@ -105,12 +105,12 @@ impl Features {
     }
 
     /// Adds one.
-    pub fn insert(&mut self, feature: Feature) {
+    pub const fn insert(&mut self, feature: Feature) {
         self.0 |= 1 << feature as u8;
     }
 
     /// This set and one more.
-    pub fn with(mut self, feature: Feature) -> Self {
+    pub const fn with(mut self, feature: Feature) -> Self {
         self.insert(feature);
         self
     }

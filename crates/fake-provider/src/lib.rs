@@ -47,6 +47,7 @@ mod model;
 mod oci;
 mod openai;
 mod passed;
+mod realtime;
 mod responses;
 mod schema;
 mod tokens;

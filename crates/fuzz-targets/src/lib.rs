@@ -12,12 +12,12 @@ mod targets;
 pub use targets::{
     answer_and_stream, canary, config_yaml, error_body, event_stream, image_size, json_gate,
     keep_responses, key_parse, ledger_record, peek_anthropic_messages, peek_bedrock_converse,
-    peek_cohere_chat, peek_gemini, peek_openai_chat, peek_openai_responses, retry_after, sse_bytes,
-    sse_rechunk, translate_chat_to_messages, translate_converse, translate_from_cohere,
-    translate_from_gemini, translate_messages_to_chat, translate_responses, translate_to_cohere,
-    translate_to_gemini, translate_to_oci, translate_to_responses, usage_anthropic_messages,
-    usage_bedrock_converse, usage_cohere_chat, usage_gemini, usage_openai_chat,
-    usage_openai_responses,
+    peek_cohere_chat, peek_gemini, peek_openai_chat, peek_openai_responses, realtime_events,
+    retry_after, sse_bytes, sse_rechunk, translate_chat_to_messages, translate_converse,
+    translate_from_cohere, translate_from_gemini, translate_messages_to_chat, translate_responses,
+    translate_to_cohere, translate_to_gemini, translate_to_oci, translate_to_responses,
+    usage_anthropic_messages, usage_bedrock_converse, usage_cohere_chat, usage_gemini,
+    usage_openai_chat, usage_openai_responses,
 };
 
 /// A target: its name, its body, and words that mutation puts in.
@@ -294,11 +294,26 @@ const IMAGE: &[&str] = &[
     "IHDR",
     "Exif",
 ];
+const EVENTS: &[&str] = &[
+    "{\"type\":\"response.create\",",
+    "{\"type\":\"session.update\",",
+    "{\"type\":\"response.done\",",
+    "{\"type\":\"error\",",
+    "\"session\":{",
+    "\"response\":{\"id\":\"r\",",
+    "\"model\":\"m\"",
+    "\"event_id\":\"e\",",
+    "\"usage\":{\"input_tokens\":1}",
+    "\"status\":\"failed\"",
+    "\\u0065",
+    "}",
+];
 const BYTES: &[&str] = &["\0", "\0\0\0\0", "\u{7f}", "\u{1}", "\u{2}", "\u{3}"];
 
 /// Every target but the canary.
 pub const TARGETS: &[Target] = &[
     Target { name: "json_gate", run: json_gate, words: JSON },
+    Target { name: "realtime_events", run: realtime_events, words: EVENTS },
     Target { name: "sse_bytes", run: sse_bytes, words: STREAM },
     Target { name: "sse_rechunk", run: sse_rechunk, words: STREAM },
     Target { name: "peek_openai_chat", run: peek_openai_chat, words: JSON },

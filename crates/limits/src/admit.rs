@@ -191,6 +191,31 @@ impl Limits {
         tickets
     }
 
+    /// Moves what the newest attempt holds of money and tokens into a ticket of its own, to be settled under the same
+    /// number and finished by itself: for attempts that run beside each other. The request counts, and has its places,
+    /// with `ticket`.
+    pub fn detach(&mut self, ticket: &mut Ticket) -> Ticket {
+        let attempt = ticket.last_attempt();
+        let (mut lines, mut taken) = (SmallVec::new(), SmallVec::new());
+        ticket.lines.retain(|line| {
+            let moves =
+                line.open && line.attempt == attempt && !self.budgets.counts_requests(line.slot);
+            if moves {
+                lines.push(*line);
+            }
+            !moves
+        });
+        ticket.taken.retain(|it| {
+            let moves = it.open && it.attempt == attempt && !self.rates.counts_requests(it.slot);
+            if moves {
+                taken.push(*it);
+            }
+            !moves
+        });
+        let (admitted_at, attempts) = (ticket.admitted_at, ticket.attempts);
+        Ticket { admitted_at, attempts, lines, taken, places: SmallVec::new() }
+    }
+
     /// What an attempt holds in each budget: for the ledger's intent.
     pub fn charges<'a>(
         &'a self,

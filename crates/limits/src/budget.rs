@@ -426,6 +426,11 @@ impl Budgets {
         Some(Line { amount: share, ..*line })
     }
 
+    /// Whether a budget counts requests: once, however many attempts there are.
+    pub(crate) fn counts_requests(&self, slot: u32) -> bool {
+        self.table.get(slot).is_some_and(|account| account.spec.limit.unit == Unit::Requests)
+    }
+
     pub(crate) fn close(&mut self, line: &Line, actual: &Actual) -> Option<Overrun> {
         let account = self.table.get_mut(line.slot)?;
         let unit = account.spec.limit.unit;

@@ -242,6 +242,11 @@ impl Rates {
         Some(Taken { amount: share, ..*taken })
     }
 
+    /// Whether a rate is one of requests: taken once, however many attempts there are.
+    pub(crate) fn counts_requests(&self, slot: u32) -> bool {
+        self.table.get(slot).is_some_and(|bucket| bucket.spec.unit == Unit::Requests)
+    }
+
     /// Corrects what was taken to what was used.
     pub(crate) fn settle(&mut self, taken: &Taken, actual: &Actual) {
         let Some(bucket) = self.table.get_mut(taken.slot) else { return };

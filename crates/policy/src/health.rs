@@ -37,6 +37,11 @@ impl Claim {
     pub fn is_probe(self) -> bool {
         self.probe
     }
+
+    /// The right to a further call on a line that is open: it tries nothing out.
+    pub fn further(self) -> Self {
+        Self { probe: false, ..self }
+    }
 }
 
 /// One offer's health, for metrics and people.

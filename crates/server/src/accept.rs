@@ -1,5 +1,6 @@
 //! accept: one request from its first byte to its answer; the steps of a request in their order.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -35,6 +36,7 @@ use crate::lodged;
 use crate::plan;
 use crate::planted;
 use crate::read::{self, Ask, Canonical};
+use crate::realtime::{self, Handshake};
 use crate::relay::{Pipe, Relay, RelayLimits, Translation, millis_since};
 use crate::resolve::{self, Resolved};
 use crate::settle::{Admission, Begun, Flight, IntentFacts};
@@ -174,6 +176,7 @@ fn endpoint(action: RouteAction) -> Endpoint {
         RouteAction::Pass(endpoint) => endpoint,
         RouteAction::Files(_) => Endpoint::Files,
         RouteAction::Batches(_) => Endpoint::Batches,
+        RouteAction::Realtime | RouteAction::ClientSecret => Endpoint::Realtime,
         _ => Endpoint::Models,
     }
 }
@@ -196,8 +199,12 @@ async fn serve(
         route::keyless_allowed(host, headers)
             .map_err(|why| Failure::new(&errors::ORIGIN_REFUSED, why))?;
     }
-    let in_query = route::query_key(parts.uri.query());
-    let identity = identify(headers, in_query, &worker.gateway.keys.load(), required, cx.at)?;
+    let in_session = found.route.action == RouteAction::Realtime;
+    let handshake = in_session.then(|| Handshake::read(parts)).transpose()?;
+    // A key may stand where a client can't set headers: in the query, or in a session's subprotocols.
+    let aside = handshake.as_ref().and_then(|it| it.key.as_deref());
+    let aside = aside.or_else(|| route::query_key(parts.uri.query()));
+    let identity = identify(headers, aside, &worker.gateway.keys.load(), required, cx.at)?;
     let mut body = Body::ToCome(body);
     let caller = match identity {
         Identity::Known(caller) => caller,
@@ -218,17 +225,17 @@ async fn serve(
     if worker.gateway.is_draining() {
         return Err(Failure::new(&errors::DRAINING, "the gateway is shutting down"));
     }
-    let body = body.whole(cx, headers).await?;
-    planted::panic_at("read", headers);
     if let RouteAction::Files(deed) | RouteAction::Batches(deed) = found.route.action {
-        let id = found.id.as_deref();
+        let (id, body) = (found.id.as_deref(), body.whole(cx, headers).await?);
+        planted::panic_at("read", headers);
         return Box::pin(lodged::serve(worker, cx, deed, id, parts.uri.query(), headers, body))
             .await;
     }
-    let opened = enveloped::open(cx, body, headers, found.path_facts())?;
-    let headers: &HeaderMap = &opened.headers;
-    let (body, past) = Box::pin(kept::open(worker, cx, opened.body)).await?;
-    let ask = Ask { past, ..read::read(cx.client, cx.endpoint, body, headers, opened.path)? };
+    let (ask, headers) = match &handshake {
+        Some(handshake) => (realtime::ask(cx, handshake), Cow::Borrowed(headers)),
+        None => asked(worker, cx, found, headers, &mut body).await?,
+    };
+    let headers: &HeaderMap = &headers;
     cx.model = Some(ask.peek.model.clone());
     let resolved = resolve::resolve(&cx.snapshot, cx.caller.as_ref(), &ask.peek.model)?;
     let files = Files::planned(&cx.snapshot.config.routing.fetch_urls);
@@ -248,9 +255,26 @@ async fn serve(
         resolved: &resolved,
         planned: &planned,
         canonical,
+        handshake,
         admission: None,
     };
     attempts(worker, cx, run).await
+}
+
+/// The request that a body holds, and its headers as its dialect's own vendor would get them.
+async fn asked<'a>(
+    worker: &Rc<Worker>,
+    cx: &mut Cx,
+    found: &'a Match<'_>,
+    headers: &'a HeaderMap,
+    body: &mut Body,
+) -> Result<(Ask, Cow<'a, HeaderMap>), Failure> {
+    let body = body.whole(cx, headers).await?;
+    planted::panic_at("read", headers);
+    let opened = enveloped::open(cx, body, headers, found.path_facts())?;
+    let (body, past) = Box::pin(kept::open(worker, cx, opened.body)).await?;
+    let read = read::read(cx.client, cx.endpoint, body, &opened.headers, opened.path)?;
+    Ok((Ask { past, ..read }, opened.headers))
 }
 
 /// A request's body: a signature wants it earlier than everything else does.
@@ -303,6 +327,8 @@ pub struct Run<'a> {
     pub planned: &'a Plan,
     /// The request in no vendor's words.
     pub canonical: Canonical,
+    /// How a session was asked for.
+    pub handshake: Option<Handshake>,
     /// The request's place in the limits, between two attempts.
     pub admission: Option<Admission>,
 }
@@ -529,7 +555,7 @@ fn prepare_now(
 }
 
 /// The client's answer, or what failed before anything went out and the request's place in the limits.
-type Flown = Result<Response<RespBody>, (Fault, Option<Admission>)>;
+pub type Flown = Result<Response<RespBody>, (Fault, Option<Admission>)>;
 
 /// Sends an attempt and turns its answer into the client's, or says what failed before anything went out.
 async fn fly(
@@ -539,6 +565,9 @@ async fn fly(
     mut flight: Box<Flight>,
     call: &Call,
 ) -> Flown {
+    if run.ask.endpoint == Endpoint::Realtime {
+        return Box::pin(realtime::open(worker, cx, run, flight, call)).await;
+    }
     flight.dispatched();
     planted::panic_at("dispatch", run.headers);
     let total_at = Instant::now() + call.offer.provider.total;
@@ -785,7 +814,7 @@ async fn streamed(
 }
 
 /// Settles a failed attempt and gives the request's place in the limits back.
-fn failed(flight: Box<Flight>, fault: Fault) -> (Fault, Option<Admission>) {
+pub fn failed(flight: Box<Flight>, fault: Fault) -> (Fault, Option<Admission>) {
     let admission = flight.settle_fault(&fault);
     (fault, admission)
 }
@@ -807,7 +836,7 @@ fn answer_headers(cx: &Cx, call: &Call, upstream: &HeaderMap, written: HeaderVal
 }
 
 /// Who served, and what was lost on the way.
-fn offer_headers(cx: &Cx, call: &Call, headers: &mut HeaderMap) {
+pub fn offer_headers(cx: &Cx, call: &Call, headers: &mut HeaderMap) {
     own_headers(cx, headers);
     headers.insert(HeaderName::from_static("x-outrigger-offer"), call.offer.header.clone());
     if !call.losses.is_empty() {

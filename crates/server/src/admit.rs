@@ -1,12 +1,17 @@
 //! admit: the worst case of an attempt, reserved before anything is sent.
 
+use std::time::Duration;
+
 use catalog::{Mode, PriceSheet};
 use dialect::Peek;
-use domain::{Endpoint, ImageInput, Money, MoneyError, Price, UnixMicros, WorstCase};
+use domain::{
+    Endpoint, Feature, Features, ImageInput, Money, MoneyError, Price, UnixMicros, Usage, WorstCase,
+};
 
 use crate::dispatch;
 use crate::errors::{self, Failure};
 use crate::read::Ask;
+use crate::realtime;
 use crate::resolve::Resolved;
 use crate::snapshot::Offer;
 
@@ -81,12 +86,16 @@ pub fn bound(
 ) -> Result<Bound, MoneyError> {
     let tokens = tokens(ask, offer, max_output);
     let sheet = offer.price_at(now);
-    let span =
-        (now, now.plus_micros(i64::try_from(offer.provider.total.as_micros()).unwrap_or(i64::MAX)));
+    let in_session = ask.endpoint == Endpoint::Realtime;
+    let life =
+        offer.provider.total + if in_session { realtime::SESSION_MAX } else { Duration::ZERO };
+    let span = (now, now.plus_micros(i64::try_from(life.as_micros()).unwrap_or(i64::MAX)));
+    let features = if in_session { TURN } else { ask.peek.features };
     let money = match (&offer.prices, sheet) {
         // The price applies at completion: the dearest that may hold by then counts.
         (Some(prices), Some(sheet)) => {
-            let bounded = prices.worst_case(span, Mode::Standard, &tokens, ask.peek.features)?;
+            let bounded = prices.worst_case(span, Mode::Standard, &tokens, features)?;
+            let bounded = bounded.filter(|_| !in_session || is_voiced(sheet, &SOUND));
             bounded.or_else(|| free(sheet).then_some(Money::ZERO))
         }
         _ if tokens == (WorstCase { input: 0, output: Some(0) }) => Some(Money::ZERO),
@@ -108,6 +117,7 @@ pub fn tokens(ask: &Ask, offer: &Offer, max_output: Option<u64>) -> WorstCase {
         Endpoint::CountTokens | Endpoint::Models | Endpoint::Files | Endpoint::Batches => {
             WorstCase { input: 0, output: Some(0) }
         }
+        Endpoint::Realtime => turn_tokens(offer, max_output),
         _ => passed_tokens(&ask.peek, offer, max_output),
     }
 }
@@ -121,6 +131,11 @@ pub fn is_known(ask: &Ask, max_output: Option<u64>, offer: &Offer, now: UnixMicr
             offer.price_at(now).is_some_and(|sheet| bounded || free(sheet))
         }
         Endpoint::CountTokens | Endpoint::Models | Endpoint::Files | Endpoint::Batches => true,
+        Endpoint::Realtime => {
+            let bounded = turn_tokens(offer, max_output).output.is_some();
+            let known = |sheet: &PriceSheet| bounded && is_voiced(sheet, &SOUND) || free(sheet);
+            offer.price_at(now).is_some_and(known)
+        }
         _ => {
             let bounded = passed_tokens(&ask.peek, offer, max_output).output.is_some();
             offer.price_at(now).is_some_and(|sheet| bounded || free(sheet))
@@ -131,6 +146,35 @@ pub fn is_known(ask: &Ask, max_output: Option<u64>, offer: &Offer, now: UnixMicr
 /// The same of a chat request.
 pub fn is_known_of_chat(max_output: Option<u64>, offer: &Offer, now: UnixMicros) -> bool {
     offer.price_at(now).is_some_and(|sheet| max_output.is_some() || free(sheet))
+}
+
+/// A turn of a session takes in everything said before, and answers by voice.
+fn turn_tokens(offer: &Offer, max_output: Option<u64>) -> WorstCase {
+    let output = max_output.filter(|_| offer.max_input.is_some());
+    WorstCase { input: offer.max_input.unwrap_or(0), output }
+}
+
+/// What a turn may hold.
+const TURN: Features =
+    Features::NONE.with(Feature::AudioInput).with(Feature::Images).with(Feature::MediaOutput);
+
+/// Sound, both ways.
+const SOUND: Usage = Usage {
+    input: 0,
+    cache_read: 0,
+    cache_write: 0,
+    cache_write_long: 0,
+    output: 0,
+    reasoning: 0,
+    audio_input: 1,
+    audio_output: 1,
+    image_input: 0,
+};
+
+/// Whether the sound in `usage` has prices of its own. Tables that leave them out would have it at the price of text, a
+/// tenth of its cost.
+pub fn is_voiced(sheet: &PriceSheet, usage: &Usage) -> bool {
+    !sheet.assumed(usage).iter().any(|bucket| bucket.starts_with("audio"))
 }
 
 /// Whether nothing costs anything, so that no bound is needed.

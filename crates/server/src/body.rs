@@ -8,7 +8,7 @@ use http_body::{Body, Frame, SizeHint};
 use smallvec::SmallVec;
 
 use crate::ensemble::Ensemble;
-use crate::listen::LastWords;
+use crate::listen::{LastWords, TakeOver};
 use crate::relay::Relay;
 
 /// The body was ended on purpose without its proper end, so that the client can't take it for whole.
@@ -24,6 +24,8 @@ pub enum RespBody {
     Stream(Box<Relay>),
     /// Several calls' streams as one.
     Ensemble(Box<Ensemble>),
+    /// None: a session takes the connection over.
+    Session(Option<TakeOver>),
 }
 
 impl RespBody {
@@ -43,9 +45,16 @@ impl RespBody {
 impl LastWords for RespBody {
     fn last_words(&mut self) {
         match self {
-            Self::Whole(_) => {}
+            Self::Whole(_) | Self::Session(_) => {}
             Self::Stream(relay) => relay.last_words(),
             Self::Ensemble(ensemble) => ensemble.last_words(),
+        }
+    }
+
+    fn take_over(&mut self) -> Option<TakeOver> {
+        match self {
+            Self::Session(session) => session.take(),
+            Self::Whole(_) | Self::Stream(_) | Self::Ensemble(_) => None,
         }
     }
 }
@@ -59,6 +68,7 @@ impl Body for RespBody {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Aborted>>> {
         match self.get_mut() {
+            Self::Session(_) => Poll::Ready(None),
             Self::Whole(pieces) if pieces.is_empty() => Poll::Ready(None),
             Self::Whole(pieces) => Poll::Ready(Some(Ok(Frame::data(pieces.remove(0))))),
             Self::Stream(relay) => relay.poll(context).map(|it| it.map(|it| it.map(Frame::data))),
@@ -69,7 +79,11 @@ impl Body for RespBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        matches!(self, Self::Whole(pieces) if pieces.is_empty())
+        match self {
+            Self::Whole(pieces) => pieces.is_empty(),
+            Self::Session(_) => true,
+            Self::Stream(_) | Self::Ensemble(_) => false,
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -77,6 +91,7 @@ impl Body for RespBody {
             Self::Whole(pieces) => {
                 SizeHint::with_exact(pieces.iter().map(|piece| piece.len() as u64).sum())
             }
+            Self::Session(_) => SizeHint::with_exact(0),
             Self::Stream(_) | Self::Ensemble(_) => SizeHint::default(),
         }
     }

@@ -13,13 +13,15 @@ use dialect::{
     Target as DialectTarget, UpstreamFault,
 };
 use domain::{Endpoint, Envelope, ErrorClass, Fate, Feature, LossReport, RateHint, UnixMicros};
-use http::header::{ACCEPT, CONTENT_TYPE};
+use http::header::{ACCEPT, CONNECTION, CONTENT_TYPE, SEC_WEBSOCKET_VERSION, UPGRADE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
+use tokio_tungstenite::tungstenite::handshake::{self, client::generate_key};
 use upstream::RsaError;
 use upstream::oci::OciKey;
 use upstream::sigv4::{self, AwsKeys, Scope, Signable};
 use upstream::tokens::TokenError;
-use upstream::{Outgoing, Target};
+use upstream::{Outgoing, Switched, Target, Upgrade};
 
 use crate::admit;
 use crate::errors::Failure;
@@ -386,6 +388,57 @@ pub async fn send(worker: &Worker, call: &Call) -> Result<Reply, Fault> {
     }
     Ok(unpack(call, reply))
 }
+
+/// Asks for a realtime session. A handshake is never billed, so no failure of one may have been.
+pub async fn switch(worker: &Worker, call: &Call, is_beta: bool) -> Result<Switched, Fault> {
+    let provider = &call.offer.provider;
+    let Some(target) = &call.target else {
+        return Err(Fault::silent(ErrorClass::Internal, false, "the provider has no address"));
+    };
+    let challenge = generate_key();
+    let mut headers = call.headers.clone();
+    headers.remove(CONTENT_TYPE);
+    headers.remove(ACCEPT);
+    headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+    headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+    headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+    set(&mut headers, "sec-websocket-key", &challenge);
+    if is_beta {
+        headers.insert("openai-beta", HeaderValue::from_static("realtime=v1"));
+    }
+    let shown = credential(&mut headers, worker, call, target).await?;
+    trace(&mut headers, worker);
+    let model = percent_encoding::utf8_percent_encode(call.offer.id.model().as_str(), QUERY_VALUE);
+    let path = format!("{}?model={model}", call.path);
+    let outgoing = Outgoing { method: Method::GET, path: &path, headers, body: Bytes::new() };
+    let answer = worker.pool.upgrade(target, outgoing, &provider.deadlines).await;
+    match answer.map_err(|error| Fault::silent(error.class, false, error.message))? {
+        Upgrade::Switched { headers, stream } => {
+            judge(call, &shown, true);
+            let expected = handshake::derive_accept_key(challenge.as_bytes());
+            let answered = headers.get("sec-websocket-accept").map(HeaderValue::as_bytes);
+            let extended = headers.contains_key("sec-websocket-extensions");
+            if answered != Some(expected.as_bytes()) || extended {
+                let why = "the provider's handshake answers another one";
+                return Err(Fault::silent(ErrorClass::BadResponse, false, why));
+            }
+            Ok(stream)
+        }
+        Upgrade::Refused(incoming) => {
+            let (status, headers) = (incoming.status, incoming.headers);
+            let source = Source::Http(incoming.body);
+            let (shown, mut fault) =
+                Box::pin(error_answer(call, Reply { status, headers, source, shown })).await;
+            judge(call, &shown, fault.fault.class != ErrorClass::Auth);
+            fault.sent = false;
+            Err(fault)
+        }
+    }
+}
+
+/// What a model's name may not hold in a query.
+const QUERY_VALUE: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Takes an answer out of the provider's envelope, so that what follows sees the dialect only.
 fn unpack(call: &Call, mut reply: Reply) -> Reply {

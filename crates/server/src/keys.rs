@@ -90,6 +90,11 @@ impl KeyTable {
         by_dates(key, now)
     }
 
+    /// How a key stands now that was found before.
+    pub fn again(&self, public: &KeyPublicId, now: UnixMicros) -> Lookup {
+        self.keys.get(public.as_str()).map_or(Lookup::Unknown, |key| by_dates(key, now))
+    }
+
     /// The key that an access key id names, if it is of the kind that signs.
     fn signer(&self, access_key_id: &str) -> Option<&Arc<Key>> {
         let key = self.keys.get(store::keys::public_of(access_key_id)?)?;

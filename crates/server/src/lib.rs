@@ -34,6 +34,7 @@ pub mod plan;
 mod planted;
 pub mod probe;
 pub mod read;
+pub mod realtime;
 pub mod relay;
 pub mod reload;
 pub mod resolve;

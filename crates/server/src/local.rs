@@ -73,6 +73,10 @@ pub fn answer(
         Action::RequestInfo => {
             request(worker, cx, found.id.as_deref().unwrap_or_default()).map(Some)
         }
+        Action::ClientSecret => Err(Failure::new(
+            &errors::KEY_WOULD_PASS,
+            "an ephemeral key, or a call, would let the client talk to the provider past the gateway",
+        )),
         _ => Ok(None),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use domain::{Features, UnixMicros};
+use domain::{Endpoint, Features, UnixMicros};
 use http::HeaderMap;
 use ledger::Candidate;
 use limits::{Denied, Scope};
@@ -15,7 +15,7 @@ use crate::gateway::Gateway;
 use crate::identify::Caller;
 use crate::read::{Ask, Canonical};
 use crate::resolve::{self, Resolved};
-use crate::snapshot::{Offer, SigningKeys};
+use crate::snapshot::{Offer, SigningKeys, Spoken};
 use crate::worker::Worker;
 use crate::{admit, dispatch};
 
@@ -148,7 +148,10 @@ pub fn credentials(offer: &Offer, now: UnixMicros) -> Option<Availability> {
 
 /// What can't be translated is served in the client's own dialect only.
 fn endpoints(ask: &Ask, offer: &Offer) -> u32 {
-    if dispatch::written_in(ask, offer).is_some() { u32::MAX } else { 0 }
+    let spoken = offer.dialect_for(ask.endpoint, dispatch::asked_in(ask, offer));
+    // A session needs a line: the built-in partners have none.
+    let reached = |it: &Spoken| ask.endpoint != Endpoint::Realtime || it.target.is_some();
+    if spoken.is_some_and(reached) { u32::MAX } else { 0 }
 }
 
 /// What reaches the offer without loss of meaning. Asked in earnest only where `on_loss` is `reject`: the request is

@@ -28,9 +28,14 @@ use crate::errors::{self, Failure};
 use crate::gateway::Gateway;
 use crate::plan;
 use crate::read::Ask;
+use crate::realtime;
 use crate::resolve::Resolved;
 use crate::snapshot::Offer;
 use crate::worker::Worker;
+
+mod series;
+
+pub use series::Series;
 
 /// Time beyond the provider's own limit after which a reservation that is still open is a fault.
 const DEADLINE_SLACK_MICROS: i64 = 60_000_000;
@@ -105,6 +110,8 @@ pub struct Flight {
     whole: bool,
     /// Whether nothing but the provider's word tells what an answer used: pictures and voices.
     opaque: bool,
+    /// Whether it is a turn of a session, in which sound is the rule.
+    by_voice: bool,
     /// Bytes of the answer so far.
     received: u64,
     /// What was read of an answer that broke off.
@@ -115,6 +122,8 @@ pub struct Flight {
     hint: RateHint,
     settled: bool,
     streaming: bool,
+    /// The intent, kept where further calls follow.
+    intent: Option<Box<Intent>>,
     /// Whether it counts as the client where clients are counted: one of several calls does.
     counts: bool,
 }
@@ -184,7 +193,7 @@ impl Flight {
             ..Marks::default()
         };
         let id = AttemptKey { request: cx.id, call, attempt: facts.attempt.number };
-        let flight = Self {
+        let mut flight = Self {
             offer: Arc::clone(&facts.call.offer),
             admission: Some(held.admission),
             id,
@@ -198,6 +207,7 @@ impl Flight {
             first_byte_at: None,
             whole: facts.ask.endpoint != Endpoint::Chat || !facts.ask.peek.stream,
             opaque: facts.ask.endpoint.is_passed_on(),
+            by_voice: facts.ask.endpoint == Endpoint::Realtime,
             received: 0,
             seen: None,
             status: 0,
@@ -206,11 +216,15 @@ impl Flight {
             hint: RateHint::default(),
             settled: false,
             streaming: false,
+            intent: None,
             counts: call == 0,
             gateway,
         };
-        let intent = intent(cx, facts, &flight, held.charges, now);
-        let receipt = flight.gateway.ledger.append(&Record::Intent(Box::new(intent)));
+        let intent = Box::new(intent(cx, facts, &flight, held.charges, now));
+        if cx.endpoint == Endpoint::Realtime {
+            flight.intent = Some(intent.clone());
+        }
+        let receipt = flight.gateway.ledger.append(&Record::Intent(intent));
         (flight, receipt)
     }
 
@@ -293,7 +307,9 @@ impl Flight {
         let sheet = self.price()?;
         let known = !self.opaque || verdict.quality != UsageQuality::Counted;
         let known = known || verdict.usage.is_zero() || admit::free(sheet);
-        sheet.cost(&verdict.usage).ok().filter(|_| known)
+        // In a session sound is the rule, and at the price of text it would cost a fraction.
+        let voiced = !self.by_voice || admit::is_voiced(sheet, &verdict.usage);
+        sheet.cost(&verdict.usage).ok().filter(|_| known && voiced)
     }
 
     /// Closes the account of an attempt that reached the client, wholly or in part.
@@ -378,6 +394,21 @@ impl Flight {
         }
         self.settled = true;
         let now = self.gateway.now();
+        let (verdict, cost, receipt) = self.book(ended, seen, sent, status, now);
+        self.free(&Actual { money: cost, tokens: Some(verdict.usage.total()) });
+        self.observe(ended, &verdict, cost, now);
+        Settled(Some(receipt))
+    }
+
+    /// Writes the settlement. Before anything is given back, or the log could show a limit passed that never was.
+    fn book(
+        &mut self,
+        ended: Ended,
+        seen: &Seen,
+        sent: bool,
+        status: u16,
+        now: UnixMicros,
+    ) -> (Verdict, Option<Money>, Receipt) {
         let verdict = self.verdict(ended, seen, sent);
         let sheet = self.price();
         let price_version = sheet.map(admit::version);
@@ -409,16 +440,17 @@ impl Flight {
                 .take()
                 .or_else(|| seen.upstream_id.clone())
                 .map(Into::into),
-            finish: seen.finish.as_ref().map(|finish| finish.as_str().to_owned().into()),
+            finish: if sent || ended != Ended::Whole {
+                seen.finish.as_ref().map(|finish| finish.as_str().to_owned().into())
+            } else {
+                Some("unused".into())
+            },
             upstream_code: status,
             model: seen.model.clone().map(Into::into),
             marks: self.marks,
         };
-        // In this order, or the log could show a limit passed that never was: the settlement first, then the release.
         let receipt = self.gateway.ledger.append(&Record::Settlement(Box::new(settlement)));
-        self.free(&Actual { money: cost, tokens: Some(verdict.usage.total()) });
-        self.observe(ended, &verdict, cost, now);
-        Settled(Some(receipt))
+        (verdict, cost, receipt)
     }
 
     /// Books what was used and gives the rest back.
@@ -556,7 +588,12 @@ fn intent(
     charges: Vec<ledger::Charge>,
     now: UnixMicros,
 ) -> Intent {
-    let total = i64::try_from(flight.offer.provider.total.as_micros()).unwrap_or(i64::MAX);
+    let total = match cx.endpoint {
+        // A call is reserved ahead, and made at any time while the session lasts.
+        Endpoint::Realtime => realtime::SESSION_MAX + flight.offer.provider.total,
+        _ => flight.offer.provider.total,
+    };
+    let total = i64::try_from(total.as_micros()).unwrap_or(i64::MAX);
     let caller = cx.caller.as_ref();
     Intent {
         id: flight.id,

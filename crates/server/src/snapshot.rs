@@ -619,6 +619,8 @@ fn sheet_of(own: &config::PriceOverride) -> PriceSheet {
         cache_read: own.cache_read,
         cache_write: own.cache_write,
         reasoning: own.reasoning,
+        audio_input: own.audio_input,
+        audio_output: own.audio_output,
         ..Rates::new(own.input, own.output)
     };
     PriceSheet::new(&own.offer.to_string(), Mode::Standard, rates, Vec::new())

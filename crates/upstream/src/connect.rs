@@ -12,7 +12,7 @@ use crate::dns::Resolver;
 use crate::error::{SendError, Stage};
 use crate::guard;
 use crate::stream::Stream;
-use crate::target::{Host, Inner};
+use crate::target::{Host, Http2, Inner};
 
 /// A new stream, and whether it agreed on HTTP/2.
 pub(crate) struct Connected {
@@ -20,11 +20,12 @@ pub(crate) struct Connected {
     pub(crate) h2: bool,
 }
 
-/// Connects within `limit`.
+/// Connects within `limit`; `http2`: whether HTTP/2 may be agreed on, where the target allows it.
 pub(crate) async fn connect(
     target: &Inner,
     resolver: &Resolver,
     limit: Duration,
+    http2: Http2,
 ) -> Result<Connected, SendError> {
     let begun = Instant::now();
     let mut stage = Stage::Connect;
@@ -36,7 +37,11 @@ pub(crate) async fn connect(
             return Ok(Connected { stream: Stream::Plain(tcp), h2: false });
         };
         stage = Stage::Tls;
-        let config = tls.config().map_err(|it| failed(Stage::Tls, target, &it))?;
+        let config = match http2 {
+            Http2::Auto => tls.config(),
+            Http2::Never => tls.config_h1(),
+        };
+        let config = config.map_err(|it| failed(Stage::Tls, target, &it))?;
         let stream = TlsConnector::from(config)
             .connect(tls.name.clone(), tcp)
             .await

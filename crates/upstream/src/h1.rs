@@ -19,7 +19,7 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 
 use crate::error::{SendError, Stage};
-use crate::stream::{Meter, Metered, Stream};
+use crate::stream::{Meter, Metered, Stream, Switched};
 
 type Outbound = Full<Bytes>;
 
@@ -28,6 +28,8 @@ pub(crate) struct H1 {
     handle: http1::SendRequest<Outbound>,
     driver: http1::Connection<TokioIo<Metered>, Outbound>,
     meter: Rc<Meter>,
+    /// The driver has ended.
+    over: bool,
     /// When it was last put aside.
     pub(crate) idle_since: Instant,
     /// How long it may idle: ours, or less if the server announced less.
@@ -52,7 +54,8 @@ impl H1 {
         let io = TokioIo::new(Metered { stream, meter: Rc::clone(&meter) });
         let (handle, driver) =
             http1::Builder::new().max_buf_size(head_bytes.max(8 * 1024)).handshake(io).await?;
-        Ok(Box::new(Self { handle, driver, meter, idle_since: Instant::now(), idle_limit }))
+        let idle_since = Instant::now();
+        Ok(Box::new(Self { handle, driver, meter, over: false, idle_since, idle_limit }))
     }
 
     /// Lets the connection work; `true` when it is over.
@@ -80,13 +83,13 @@ impl H1 {
             let answer = self.handle.try_send_request(request);
             let mut answer = std::pin::pin!(answer);
             let driver = &mut self.driver;
-            let mut over = false;
+            let over = &mut self.over;
             // All progress comes from driving, so the answer itself needs nobody to wake.
             let mut quiet = Context::from_waker(Waker::noop());
             let work = std::future::poll_fn(|cx| {
-                over = over || Pin::new(&mut *driver).poll(cx).is_ready();
+                *over = *over || Pin::new(&mut *driver).poll(cx).is_ready();
                 match answer.as_mut().poll(&mut quiet) {
-                    Poll::Pending if over => Poll::Ready(None),
+                    Poll::Pending if *over => Poll::Ready(None),
                     Poll::Pending => Poll::Pending,
                     Poll::Ready(it) => Poll::Ready(Some(it)),
                 }
@@ -111,6 +114,16 @@ impl H1 {
             }),
             Err(_) => Err(Failed { error: late(sent, limit), unsent: None }),
         }
+    }
+
+    /// The stream, once the server has switched protocols: the driver ends with the head of that answer.
+    pub(crate) async fn switched(mut self: Box<Self>) -> Switched {
+        std::future::poll_fn(|cx| {
+            if self.over || self.drive(cx) { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+        let parts = self.driver.into_parts();
+        Switched::new(parts.io.into_inner(), parts.read_buf)
     }
 
     fn note_keep_alive(&mut self, headers: &HeaderMap) {

@@ -19,6 +19,7 @@ use crate::dns::Resolver;
 use crate::error::{SendError, Stage};
 use crate::h1::{Failed, H1, explain, no_head};
 use crate::h2::{self, H2};
+use crate::stream::Switched;
 use crate::target::{Http2, Inner, Scheme, Target};
 
 /// How long the parts of an attempt may take.
@@ -67,6 +68,19 @@ impl Incoming {
         let value = value.to_str().unwrap_or("unreadable").trim();
         (!value.is_empty() && !value.eq_ignore_ascii_case("identity")).then_some(value)
     }
+}
+
+/// What became of a request to switch protocols.
+pub enum Upgrade {
+    /// It was switched.
+    Switched {
+        /// The headers of the answer.
+        headers: HeaderMap,
+        /// The connection, on which the other protocol is spoken from now on.
+        stream: Switched,
+    },
+    /// It was not.
+    Refused(Incoming),
 }
 
 /// What a pool keeps and for how long.
@@ -239,29 +253,54 @@ impl Pool {
         self.open(site, connect_limit).await
     }
 
+    /// Asks a target to switch to another protocol, on a connection of its own: `outgoing` bears `connection` and
+    /// `upgrade`. What the target does instead is an answer like any other.
+    ///
+    /// # Errors
+    /// See [`SendError`].
+    pub async fn upgrade(
+        &self,
+        target: &Target,
+        outgoing: Outgoing<'_>,
+        deadlines: &Deadlines,
+    ) -> Result<Upgrade, SendError> {
+        let site = self.site(target);
+        let request = site.request(outgoing)?;
+        let limit = deadlines.connect;
+        let Connected { stream, .. } =
+            connect(&site.target, &self.0.resolver, limit, Http2::Never).await?;
+        let options = &self.0.options;
+        let connection = H1::start(stream, options.idle_timeout, options.max_head_bytes)
+            .await
+            .map_err(|error| site.unspoken(&error))?;
+        let exchange =
+            connection.exchange(request, options.max_head_bytes, deadlines.first_byte).await;
+        let (response, connection) = exchange.map_err(|failed| failed.error)?;
+        let (parts, incoming) = response.into_parts();
+        if parts.status != StatusCode::SWITCHING_PROTOCOLS {
+            let body = Body::over_h1(incoming, connection, Home(Weak::new()));
+            let (status, headers) = (parts.status, parts.headers);
+            return Ok(Upgrade::Refused(Incoming { status, headers, body }));
+        }
+        Ok(Upgrade::Switched { headers: parts.headers, stream: connection.switched().await })
+    }
+
     async fn open(&self, site: &Rc<Site>, limit: Duration) -> Result<Line, SendError> {
-        let Connected { stream, h2 } = connect(&site.target, &self.0.resolver, limit).await?;
+        let Connected { stream, h2 } =
+            connect(&site.target, &self.0.resolver, limit, Http2::Auto).await?;
         site.speaks_h2.set(Some(h2));
         let options = &self.0.options;
-        let broken = |error: hyper::Error| SendError {
-            class: ErrorClass::Unreachable,
-            stage: Stage::Connect,
-            sent: false,
-            message: format!(
-                "can't speak HTTP to `{}`: {}",
-                site.target.authority,
-                explain(&error)
-            ),
-        };
         if h2 {
-            let shared = H2::start(stream, options.max_head_bytes).await.map_err(broken)?;
+            let shared = H2::start(stream, options.max_head_bytes)
+                .await
+                .map_err(|error| site.unspoken(&error))?;
             let (handle, slot) = shared.take();
             site.shared.borrow_mut().push(shared);
             return Ok(Line::H2(handle, slot, false));
         }
         let connection = H1::start(stream, options.idle_timeout, options.max_head_bytes)
             .await
-            .map_err(broken)?;
+            .map_err(|error| site.unspoken(&error))?;
         Ok(Line::H1(connection, false))
     }
 
@@ -307,6 +346,15 @@ impl Pool {
 }
 
 impl Site {
+    fn unspoken(&self, error: &hyper::Error) -> SendError {
+        SendError {
+            class: ErrorClass::Unreachable,
+            stage: Stage::Connect,
+            sent: false,
+            message: format!("can't speak HTTP to `{}`: {}", self.target.authority, explain(error)),
+        }
+    }
+
     fn may_share(&self) -> bool {
         let offered = self.target.tls.as_ref().is_some_and(|it| it.http2 == Http2::Auto);
         offered && self.speaks_h2.get() != Some(false)

@@ -33,6 +33,20 @@ impl ClientTls {
     }
 }
 
+impl ClientTls {
+    /// The same for HTTP/1.1 alone.
+    pub(crate) fn config_h1(&self) -> Result<Arc<ClientConfig>, String> {
+        match &self.trust {
+            Trust::Given(config) => {
+                let mut config = (**config).clone();
+                config.alpn_protocols = vec![b"http/1.1".to_vec()];
+                Ok(Arc::new(config))
+            }
+            Trust::System => system_config(Http2::Never),
+        }
+    }
+}
+
 /// Prepares a target's TLS.
 pub(crate) fn client_tls(host: &str, options: &TargetOptions) -> Result<ClientTls, TargetError> {
     let name = ServerName::try_from(host.to_owned())

@@ -90,10 +90,15 @@ impl Suite {
     }
 }
 
+/// What is passed on between a client and a provider of OpenAI's, and never translated.
+const fn only_openai(file: &'static str, packages: Packages, title: &'static str) -> Suite {
+    Suite { quick: &["openai"], ..suite(file, "openai", packages, title) }
+}
+
 use Packages::{Cohere, Frameworks, Js, Python};
 
 #[rustfmt::skip]
-pub(crate) const SUITES: [Suite; 22] = [
+pub(crate) const SUITES: [Suite; 24] = [
     suite("test_openai", "openai", Python, "OpenAI for Python: Chat Completions").at(ENVELOPED),
     suite("openai.test.mjs", "openai", Js, "OpenAI for JavaScript: Chat Completions").at(COHERE_AT_ORACLE),
     suite("ai-sdk-openai.test.mjs", "openai", Js, "Vercel AI SDK: openai.chat and openai-compatible"),
@@ -122,6 +127,8 @@ pub(crate) const SUITES: [Suite; 22] = [
     suite("test_cohere", "cohere", Cohere, "Cohere for Python"),
     suite("cohere.test.mjs", "cohere", Js, "Cohere for JavaScript").at(COHERE_AT_ORACLE),
     suite("ai-sdk-others.test.mjs", "gemini", Js, "Vercel AI SDK: google, amazon-bedrock, cohere and mistral"),
+    only_openai("test_realtime", Python, "OpenAI for Python: Realtime"),
+    only_openai("realtime.test.mjs", Js, "OpenAI for JavaScript: Realtime"),
     Suite {
         file: "test_frameworks",
         title: "LangChain and Pydantic AI, in six dialects",

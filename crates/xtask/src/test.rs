@@ -5,7 +5,7 @@ use anyhow::{Result, bail};
 use crate::report::Tally;
 use crate::{cargo, fuzz, readme, sdk, system, tidy};
 
-const STEPS: [&str; 34] = [
+const STEPS: [&str; 35] = [
     "fmt",
     "clippy",
     "tidy",
@@ -31,6 +31,7 @@ const STEPS: [&str; 34] = [
     "logins",
     "hosts",
     "answers",
+    "realtime",
     "reload",
     "prices",
     "batches",

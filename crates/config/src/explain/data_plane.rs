@@ -111,6 +111,20 @@ catalogue! {
         "The path exists, but not for this method.",
         "Most paths take `POST`; lists take `GET`.",
         "Use the method that the header `allow` names.";
+    UPGRADE_REQUIRED = "upgrade_required", 426, false,
+        "A realtime session was asked for without a WebSocket.",
+        "`GET /v1/realtime` answers a handshake after RFC 6455 over HTTP/1.1 only.",
+        "Connect with a WebSocket client: `wss://.../v1/realtime?model=...`.";
+    KEY_WOULD_PASS = "key_would_pass", 403, false,
+        "A key of the provider's own would leave the gateway.",
+        "With an ephemeral key, or a call over WebRTC, the client talks to the provider itself: nothing \
+         would be counted, priced or held to a budget.",
+        "Connect to `/v1/realtime` over a WebSocket, with a virtual key; a browser bears it as the \
+         subprotocol `openai-insecure-api-key.or-...`.";
+    SESSION_OVER = "session_over", 408, false,
+        "A realtime session has reached its end.",
+        "It lasted an hour, or nobody said anything for a quarter of one.",
+        "Connect again.";
     BAD_PATH = "bad_path", 400, false,
         "The path holds something that no path of ours has.",
         "Escapes, dot segments and doubled slashes make two readers see two paths, so they are refused.",

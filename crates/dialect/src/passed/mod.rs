@@ -34,6 +34,7 @@ pub(crate) fn path(endpoint: Endpoint) -> &'static str {
         Endpoint::Translation => "/audio/translations",
         Endpoint::Moderation => "/moderations",
         Endpoint::Rerank => "/rerank",
+        Endpoint::Realtime => "/realtime",
         // What lies at one provider has ids in its path: whoever asks for it writes that.
         _ => "",
     }

@@ -79,6 +79,11 @@ impl<S: Stream> Conn<S> {
         Conn { io, inbox: Vec::new(), sent: 0 }
     }
 
+    /// The socket and what was read from it but not used.
+    pub(crate) fn into_parts(self) -> (S, Vec<u8>) {
+        (self.io, self.inbox)
+    }
+
     /// The next request; `None` at a clean end between requests. An error is a request that is no HTTP.
     pub(crate) async fn request(&mut self) -> io::Result<Option<Request>> {
         self.sent = 0;

@@ -7,6 +7,7 @@ mod control;
 mod h2;
 mod http1;
 mod issuer;
+mod realtime;
 mod send;
 mod serve;
 mod state;

@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::behaviour::{Behaviour, Facts};
 use super::control;
 use super::http1::{Conn, Request, Stream};
+use super::realtime;
 use super::send::{self, Outcome};
 use super::state::{Ended, Shared};
 use crate::demo::{Call, Demo, Reply};
@@ -57,6 +58,13 @@ impl Server {
                 }
             };
             let close = request.wants_close();
+            if realtime::is_meant(&request) {
+                conn = match self.session(number, conn, &request).await {
+                    Some(conn) => conn,
+                    None => return,
+                };
+                continue;
+            }
             let keep = if request.path().starts_with("/__mock/") {
                 control::serve(&self.shared, &mut conn, &request).await
             } else {
@@ -97,6 +105,48 @@ impl Server {
         self.demo.options.oci_user.as_ref().filter(|_| request.path().starts_with(oci::ROOT))?;
         let refused = oci::late(request.header("date"), SystemTime::now())?;
         Some(oci::error(&refused))
+    }
+
+    /// A realtime session, or its refusal; the connection comes back where it can serve another request.
+    async fn session<S: Stream>(
+        &self,
+        number: u64,
+        mut conn: Conn<S>,
+        request: &Request,
+    ) -> Option<Conn<S>> {
+        let model = realtime::model_of(request).unwrap_or_default();
+        let key = presented(request);
+        let facts =
+            Facts { path: request.path(), model: &model, stream: true, body: &request.body, key };
+        let arrival = self.shared.arrive(number, request, &facts, "");
+        let mut guard =
+            Guard { shared: &self.shared, number: arrival.number, held: false, ended: false };
+        let behaviour = arrival.behaviour.unwrap_or_default();
+        let refused = behaviour.status.map(|status| send::told_error(request, status, &behaviour));
+        let at_once = behaviour.at == 0 && behaviour.fault.is_some();
+        let agreed = match refused {
+            Some(reply) => Err(Box::new(reply)),
+            None => realtime::agree(self, request),
+        };
+        match agreed {
+            Ok(accept) if !at_once => {
+                let outcome = realtime::run(self, conn, request, &accept, &behaviour).await;
+                guard.end(outcome.status, 0, outcome.how);
+                None
+            }
+            Ok(_) => {
+                let reply = crate::openai::error(&crate::ask::Refused::new(500, "as told"));
+                let outcome = send::reply(&mut conn, &reply, &behaviour, guard.number).await;
+                guard.end(outcome.status, conn.sent, outcome.how);
+                outcome.keep.then_some(conn)
+            }
+            Err(reply) => {
+                let outcome =
+                    send::reply(&mut conn, &reply, &Behaviour::default(), guard.number).await;
+                guard.end(outcome.status, conn.sent, outcome.how);
+                outcome.keep.then_some(conn)
+            }
+        }
     }
 
     async fn play<S: Stream>(

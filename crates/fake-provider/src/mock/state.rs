@@ -49,6 +49,9 @@ struct Counters {
     connections: u64,
     sent_bytes: u64,
     trapped: u64,
+    /// Responses begun in realtime sessions, and events that were heard in them.
+    turns: u64,
+    events: u64,
     by_path: BTreeMap<String, u64>,
     by_model: BTreeMap<String, u64>,
     by_status: BTreeMap<u16, u64>,
@@ -194,6 +197,16 @@ impl Shared {
         }
     }
 
+    /// So many responses were begun in a realtime session.
+    pub(crate) fn turned(&self, turns: u64) {
+        self.lock().counters.turns += turns;
+    }
+
+    /// An event of a realtime session was heard.
+    pub(crate) fn heard(&self) {
+        self.lock().counters.events += 1;
+    }
+
     /// A redirect of ours was followed.
     pub(crate) fn trapped(&self) {
         self.lock().counters.trapped += 1;
@@ -245,6 +258,7 @@ impl Shared {
         json!({"arrivals": c.arrivals, "done": c.done, "cancelled": c.cancelled, "faulted": c.faulted,
             "in_flight": c.in_flight, "max_in_flight": c.max_in_flight, "held": c.held, "connections": c.connections,
             "open_connections": inner.connections.len(), "sent_bytes": c.sent_bytes, "trapped": c.trapped,
+            "turns": c.turns, "events": c.events,
             "by_path": c.by_path, "by_model": c.by_model, "by_key": c.by_key, "journal_errors": c.journal_errors,
             "by_status": c.by_status.iter().map(|(k, v)| (k.to_string(), *v)).collect::<BTreeMap<_, _>>(),
             "rules": inner.rules.iter().map(Rule::counts).collect::<Vec<_>>(), "faults": fault_names()})

@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use catalog::image_rule;
 use dialect::gate::{GateErrorKind, GateLimits, scan};
+use dialect::realtime::{self, Does};
 use dialect::{
     DialectId, Edits, EmbeddingContext, Exchange, Incoming, PathFacts, Quirks, StreamForm, Target,
     dialect,
@@ -27,6 +28,24 @@ pub fn json_gate(data: &[u8]) {
             );
             assert!(own_limit || !theirs, "the gate refused what serde_json takes: {error}");
         }
+    }
+}
+
+/// Events of realtime sessions: what asks for a response is what any other reader takes for that, and a model is where it
+/// is said to be.
+pub fn realtime_events(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    drop(realtime::provider_event(text));
+    let Ok(event) = realtime::client_event(text) else { return };
+    assert!(is_unique_json(data), "an event was taken that can be read in two ways");
+    let value: Value = serde_json::from_str(text).unwrap_or_default();
+    assert_eq!(event.does == Does::Asks, value["type"] == "response.create");
+    let named = |part: &str| value[part]["model"].as_str().map(str::to_owned);
+    let theirs = named("session").or_else(|| named("response"));
+    assert_eq!(event.model.as_ref().map(|(name, _)| name.clone()), theirs);
+    if let Some((name, place)) = event.model {
+        let piece = text.get(place).unwrap_or_default();
+        assert_eq!(serde_json::from_str::<String>(piece).ok(), Some(name));
     }
 }
 

@@ -115,6 +115,43 @@ fn several_calls_are_one_request_and_each_is_settled_by_itself() {
 }
 
 #[test]
+fn an_attempt_that_runs_beside_others_is_settled_by_itself() {
+    let names = Names::new();
+    let spec = LimitsSpec {
+        budgets: vec![
+            budget("money", ScopeFilter::ALL, "5 USD per day"),
+            budget("tokens", ScopeFilter::ALL, "1000 tokens per day"),
+            budget("requests", ScopeFilter::ALL, "1 requests per day"),
+        ],
+        rates: vec![rate("rate", Unit::Tokens, "1000/min", 1_000)],
+        parallel: vec![ParallelSpec { name: "one".into(), scope: ScopeFilter::ALL, limit: 1 }],
+    };
+    let mut limits = Limits::new(NOON, spec);
+    let scope = names.at(&names.one);
+    let ask = Ask::one(usd("2"), 300);
+    let mut session = limits.admit(NOON, &scope, &ask).unwrap();
+    let first = limits.detach(&mut session);
+    assert_eq!(limits.extend(NOON, &mut session, &scope, &ask), Ok(1));
+    let second = limits.detach(&mut session);
+    // Two are held, and a third does not fit.
+    let held = i128::from(usd("4").pico());
+    assert_eq!(amounts(&mut limits, NOON), [(0, held), (0, 600), (0, 1)]);
+    let denied = limits.extend(NOON, &mut session, &scope, &ask).unwrap_err();
+    assert!(denied.to_string().contains("asks 2.00"), "{denied}");
+
+    // The second ends first, and the first was never made.
+    limits.finish(second, &Actual::known(usd("0.5"), 40));
+    limits.finish(first, &Actual::known(usd("0"), 0));
+    let settled = i128::from(usd("0.5").pico());
+    assert_eq!(amounts(&mut limits, NOON), [(settled, 0), (40, 0), (0, 1)]);
+    assert_eq!(limits.report(NOON).parallel[0].running, 1);
+    limits.finish(session, &Actual::NOTHING);
+    assert_eq!(amounts(&mut limits, NOON), [(settled, 0), (40, 0), (1, 0)]);
+    let report = limits.report(NOON);
+    assert_eq!((report.parallel[0].running, report.rates[0].available), (0, 1_000 - 40));
+}
+
+#[test]
 fn one_full_limit_leaves_no_trace_in_the_others() {
     let names = Names::new();
     let spec = LimitsSpec {

@@ -22,6 +22,7 @@ use super::handler::{LastWords, ReqBody, RespBody, call};
 use super::limits::ListenLimits;
 use super::state::{ConnState, InFlight, Order};
 use super::stream::Stream;
+use super::upgraded::{Staying, Upgraded};
 
 /// What a handler may want to know about the connection.
 #[derive(Clone, Copy, Debug)]
@@ -112,24 +113,27 @@ where
     B: http_body::Body<Data = Bytes> + LastWords + Unpin + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let mut connection = std::pin::pin!(
-        http1::Builder::new()
-            // Deadlines of heads are the watchman's.
-            .header_read_timeout(None)
-            // An end of the client's half is a client that left: its request is dropped.
-            .half_close(false)
-            .max_buf_size(64 * 1024)
-            .serve_connection(TokioIo::new(stream), service)
-    );
+    let mut connection = http1::Builder::new()
+        // Deadlines of heads are the watchman's.
+        .header_read_timeout(None)
+        // An end of the client's half is a client that left: its request is dropped.
+        .half_close(false)
+        .max_buf_size(64 * 1024)
+        .serve_connection(TokioIo::new(stream), service);
     let mut asked = false;
     std::future::poll_fn(|cx| {
+        let mut connection = Pin::new(&mut connection);
         if !asked && state.order() >= Order::Close {
             asked = true;
             connection.as_mut().graceful_shutdown();
         }
-        finished(connection.as_mut().poll(cx))
+        finished(connection.poll(cx))
     })
     .await;
+    let Some((work, place)) = state.taken_over.take() else { return };
+    let parts = connection.into_parts();
+    let upgraded = Upgraded::new(parts.io.into_inner(), parts.read_buf);
+    work.run(upgraded, Staying::new(place)).await;
 }
 
 async fn drive_h2<S, B>(stream: Guarded, service: S, limits: &ListenLimits, state: &ConnState)

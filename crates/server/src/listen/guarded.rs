@@ -63,7 +63,7 @@ impl Guarded {
 
     /// Judges bytes that follow what is kept; adds to `cleared`. Returns how many of `new` were cleared.
     fn judge(&mut self, new: &[u8]) -> usize {
-        let Some(framer) = &mut self.framer else {
+        let Some(framer) = self.framer.as_mut().filter(|_| !self.state.switched.get()) else {
             self.cleared += self.kept.len() + new.len();
             return new.len();
         };
@@ -79,6 +79,13 @@ impl Guarded {
             self.cleared = self.kept.len() + release;
         }
         release
+    }
+
+    /// HTTP has ended: whatever was kept back is not ours to judge.
+    fn switch(&mut self) {
+        self.framer = None;
+        self.cleared = self.kept.len();
+        self.state.pressing(false);
     }
 
     /// Hands cleared bytes on; `true` if there were any.
@@ -105,6 +112,9 @@ impl AsyncRead for Guarded {
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         loop {
+            if this.framer.is_some() && this.state.switched.get() {
+                this.switch();
+            }
             if buf.remaining() == 0 || this.hand_over(buf) {
                 return Poll::Ready(Ok(()));
             }

@@ -13,6 +13,7 @@ use http_body::{Body, Frame, SizeHint};
 use super::conn::ConnInfo;
 use super::framing::host_ok;
 use super::state::InFlight;
+use super::upgraded::TakeOver;
 
 /// The body of a request as the handler receives it.
 pub type ReqBody = hyper::body::Incoming;
@@ -25,6 +26,11 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 pub trait LastWords {
     /// The drain is over: end soon, and not as if all had been said.
     fn last_words(&mut self) {}
+
+    /// What takes the connection over, where the answer is to switch protocols (101).
+    fn take_over(&mut self) -> Option<TakeOver> {
+        None
+    }
 }
 
 /// A handler's response body, or a short text of our own.
@@ -56,6 +62,7 @@ pub(super) async fn call<H, F, B>(
 where
     H: Fn(Request<ReqBody>, ConnInfo) -> F,
     F: Future<Output = Response<B>>,
+    B: LastWords,
 {
     if info.h2
         && let Err((status, reason)) = sound_h2(&request)
@@ -78,7 +85,12 @@ where
     })
     .await;
     Ok(match outcome {
-        Ok(response) => response.map(|it| RespBody::new(Content::Body(it), in_flight)),
+        Ok(mut response) => {
+            if let Some(work) = response.body_mut().take_over() {
+                in_flight.take_over(work);
+            }
+            response.map(|it| RespBody::new(Content::Body(it), in_flight))
+        }
         Err(Unanswered::Panicked) => panicked(in_flight),
         Err(Unanswered::Cut) => {
             own(StatusCode::SERVICE_UNAVAILABLE, "the gateway is shutting down", in_flight)

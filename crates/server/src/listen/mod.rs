@@ -18,6 +18,7 @@ mod serve;
 mod state;
 mod stream;
 mod tls;
+mod upgraded;
 
 #[cfg(test)]
 mod tests;
@@ -29,3 +30,4 @@ pub use handler::{LastWords, ReqBody, RespBody};
 pub use limits::ListenLimits;
 pub use serve::{Arrivals, Intake, Served, accept, bind, intake, serve};
 pub use tls::{TlsError, TlsSource};
+pub use upgraded::{Staying, TakeOver, Upgraded};

@@ -41,6 +41,20 @@ impl Speaks {
     }
 }
 
+/// The model in a query, as a session names it; its percent signs as [`find`] takes those of an id.
+///
+/// # Errors
+/// A percent sign that stands for something else.
+pub fn query_model(query: Option<&str>) -> Result<Option<Cow<'_, str>>, NoRoute> {
+    let mut named = pairs(query.unwrap_or_default())
+        .filter(|(name, value)| matches!(*name, "model" | "deployment") && !value.is_empty());
+    let first = named.next().map(|(_, value)| decode(value)).transpose()?;
+    match named.next() {
+        None => Ok(first),
+        Some(_) => Err(NoRoute::Malformed("the query names two models")),
+    }
+}
+
 /// The key in a query, as Google's clients may send it.
 pub fn query_key(query: Option<&str>) -> Option<&str> {
     pairs(query.unwrap_or_default()).find(|(name, _)| *name == "key").map(|(_, value)| value)
@@ -79,6 +93,10 @@ pub enum Action {
     Files(Deed),
     /// The same of batches.
     Batches(Deed),
+    /// Talk with a provider of the route's dialect, over a WebSocket.
+    Realtime,
+    /// What would let a client talk to a provider without us: refused.
+    ClientSecret,
     /// List models.
     Models,
     /// One model; the id is in [`Match::id`].
@@ -185,6 +203,8 @@ const GEMINI: Speaks = Speaks::One(DialectId::Gemini);
 const CONVERSE: Speaks = Speaks::One(DialectId::BedrockConverse);
 const COHERE: Speaks = Speaks::One(DialectId::CohereChat);
 const NONE: &[&str] = &[];
+/// How a session names its model: OpenAI's way, and Azure's old one.
+const SESSION: &[&str] = &["model", "deployment", "api-version"];
 /// Google's way to bear a key, and to say how an answer is to be written.
 const GOOGLE: &[&str] = &["alt", "key"];
 /// Paging, as Google's SDKs ask for it.
@@ -350,6 +370,10 @@ pub const ROUTES: &[Route] = &[
         queries: BETA,
         ..delete("/v1/messages/batches/*", Action::Batches(Deed::Delete), ANTHROPIC)
     },
+    get("/v1/realtime", Action::Realtime, OPENAI, SESSION),
+    post("/v1/realtime/client_secrets", Action::ClientSecret, OPENAI, NONE),
+    post("/v1/realtime/sessions", Action::ClientSecret, OPENAI, NONE),
+    post("/v1/realtime/calls", Action::ClientSecret, OPENAI, NONE),
     get("/v1/models", Action::Models, Speaks::ByHeaders, ANY_PAGE),
     get("/v1/models/*", Action::Model, Speaks::ByHeaders, ANY_MODEL),
     google("/v1beta/models/*:generateContent", Action::Chat),
@@ -413,6 +437,9 @@ pub const ROUTES: &[Route] = &[
     pass("/openai/v1/audio/speech", Endpoint::Speech),
     pass("/openai/v1/audio/transcriptions", Endpoint::Transcription),
     pass("/openai/v1/audio/translations", Endpoint::Translation),
+    get("/openai/v1/realtime", Action::Realtime, OPENAI, SESSION),
+    get("/openai/realtime", Action::Realtime, OPENAI, SESSION),
+    post("/openai/v1/realtime/client_secrets", Action::ClientSecret, OPENAI, NONE),
     get("/openai/v1/models", Action::Models, OPENAI, VERSION),
     get("/openai/v1/models/*", Action::Model, OPENAI, VERSION),
     get("/openai/v1/outrigger/requests/*", Action::RequestInfo, OPENAI, NONE),

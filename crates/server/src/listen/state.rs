@@ -12,6 +12,7 @@ use std::task::{Poll, Waker};
 use std::time::Instant;
 
 use super::framing::Violation;
+use super::upgraded::TakeOver;
 
 /// What the watchman wants of a connection. Grows only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -44,6 +45,9 @@ pub(super) struct ConnState {
     pub(super) opening: Cell<bool>,
     /// The last word has been said; only the client's leftovers are read.
     pub(super) leaving: Cell<bool>,
+    /// HTTP has ended on it: what comes is another protocol's, and what runs now is [`ConnState::taken_over`].
+    pub(super) switched: Cell<bool>,
+    pub(super) taken_over: RefCell<Option<(TakeOver, InFlight)>>,
     /// The socket took no more the last time we wrote.
     blocked: Cell<bool>,
     /// A failure waits for the socket; see [`InFlight::unsent`].
@@ -68,6 +72,8 @@ impl ConnState {
             h2: Cell::new(false),
             opening: Cell::new(true),
             leaving: Cell::new(false),
+            switched: Cell::new(false),
+            taken_over: RefCell::new(None),
             blocked: Cell::new(false),
             waiting: Cell::new(false),
             order: Cell::new(Order::Serve),
@@ -167,6 +173,19 @@ impl InFlight {
 }
 
 impl InFlight {
+    /// Lets `work` take the connection over once the head of its answer is out. It counts as in flight until it ends.
+    pub(super) fn take_over(&self, work: TakeOver) {
+        let state = &self.0;
+        state.in_flight.set(state.in_flight.get() + 1);
+        state.switched.set(true);
+        *state.taken_over.borrow_mut() = Some((work, Self(Rc::clone(state), self.1)));
+    }
+
+    /// Whether the connection is to finish what it does and take nothing new.
+    pub(super) fn is_closing(&self) -> bool {
+        self.0.order.get() >= Order::Close
+    }
+
     /// Whether the connection still holds bytes that the socket did not take. If so, the task is woken when it
     /// does; a client that never reads is cut by the watchman. (On HTTP/2 streams have queues of their own, of
     /// which nothing is known here.)

@@ -172,6 +172,7 @@ pub(super) async fn go(
         resolved: &resolved,
         planned: &planned,
         canonical,
+        handshake: None,
         admission: None,
     };
     attempts(worker, cx, run).await

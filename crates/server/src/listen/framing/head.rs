@@ -38,6 +38,11 @@ struct Facts {
     fields: usize,
     request_line: bool,
     http10: bool,
+    get: bool,
+    /// A WebSocket is asked for.
+    upgrade: bool,
+    /// `connection` says so too.
+    switches: bool,
     length: Option<u64>,
     chunked: bool,
     host_seen: bool,
@@ -147,6 +152,7 @@ impl Facts {
         if matches!(method, b"CONNECT" | b"TRACE") {
             return Err((400, "this method is not served"));
         }
+        self.get = method == b"GET";
         match version {
             b"HTTP/1.1" => {}
             b"HTTP/1.0" => self.http10 = true,
@@ -206,9 +212,16 @@ impl Facts {
                 Err((417, "this expectation can't be met"))
             }
             7 if name.eq_ignore_ascii_case(b"upgrade") => {
-                Err((400, "no other protocol is served on this connection"))
+                if self.upgrade || !value.eq_ignore_ascii_case(b"websocket") {
+                    return Err((400, "no other protocol is served on this connection"));
+                }
+                self.upgrade = true;
+                Ok(())
             }
-            10 if name.eq_ignore_ascii_case(b"connection") => connection(value),
+            10 if name.eq_ignore_ascii_case(b"connection") => {
+                self.switches |= connection(value)?;
+                Ok(())
+            }
             14 if name.eq_ignore_ascii_case(b"content-length") => self.length(value),
             14 if name.eq_ignore_ascii_case(b"content_length") => {
                 Err((400, "a framing header in disguise"))
@@ -272,9 +285,22 @@ impl Facts {
         Ok(())
     }
 
+    /// The only other protocol is a WebSocket's, asked for as RFC 6455, section 4.1, has it: both headers, by `GET`,
+    /// without a body. So no two servers can disagree on where HTTP ends.
+    fn upgraded(&self) -> Result<(), Reject> {
+        let bare = self.length.is_none() && !self.chunked;
+        if self.upgrade && self.switches && self.get && !self.http10 && bare {
+            return Ok(());
+        }
+        Err((400, "no other protocol is served on this connection"))
+    }
+
     fn end(self) -> Result<HeadEnd, Reject> {
         if self.authority.is_some() || (!self.host_seen && !self.http10) {
             return Err((400, "the `host` header is missing"));
+        }
+        if self.upgrade || self.switches {
+            self.upgraded()?;
         }
         Ok(match (self.chunked, self.length) {
             (true, _) => HeadEnd::Chunked,
@@ -285,20 +311,20 @@ impl Facts {
 }
 
 /// A `connection` header may ask for an end or a keeping; naming a field that frames or identifies a request
-/// would have the next server drop that field.
-fn connection(value: &[u8]) -> Result<(), Reject> {
+/// would have the next server drop that field. Tells whether it asks for another protocol.
+fn connection(value: &[u8]) -> Result<bool, Reject> {
     if value.eq_ignore_ascii_case(b"keep-alive") || value.eq_ignore_ascii_case(b"close") {
-        return Ok(());
+        return Ok(false);
     }
+    let mut switches = false;
     for option in value.split(|byte| *byte == b',').map(trim) {
-        const PROTECTED: [&[u8]; 7] = [
+        const PROTECTED: [&[u8]; 6] = [
             b"content-length",
             b"transfer-encoding",
             b"host",
             b"authorization",
             b"x-api-key",
             b"content-type",
-            b"upgrade",
         ];
         if PROTECTED.iter().any(|it| option.eq_ignore_ascii_case(it)) {
             return Err((400, "`connection` names a header that is not its business"));
@@ -306,8 +332,9 @@ fn connection(value: &[u8]) -> Result<(), Reject> {
         if !option.iter().all(|byte| TOKEN[usize::from(*byte)]) {
             return Err((400, "the `connection` header is malformed"));
         }
+        switches |= option.eq_ignore_ascii_case(b"upgrade");
     }
-    Ok(())
+    Ok(switches)
 }
 
 /// `host[:port]`: a name, an IPv4 address or a bracketed IPv6 address; no user, no path, nothing to argue about.

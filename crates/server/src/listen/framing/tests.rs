@@ -212,6 +212,34 @@ pub(in super::super) fn framing_headers() -> Vec<(String, u16)> {
     all
 }
 
+/// A WebSocket is asked for so, and in no other way.
+#[test]
+fn only_a_bare_get_may_ask_for_a_websocket() {
+    let get = |headers: &str| {
+        format!("GET /v1/realtime HTTP/1.1\r\nHost: a.example\r\n{headers}\r\n").into_bytes()
+    };
+    for headers in [
+        "Upgrade: websocket\r\nConnection: Upgrade\r\n",
+        "Connection: keep-alive, upgrade\r\nupgrade: WebSocket\r\nSec-WebSocket-Key: x\r\n",
+    ] {
+        is_one(headers, &get(headers));
+    }
+    for headers in [
+        "Upgrade: websocket\r\n",
+        "Connection: Upgrade\r\n",
+        "Upgrade: h2c\r\nConnection: Upgrade\r\n",
+        "Upgrade: websocket, h2c\r\nConnection: Upgrade\r\n",
+        "Upgrade: websocket\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n",
+        "Upgrade: websocket\r\nConnection: Upgrade, Host\r\n",
+        "Upgrade: websocket\r\nConnection: Upgrade\r\nContent-Length: 0\r\n",
+        "Upgrade: websocket\r\nConnection: Upgrade\r\nTransfer-Encoding: chunked\r\n",
+    ] {
+        is_refused(headers, &get(headers), 400);
+    }
+    let old = b"GET / HTTP/1.0\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n";
+    is_refused("HTTP/1.0", old, 400);
+}
+
 #[test]
 fn doubtful_framing_is_refused() {
     let table = framing_headers();
