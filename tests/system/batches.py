@@ -118,6 +118,7 @@ def files(one, other):
     check("another's deletion", other.json("DELETE", path)[0], 404)
     check("lists", [[it["id"] for it in who.json("GET", "/files")[1]["data"]] for who in (one, other)], [[file["id"]], []])
     check("a deletion", one.json("DELETE", path)[1].get("deleted"), True)
+    check("a dry run", one.json("POST", "/batches", {}, x_outrigger_dry_run="true")[0], 400)
     check("a file that is gone", one.json("GET", path)[0], 404)
     for lines, place, word in (
         ([line("a"), "{"], "line 2", "JSON"), ([line("a", "fast")], "line 1", "capability"),

@@ -56,7 +56,7 @@ export const onlyGateway = (name, run) =>
 export const onlySpent = (name, run) => test(name, { skip: !spentKey && "no key with a spent budget given" }, run);
 
 // A gateway has several providers that speak an API; what lies at one must be told where.
-export const lodged = prefix ? { "x-outrigger-provider": prefix.replace(/\/$/, "") } : {};
+export const lodged = prefix ? { "x-outrigger-provider": prefix.split("/")[0] } : {};
 
 // What is asked for, once it is done.
 export async function until(ask, done, millis = 20_000) {

@@ -51,6 +51,11 @@ pub async fn serve(
     headers: &HeaderMap,
     body: Bytes,
 ) -> Result<Response<RespBody>, Failure> {
+    let dry = headers.get("x-outrigger-dry-run").is_some_and(|value| value.as_bytes() == b"true");
+    if dry && !matches!(deed, Deed::Get | Deed::List) {
+        let message = "files and batches have no dry run; nothing was sent";
+        return Err(Failure::new(&errors::BAD_FIELD, message).field("x-outrigger-dry-run"));
+    }
     let thing = match cx.endpoint {
         Endpoint::Files => Thing::File,
         _ => Thing::Batch,
