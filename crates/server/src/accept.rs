@@ -218,9 +218,9 @@ async fn serve(
     if let Some(answer) = local::answer(worker, cx, found)? {
         return Ok(answer);
     }
-    let query = parts.uri.query();
-    if let Some(answer) = Box::pin(kept::routes::answer(worker, cx, found, query)).await? {
-        return Ok(answer);
+    if kept::routes::is_one(found.route.action) {
+        let query = parts.uri.query().unwrap_or_default();
+        return Box::pin(kept::routes::answer(worker, cx, found, query)).await;
     }
     if worker.gateway.is_draining() {
         return Err(Failure::new(&errors::DRAINING, "the gateway is shutting down"));
@@ -272,7 +272,11 @@ async fn asked<'a>(
     let body = body.whole(cx, headers).await?;
     planted::panic_at("read", headers);
     let opened = enveloped::open(cx, body, headers, found.path_facts())?;
-    let (body, past) = Box::pin(kept::open(worker, cx, opened.body)).await?;
+    let (body, past) = if kept::concerns(cx) {
+        Box::pin(kept::open(worker, cx, opened.body)).await?
+    } else {
+        (opened.body, kept::Past::default())
+    };
     let read = read::read(cx.client, cx.endpoint, body, &opened.headers, opened.path)?;
     Ok((Ask { past, ..read }, opened.headers))
 }

@@ -58,17 +58,19 @@ pub struct Keep {
     one_max: u64,
 }
 
-/// Makes the request whole. What comes back is the body to read from now on; [`Cx::keep`] says what is done with the answer.
+/// Whether a request may build on what is kept, or its answer may be kept.
+pub fn concerns(cx: &Cx) -> bool {
+    cx.snapshot.config.responses.store
+        && cx.client.id() == DialectId::OpenaiResponses
+        && matches!(cx.endpoint, Endpoint::Chat | Endpoint::CountTokens)
+}
+
+/// Makes a request whole that [`concerns`] what is kept. What comes back is the body to read from now on; [`Cx::keep`] says what is done with the answer.
 ///
 /// # Errors
 /// What is wrong with the request, or with the responses it builds on.
 pub async fn open(worker: &Worker, cx: &mut Cx, body: Bytes) -> Result<(Bytes, Past), Failure> {
     let config = &cx.snapshot.config;
-    let speaks = cx.client.id() == DialectId::OpenaiResponses;
-    let asks = matches!(cx.endpoint, Endpoint::Chat | Endpoint::CountTokens);
-    if !(config.responses.store && speaks && asks) {
-        return Ok((body, Past::default()));
-    }
     gate::scan(&body, GateLimits::default()).map_err(|error| refused(&error))?;
     let mut asked = Asked::of(&body).map_err(bad_field)?;
     // A count is no response.

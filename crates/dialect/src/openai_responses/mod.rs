@@ -45,6 +45,9 @@ fn state_refusal(what: &str, field: Option<String>) -> FieldError {
         "conversation" => {
             "`conversation` refers to what its vendor keeps, and this gateway keeps no conversations: build on a response with `previous_response_id` where `responses.store` is on, or send the earlier items again in `input`".to_owned()
         }
+        "item_reference" => {
+            "`item_reference` refers to an item that its vendor keeps, and this gateway gives back no single items: send the earlier items again in `input`, or build on their response with `previous_response_id` where `responses.store` is on. Set `store: false`, so that SDKs do so by themselves; reasoning comes back with its `encrypted_content`".to_owned()
+        }
         _ => format!(
             "`{what}` refers to what a server keeps, and this gateway keeps no responses: send the earlier items again in `input`. Set `store: false`, so that SDKs do so by themselves; reasoning comes back with its `encrypted_content`. With `responses: {{store: on}}` in its configuration the gateway keeps them, for `previous_response_id`"
         ),

@@ -16,7 +16,19 @@ use crate::worker::Worker;
 /// Most items of a page.
 const PAGE_MAX: usize = 100;
 
-/// The answer to a route about kept responses; `None` for every other.
+/// Whether a route is about what is kept.
+pub fn is_one(action: Action) -> bool {
+    matches!(
+        action,
+        Action::Response
+            | Action::DeleteResponse
+            | Action::ResponseItems
+            | Action::CancelResponse
+            | Action::Conversations
+    )
+}
+
+/// The answer to a route about what is kept.
 ///
 /// # Errors
 /// What is not there or not served.
@@ -24,19 +36,9 @@ pub async fn answer(
     worker: &Worker,
     cx: &Cx,
     found: &Match<'_>,
-    query: Option<&str>,
-) -> Result<Option<Response<RespBody>>, Failure> {
+    query: &str,
+) -> Result<Response<RespBody>, Failure> {
     let action = found.route.action;
-    if !matches!(
-        action,
-        Action::Response
-            | Action::DeleteResponse
-            | Action::ResponseItems
-            | Action::CancelResponse
-            | Action::Conversations
-    ) {
-        return Ok(None);
-    }
     if action == Action::Conversations {
         return Err(not_served("this gateway keeps no conversations"));
     }
@@ -46,15 +48,15 @@ pub async fn answer(
     let id = found.id.as_deref().unwrap_or_default();
     let app = app(worker, cx);
     let body = match action {
-        Action::Response => one(worker, &app, id, query.unwrap_or_default()).await?,
+        Action::Response => one(worker, &app, id, query).await?,
         Action::DeleteResponse => delete(worker, &app, id).await?,
-        Action::ResponseItems => items(worker, cx, &app, id, query.unwrap_or_default()).await?,
+        Action::ResponseItems => items(worker, cx, &app, id, query).await?,
         _ => {
             get(worker, &app, id).await?;
             return Err(not_served("only a response in the background can be cancelled"));
         }
     };
-    Ok(Some(json(cx, body)))
+    Ok(json(cx, body))
 }
 
 fn not_served(message: &str) -> Failure {
