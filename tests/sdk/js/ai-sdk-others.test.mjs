@@ -15,12 +15,15 @@ const bedrock = createAmazonBedrock({ baseURL: root, apiKey, region: "us-east-1"
 suite("amazon-bedrock", (name) => bedrock(model(name)));
 
 const cohere = createCohere({ baseURL: `${root}/v2`, apiKey });
-suite("cohere", (name) => cohere(model(name)), {}, { bill: "reads what went through the model, which is more than what is billed" });
+suite("cohere", (name) => cohere(model(name)), {}, {
+  bill: "reads what went through the model, which is more than what is billed",
+  document: "sends the text of documents, and PDF is none",
+});
 
 const mistral = createMistral({ baseURL, apiKey });
-const asSent = "OpenAI takes no image whose URL is a text, and gets from the gateway what the client sent";
+const asSent = "OpenAI takes neither images whose URL is a text nor documents by URL, and gets from the gateway what the client sent";
 suite("mistral", (name) => mistral(model(name)), {}, {
   usage: "OpenAI's chat tells a stream's usage when asked, and Mistral's clients don't ask",
   "streamed tools": "reads whole calls only, as Mistral sends them, and not in pieces",
-  ...((provider === "openai" || !gateway) && { image: asSent }),
+  ...((provider === "openai" || !gateway) && { image: asSent, document: asSent }),
 });

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { APICallError, generateText, jsonSchema, Output, stepCountIs, streamText, tool } from "ai";
 import { z } from "zod";
-import { clock, marked, png, weather } from "./common.mjs";
+import { clock, marked, pdf, png, provider, weather } from "./common.mjs";
 
 const tools = () => ({
   weather: tool({ description: "Forecast", inputSchema: jsonSchema(weather), execute: async ({ city }) => `rain in ${city}` }),
@@ -62,6 +62,17 @@ export function suite(name, model, more = {}, lacks = {}) {
     ];
     const answer = await generateText({ ...call, model: model("echo"), messages: [{ role: "user", content }] });
     assert.match(answer.text, /image: png 1x1/);
+  });
+
+  const paged = provider === "cohere" && "Cohere takes no PDF";
+  test(`${name}: document`, { skip: paged || (lacks.document ?? false) }, async () => {
+    const { mark } = marked();
+    const content = [
+      { type: "text", text: mark },
+      { type: "file", data: Buffer.from(pdf, "base64"), mediaType: "application/pdf", filename: "map.pdf" },
+    ];
+    const answer = await generateText({ ...call, model: model("echo"), messages: [{ role: "user", content }] });
+    assert.match(answer.text, /document/);
   });
 
   test(`${name}: errors`, async () => {

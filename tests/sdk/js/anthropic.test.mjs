@@ -4,7 +4,7 @@ import { test } from "node:test";
 import Anthropic from "@anthropic-ai/sdk";
 import { zodOutputFormat } from "@anthropic-ai/sdk/helpers/zod";
 import { z } from "zod";
-import { apiKey, baseURL, clock, marked, model, onlyGateway, onlyProvider, onlySpent, png, prefix, provider, spentKey, weather } from "./common.mjs";
+import { apiKey, baseURL, clock, marked, model, onlyGateway, onlyPaged, onlyProvider, onlySpent, pdf, png, prefix, provider, spentKey, weather } from "./common.mjs";
 import "./message-batches.mjs";
 
 const root = baseURL.replace(/\/v1$/, ""); // this SDK adds /v1 by itself
@@ -95,6 +95,43 @@ test("thinking", async () => {
   const answer = await client.messages.create(ask("echo", "x", { max_tokens: 4000, thinking: { type: "adaptive" } }));
   assert.equal(answer.content.at(-1).text, "x");
   if (provider === "anthropic") assert.ok(answer.content[0].signature);
+});
+
+onlyProvider("anthropic", "thinking goes back with tool results", async () => {
+  const more = { tools, thinking: { type: "enabled", budget_tokens: 1024 }, max_tokens: 4000 };
+  const first = await client.messages.stream(ask("tools", "plan", more)).finalMessage();
+  assert.deepEqual(first.content.map((b) => b.type), ["thinking", "tool_use", "tool_use"]);
+  assert.ok(first.content[0].signature);
+  const results = first.content.slice(1).map((c) => ({ type: "tool_result", tool_use_id: c.id, content: "fine" }));
+  const messages = [...user("plan"), { role: "assistant", content: first.content }, { role: "user", content: results }];
+  const second = await client.messages.create({ ...ask("tools", "", more), messages });
+  assert.equal(second.content.at(-1).text, "weather: fine\nclock: fine");
+});
+
+onlyProvider("anthropic", "cache breakpoints are written once and then read", async () => {
+  const { mark } = marked();
+  const system = [{ type: "text", text: `${mark} ${"word ".repeat(2000)}`, cache_control: { type: "ephemeral", ttl: "1h" } }];
+  const { usage: first } = await client.messages.create(ask("echo", mark, { system }));
+  assert.ok(first.cache_creation_input_tokens > 2000);
+  assert.equal(first.cache_creation.ephemeral_1h_input_tokens, first.cache_creation_input_tokens);
+  const messages = [...user("a"), { role: "assistant", content: "b" }, ...user(mark)];
+  const { usage } = await client.messages.create({ ...ask("echo", ""), system, messages });
+  assert.deepEqual([usage.cache_creation_input_tokens, usage.cache_read_input_tokens], [0, first.cache_creation_input_tokens]);
+});
+
+onlyPaged("document", async () => {
+  const { mark } = marked();
+  const source = { type: "base64", media_type: "application/pdf", data: pdf };
+  const answer = await client.messages.create(ask("echo", [{ type: "document", source, title: "map" }, { type: "text", text: mark }]));
+  assert.match(answer.content[0].text, /document/);
+  assert.match(answer.content[0].text, new RegExp(mark));
+});
+
+test("text document", async () => {
+  const { mark } = marked();
+  const source = { type: "text", media_type: "text/plain", data: `a hut ${mark}` };
+  const answer = await client.messages.create(ask("echo", [{ type: "document", source }, { type: "text", text: "look" }]));
+  assert.match(answer.content[0].text, /look/);
 });
 
 test("models", async () => {

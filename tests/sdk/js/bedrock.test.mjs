@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { BedrockRuntimeClient, ConverseCommand, ConverseStreamCommand } from "@aws-sdk/client-bedrock-runtime";
 import { NodeHttpHandler } from "@smithy/node-http-handler";
-import { apiKey, baseURL, clock, gateway, marked, model, onlyGateway, onlySpent, pairId, pairSecret, png, spentKey, weather } from "./common.mjs";
+import { apiKey, baseURL, clock, gateway, marked, model, onlyGateway, onlyPaged, onlyProvider, onlySpent, pairId, pairSecret, pdf, png, spentKey, weather } from "./common.mjs";
 
 const endpoint = baseURL.replace(/\/v1$/, "");
 const signed = (accessKeyId, secretAccessKey, more = { maxAttempts: 1 }) =>
@@ -86,6 +86,36 @@ test("image", async () => {
 test("document", async () => {
   const document = { format: "txt", name: "map", source: { bytes: Buffer.from("tiny text") } };
   assert.match(text(await converse("echo", user({ document }, { text: "look" }))), /look/);
+});
+
+onlyPaged("document with pages", async () => {
+  const document = { format: "pdf", name: "map", source: { bytes: Buffer.from(pdf, "base64") } };
+  assert.match(text(await converse("echo", user({ document }, { text: "look" }))), /document[^]*look|look[^]*document/);
+});
+
+onlyProvider("bedrock", "cache points are written once and then read", async () => {
+  const { mark } = marked();
+  const system = [{ text: `${mark} ${"word ".repeat(2000)}` }, { cachePoint: { type: "default", ttl: "1h" } }];
+  const { usage: first } = await converse("echo", user({ text: mark }), { system });
+  assert.ok(first.cacheWriteInputTokens > 2000);
+  const messages = [...user({ text: "a" }), { role: "assistant", content: [{ text: "b" }] }, ...user({ text: mark })];
+  const { usage } = await converse("echo", messages, { system });
+  assert.equal(usage.cacheReadInputTokens, first.cacheWriteInputTokens);
+});
+
+onlyProvider("bedrock", "reasoning goes back with tool results", async () => {
+  const more = {
+    toolConfig,
+    additionalModelRequestFields: { thinking: { type: "enabled", budget_tokens: 1024 } },
+    inferenceConfig: { maxTokens: 4000 },
+  };
+  const messages = user({ text: "plan" });
+  const { message } = (await converse("tools", messages, more)).output;
+  assert.deepEqual(message.content.map((b) => Object.keys(b)[0]), ["reasoningContent", "toolUse", "toolUse"]);
+  assert.ok(message.content[0].reasoningContent.reasoningText.signature);
+  const results = message.content.slice(1).map((b) => ({ toolResult: { toolUseId: b.toolUse.toolUseId, content: [{ text: "fine" }] } }));
+  const answer = await converse("tools", [...messages, message, ...user(...results)], more);
+  assert.equal(answer.output.message.content.at(-1).text, "weather: fine\nclock: fine");
 });
 
 test("errors have their names", async () => {

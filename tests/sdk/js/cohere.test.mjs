@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { CohereClientV2 } from "cohere-ai";
-import { apiKey, baseURL, clock, marked, model, onlySpent, onlyProvider, png, spentKey, weather } from "./common.mjs";
+import { apiKey, baseURL, clock, marked, model, onlySpent, onlyProvider, png, provider, spentKey, weather } from "./common.mjs";
 
 const root = baseURL.replace(/\/v1$/, ""); // this SDK adds the version by itself
 const connect = (token, maxRetries = 0) => new CohereClientV2({ token, baseUrl: root, environment: root, maxRetries });
@@ -58,6 +58,28 @@ test("streamed tools", async () => {
 test("structured output", async () => {
   const answer = await client.chat(ask("json", user("as json"), { responseFormat: { type: "json_object", jsonSchema: weather } }));
   assert.deepEqual(JSON.parse(text(answer)), { city: "some city", days: 7 });
+});
+
+test("documents", async () => {
+  const { mark } = marked();
+  const documents = ["The hut opens in May.", { id: "hut", data: { title: "Hut" } }];
+  const said = text(await client.chat(ask("echo", user(mark), { documents, citationOptions: { mode: "OFF" } })));
+  assert.match(said, new RegExp(mark));
+  if (provider === "cohere") assert.match(said, /\[2 document hut\]/);
+});
+
+test("thinking, whole and streamed, and back with tool results", async () => {
+  const { mark } = marked();
+  const more = { thinking: { type: "enabled", tokenBudget: 1600 }, maxTokens: 4000 };
+  const answer = await client.chat(ask("echo", user(mark), more));
+  assert.equal(text(answer), mark);
+  assert.equal(answer.message.content.some((c) => c.type === "thinking"), provider !== "openai");
+  const deltas = (await events(ask("echo", user(mark), more))).filter((e) => e.type === "content-delta");
+  assert.equal(deltas.map((e) => e.delta.message.content.text ?? "").join(""), mark);
+  const { message } = await client.chat(ask("tools", user(mark), { ...more, tools }));
+  const results = message.toolCalls.map((c) => ({ role: "tool", toolCallId: c.id, content: "fine" }));
+  const second = await client.chat(ask("tools", [...user(mark), message, ...results], { ...more, tools }));
+  assert.equal(text(second), "weather: fine\nclock: fine");
 });
 
 test("image", async () => {

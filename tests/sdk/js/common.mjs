@@ -18,6 +18,9 @@ export const model = (name) => prefix + name;
 export const png =
   "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
 
+// The beginning of a PDF.
+export const pdf = Buffer.from("%PDF-1.4 tiny").toString("base64");
+
 export const weather = {
   type: "object",
   properties: { city: { type: "string" }, days: { type: "integer", minimum: 1 } },
@@ -49,6 +52,8 @@ export function marked() {
 
 export const onlyProvider = (dialect, name, run) =>
   test(name, { skip: provider !== dialect && `only a provider that speaks ${dialect} can do this` }, run);
+// Cohere's chat takes text documents only.
+export const onlyPaged = (name, run) => test(name, { skip: provider === "cohere" && "Cohere takes no PDF" }, run);
 export const onlyEmbedding = (name, run) =>
   test(name, { skip: !["openai", "gemini", "cohere", "oci"].includes(provider) && "a provider without embeddings" }, run);
 export const onlyGateway = (name, run) =>

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ApiError, FunctionCallingConfigMode, GoogleGenAI, Type } from "@google/genai";
-import { apiKey, baseURL, marked, model, onlyEmbedding, onlyGateway, onlySpent, png, prefix, provider, spentKey, weather } from "./common.mjs";
+import { apiKey, baseURL, marked, model, onlyEmbedding, onlyGateway, onlyPaged, onlyProvider, onlySpent, pdf, png, prefix, provider, spentKey, weather } from "./common.mjs";
 
 const root = baseURL.replace(/\/v1$/, ""); // this SDK adds the version by itself
 const client = (key, apiVersion) =>
@@ -96,6 +96,21 @@ test("thoughts", async () => {
   const { parts } = answer.candidates[0].content;
   assert.equal(text(parts), "x");
   if (provider !== "openai") assert.ok(parts.some((p) => p.thought));
+});
+
+onlyProvider("gemini", "signed thoughts go back with tool results", async () => {
+  const config = { tools, maxOutputTokens: 4000, thinkingConfig: { includeThoughts: true, thinkingLevel: "LOW" } };
+  const first = await models.generateContent(ask("tools", [user("plan")], config));
+  assert.ok(first.candidates[0].content.parts.some((p) => p.thoughtSignature));
+  const parts = first.functionCalls.map((c) => ({ functionResponse: { id: c.id, name: c.name, response: { output: "fine" } } }));
+  const contents = [user("plan"), first.candidates[0].content, { role: "user", parts }];
+  assert.equal((await models.generateContent(ask("tools", contents, config))).text, "weather: fine\nclock: fine");
+});
+
+onlyPaged("document", async () => {
+  const { mark } = marked();
+  const contents = [{ role: "user", parts: [{ inlineData: { mimeType: "application/pdf", data: pdf } }, { text: mark }] }];
+  assert.match((await models.generateContent(ask("echo", contents))).text, /document/);
 });
 
 test("models", async () => {

@@ -57,6 +57,14 @@ test("structured output", async () => {
   assert.deepEqual(answer.choices[0].message.parsed, { name: "some name", age: 7, tags: ["some tags"] });
 });
 
+test("reasoning", async () => {
+  const { mark } = marked();
+  const answer = await chat.complete(ask("echo", user(mark), { reasoningEffort: "high", maxTokens: 4000 }));
+  assert.equal(answer.choices[0].message.content, mark);
+  // The text and what was thought before it.
+  assert.ok(answer.usage.completionTokens > 4);
+});
+
 test("image", async () => {
   const content = [{ type: "text", text: "look" }, { type: "image_url", imageUrl: { url: `data:image/png;base64,${png}` } }];
   assert.match((await chat.complete(ask("echo", user(content)))).choices[0].message.content, /image: png 1x1/);

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import OpenAI from "openai";
 import { zodResponseFormat } from "openai/helpers/zod";
 import { z } from "zod";
-import { apiKey, baseURL, clock, marked, model, onlyEmbedding, onlyGateway, onlyProvider, onlySpent, png, prefix, provider, spentKey, weather } from "./common.mjs";
+import { apiKey, baseURL, clock, marked, model, onlyEmbedding, onlyGateway, onlyPaged, onlyProvider, onlySpent, pdf, png, prefix, provider, spentKey, weather } from "./common.mjs";
 import "./batches.mjs";
 import "./media.mjs";
 
@@ -118,6 +118,22 @@ test("image", async () => {
   ];
   const answer = await client.chat.completions.create({ model: model("echo"), messages: user(content) });
   assert.match(answer.choices[0].message.content, /image: png 1x1/);
+});
+
+onlyPaged("document", async () => {
+  const { mark } = marked();
+  const file = { filename: "map.pdf", file_data: `data:application/pdf;base64,${pdf}` };
+  const content = [{ type: "text", text: mark }, { type: "file", file }];
+  const answer = await client.chat.completions.create({ model: model("echo"), messages: user(content) });
+  assert.match(answer.choices[0].message.content, new RegExp(`${mark}[^]*document`));
+});
+
+onlyProvider("openai", "cached input is counted", async () => {
+  const { mark } = marked();
+  const messages = [...user("word ".repeat(2000)), { role: "assistant", content: "ok" }, ...user(mark)];
+  const { usage } = await client.chat.completions.create({ model: model("echo"), messages, prompt_cache_key: mark });
+  assert.equal(usage.prompt_tokens_details.cached_tokens, 2432);
+  assert.ok(usage.prompt_tokens > 2432);
 });
 
 const untold = ["bedrock", "cohere"].includes(provider) && "this protocol does not tell reasoning from output";

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import OpenAI from "openai";
 import { zodTextFormat } from "openai/helpers/zod";
 import { z } from "zod";
-import { apiKey, baseURL, clock, marked, model, onlyGateway, onlySpent, png, provider, spentKey, weather } from "./common.mjs";
+import { apiKey, baseURL, clock, marked, model, onlyGateway, onlyPaged, onlyProvider, onlySpent, pdf, png, provider, spentKey, weather } from "./common.mjs";
 import { keptResponses } from "./kept.mjs";
 
 const client = new OpenAI({ baseURL, apiKey, maxRetries: 0, timeout: 20_000 });
@@ -106,6 +106,23 @@ test("image", async () => {
   ];
   const answer = await client.responses.create({ model: model("echo"), input: [{ role: "user", content }] });
   assert.match(answer.output_text, /image: png 1x1/);
+});
+
+onlyPaged("document", async () => {
+  const file = { type: "input_file", filename: "map.pdf", file_data: `data:application/pdf;base64,${pdf}` };
+  const input = [{ role: "user", content: [{ type: "input_text", text: "look" }, file] }];
+  assert.match((await client.responses.create({ model: model("echo"), input })).output_text, /document/);
+});
+
+onlyProvider("responses", "cached input is counted", async () => {
+  const { mark } = marked();
+  const input = [
+    { role: "user", content: "word ".repeat(2000) },
+    { role: "assistant", content: "ok" },
+    { role: "user", content: mark },
+  ];
+  const { usage } = await client.responses.create({ model: model("echo"), input, prompt_cache_key: mark });
+  assert.ok(usage.input_tokens_details.cached_tokens > 2000);
 });
 
 test("errors raise their classes", async () => {

@@ -112,9 +112,9 @@ impl Dialect for OpenaiChat {
         errors::classify(status, headers, body)
     }
 
-    /// Documents are inline or uploaded before.
-    fn takes_url(&self, kind: MediaKind, _url: &str, _from: DialectId, quirks: &Quirks) -> bool {
-        kind == MediaKind::Image && !quirks.no_remote_images
+    /// Documents are inline or uploaded before; only Mistral takes them by URL, from clients that have its word for it.
+    fn takes_url(&self, kind: MediaKind, _url: &str, from: DialectId, quirks: &Quirks) -> bool {
+        (kind == MediaKind::Image || from == DialectId::OpenaiChat) && !quirks.no_remote_images
     }
 
     fn spell(&self, corner: Corner) -> &'static str {

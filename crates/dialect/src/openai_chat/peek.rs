@@ -236,7 +236,8 @@ fn part(it: &mut Intake, cursor: &mut Cursor<'_>) {
                 Place::Base64(data) => it.audio(data),
                 _ => it.has(Feature::AudioInput),
             },
-            "file" => {
+            // OpenAI's word and Mistral's.
+            "file" | "document_url" => {
                 let (place, _) = media(it, cursor);
                 it.paged_document(place);
             }

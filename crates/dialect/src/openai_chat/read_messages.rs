@@ -90,7 +90,7 @@ fn read_part(
     long: bool,
     unknown: &mut Vec<String>,
 ) -> Result<Part, FieldError> {
-    let known = ["text", "refusal", "image_url", "input_audio", "file"];
+    let known = ["text", "refusal", "image_url", "input_audio", "file", "document_url"];
     if str_at(&raw, "type").is_some_and(|kind| !known.contains(&kind)) {
         return Ok(Part::new(PartKind::Vendor(raw)));
     }
@@ -115,6 +115,7 @@ fn read_part(
             audio.finish(unknown);
             kind
         }
+        "document_url" => read_document(&mut part)?,
         _ => read_file(&mut part, unknown)?,
     };
     part.finish(unknown);
@@ -163,6 +164,13 @@ fn read_file(part: &mut Fields, unknown: &mut Vec<String>) -> Result<PartKind, F
         (None, None) => return Err(part.wrong("file", "expected file_data or file_id")),
     };
     file.finish(unknown);
+    Ok(PartKind::Document(Document { source, title, extras: std::collections::BTreeMap::new() }))
+}
+
+/// A document as Mistral's clients send it: at a URL, or in a `data:` URL (official SDK: `DocumentURLChunk`).
+fn read_document(part: &mut Fields) -> Result<PartKind, FieldError> {
+    let source = media_of_url(part.required_string("document_url")?);
+    let title = part.string("document_name")?;
     Ok(PartKind::Document(Document { source, title, extras: std::collections::BTreeMap::new() }))
 }
 

@@ -34,10 +34,16 @@ fn mistrals_words_are_read() {
     let image = json!({"type": "image_url", "image_url": "data:image/png;base64,iVBORw0KGgo="});
     let tool = json!({"type": "function", "function": {"name": "f"}});
     let request = json!({"model": "m", "random_seed": 7, "tools": [tool], "tool_choice": "any",
-        "messages": [{"role": "user", "content": [image]}]});
+        "messages": [{"role": "user", "content": [image,
+            {"type": "document_url", "document_url": "data:application/pdf;base64,JVBERi0xLjQ="},
+            {"type": "document_url", "document_url": "https://example.org/a.pdf"}]}]});
     let exchange = read(DialectId::OpenaiChat, &request);
     let (body, _, loss) =
         write_request(DialectId::Gemini, &exchange, &target(&Quirks::default(), NEW));
+    let parts = &body["contents"][0]["parts"];
+    let inline = json!({"mimeType": "application/pdf", "data": "JVBERi0xLjQ="});
+    assert_eq!(parts[1]["inlineData"], inline);
+    assert_eq!(parts[2]["fileData"]["fileUri"], "https://example.org/a.pdf");
     assert_eq!(body["generationConfig"]["seed"], 7);
     assert_eq!(body["toolConfig"]["functionCallingConfig"]["mode"], "ANY");
     let inline = json!({"mimeType": "image/png", "data": "iVBORw0KGgo="});
