@@ -725,11 +725,17 @@ pub fn likely(path: &str) -> Speaks {
 
 fn nearest(path: &str) -> &'static str {
     let path: String = path.chars().take(64).collect();
-    ROUTES
-        .iter()
-        .filter(|it| it.access == Access::Key)
-        .min_by_key(|it| distance(path.as_bytes(), it.path.as_bytes()))
-        .map_or("/v1/chat/completions", |it| it.path)
+    let mut nearest = ("/v1/chat/completions", usize::MAX);
+    for route in ROUTES.iter().filter(|it| it.access == Access::Key) {
+        // It takes no fewer edits than the lengths differ by.
+        if route.path.len().abs_diff(path.len()) < nearest.1 {
+            let edits = distance(path.as_bytes(), route.path.as_bytes());
+            if edits < nearest.1 {
+                nearest = (route.path, edits);
+            }
+        }
+    }
+    nearest.0
 }
 
 /// Edits between two short texts (Levenshtein).
