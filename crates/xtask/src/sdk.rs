@@ -310,6 +310,7 @@ fn run(installed: &Installed, partner: &Partner, lane: &Lane, job: &Job) -> Resu
         .env("SDK_BASE_URL", &lane.base_url)
         .env("SDK_API_KEY", &lane.key)
         .env("SDK_PROVIDER_DIALECT", job.provider.dialect)
+        .env("SDK_PARTNER", job.provider.name)
         .env("SDK_MOCK_CONTROL", &partner.control_url)
         .env("SDK_AWS_PAIR", &lane.pair)
         .env("SDK_GATEWAY", if lane.gateway.is_some() { "1" } else { "0" })

@@ -53,7 +53,8 @@ export function marked() {
 export const onlyProvider = (dialect, name, run) =>
   test(name, { skip: provider !== dialect && `only a provider that speaks ${dialect} can do this` }, run);
 // Cohere's chat takes text documents only.
-export const onlyPaged = (name, run) => test(name, { skip: provider === "cohere" && "Cohere takes no PDF" }, run);
+const isCohere = ["cohere", "oci-cohere"].includes(env.SDK_PARTNER ?? provider);
+export const onlyPaged = (name, run) => test(name, { skip: isCohere && "Cohere takes no PDF" }, run);
 export const onlyEmbedding = (name, run) =>
   test(name, { skip: !["openai", "gemini", "cohere", "oci"].includes(provider) && "a provider without embeddings" }, run);
 export const onlyGateway = (name, run) =>

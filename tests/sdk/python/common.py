@@ -10,6 +10,7 @@ BASE_URL = os.environ["SDK_BASE_URL"].rstrip("/")  # ends in /v1
 API_KEY = os.environ["SDK_API_KEY"]
 PREFIX = os.environ.get("SDK_MODEL_PREFIX", "")
 PROVIDER = os.environ.get("SDK_PROVIDER_DIALECT", "openai")  # what the mock behind speaks
+PARTNER = os.environ.get("SDK_PARTNER", PROVIDER)  # its name: a cloud speaks a dialect in an envelope of its own
 CONTROL = os.environ["SDK_MOCK_CONTROL"].rstrip("/")
 GATEWAY = os.environ.get("SDK_GATEWAY") == "1"
 SPENT_KEY = os.environ.get("SDK_SPENT_KEY")  # a key whose budget is used up
