@@ -10,7 +10,7 @@ pub(crate) fn run(long: bool) -> Result<Outcome> {
     if !tools::root().join("crates/fuzz-targets/Cargo.toml").exists() {
         return Ok(Outcome::Skip("there is no crate fuzz-targets".to_owned()));
     }
-    let seconds = if long { "60" } else { "3" };
+    let seconds = if long { "60" } else { "2" };
     let mut command = cargo();
     command.args([
         "run",
